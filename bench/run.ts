@@ -1,0 +1,360 @@
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { loggedRequests } from "./access-log.ts";
+import { type Daemon, findProgram, freePort, startChild, stopChild, temporaryDirectory } from "./children.ts";
+import { treeCpuMicroseconds } from "./cpu.ts";
+import { type LoadResult, loadAvailable, runLoad } from "./load.ts";
+import { caddy } from "./peers/caddy.ts";
+import { gateway } from "./peers/gateway.ts";
+import { haproxy } from "./peers/haproxy.ts";
+import { httpProxy } from "./peers/http-proxy.ts";
+import { nginx } from "./peers/nginx.ts";
+import type { Peer, Protocol, Regime } from "./peers/peer.ts";
+import { probe } from "./probe.ts";
+import { type PeerSamples, renderTable, type Sample } from "./table.ts";
+
+/**
+ * Side-by-side benchmark: the gateway and its peers in front of one upstream, one after another in every round,
+ * so that a busy machine troubles all alike. Prints CPU and latency as ratios to nginx.
+ */
+
+const peers: readonly Peer[] = [nginx, haproxy, caddy, httpProxy, gateway];
+const yardstick = nginx.name;
+const regimes: readonly Regime[] = ["closing", "keep-alive"];
+const protocols: readonly Protocol[] = ["http1", "http2"];
+const clients = 32;
+/** Start of a load that is not measured: handshakes and first connections. */
+const settleMs = 400;
+/** The window ends this long before the load does, while all clients are still at work. */
+const tailMs = 150;
+
+const help = `Usage: npm run bench [-- options]
+
+CPU and latency of the gateway beside nginx, HAProxy, Caddy and http-proxy: one upstream,
+TLS 1.3, ${clients} clients, 1 KB JSON-RPC answers. Figures are ratios to nginx.
+
+  --full             10 s × 5 rounds, about 16 minutes (default: 2 s × 3 rounds, under 3)
+  --peers a,b        only these: ${peers.map((peer) => peer.name).join(", ")}
+  --only a,b         only these regimes and protocols: ${[...regimes, ...protocols].join(", ")}
+  --seconds N        length of one load, 1–60
+  --rounds N         rounds, 1–50
+  --help             this text
+
+closing: the upstream closes each connection, as Odoo's prefork server (HTTP/1.0).
+keep-alive: HTTP/1.1, connections kept. http1 is driven by wrk, http2 by h2load.
+`;
+
+interface Plan {
+  readonly peers: readonly Peer[];
+  readonly regimes: readonly Regime[];
+  readonly protocols: readonly Protocol[];
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly warmUpSeconds: number;
+}
+
+interface Running {
+  readonly peer: Peer;
+  readonly daemon: Daemon;
+  readonly port: number;
+  readonly dir: string;
+}
+
+interface Upstream {
+  readonly odooPort: number;
+  readonly busPort: number;
+  /** Requests answered so far. */
+  count(): Promise<number>;
+  readonly child: ChildProcess;
+}
+
+/** Peers that were asked for and are there, but failed: the exit status tells. */
+let failures = 0;
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function usageError(text: string): never {
+  say(`${text}\nSee --help.`);
+  process.exit(2);
+}
+
+function readPlan(): Plan {
+  const { values } = parse();
+  if (values.help === true) {
+    process.stdout.write(help);
+    process.exit(0);
+  }
+  const full = values.full === true;
+  const only = chosen("--only", values.only, [...regimes, ...protocols]);
+  const names = chosen(
+    "--peers",
+    values.peers,
+    peers.map((peer) => peer.name),
+  );
+  const pick = <T extends string>(all: readonly T[]) => {
+    const some = all.filter((name) => only.includes(name));
+    return some.length > 0 ? some : all;
+  };
+  return {
+    peers: peers.filter((peer) => names.includes(peer.name)),
+    regimes: pick(regimes),
+    protocols: pick(protocols),
+    seconds: wholeNumber("--seconds", values.seconds, full ? 10 : 2, 60),
+    rounds: wholeNumber("--rounds", values.rounds, full ? 5 : 3, 50),
+    warmUpSeconds: full ? 3 : 1,
+  };
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      options: {
+        full: { type: "boolean" },
+        peers: { type: "string" },
+        only: { type: "string" },
+        seconds: { type: "string" },
+        rounds: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    return usageError(reasonOf(error));
+  }
+}
+
+function chosen(option: string, text: string | undefined, known: readonly string[]): readonly string[] {
+  if (text === undefined) return known;
+  const names = text.split(",").map((name) => name.trim());
+  for (const name of names)
+    if (!known.includes(name)) usageError(`${option}: "${name}" is not one of ${known.join(", ")}`);
+  return names;
+}
+
+function wholeNumber(option: string, text: string | undefined, standard: number, max: number): number {
+  if (text === undefined) return standard;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > max)
+    usageError(`${option}: a whole number from 1 to ${max}`);
+  return value;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A self-signed ECDSA P-256 certificate for localhost, the same for every peer. */
+function makeCertificate(dir: string): { readonly cert: string; readonly key: string } {
+  const openssl = findProgram("openssl");
+  if (openssl === null) usageError("openssl is needed to make the certificate and is not installed");
+  const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
+  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  execFileSync(
+    openssl,
+    ["req", "-x509", ...kind, "-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", cert],
+    { stdio: "ignore" },
+  );
+  return { cert, key };
+}
+
+async function startUpstream(regime: Regime, dir: string): Promise<Upstream> {
+  const program = fileURLToPath(new URL("upstream.js", import.meta.url));
+  const child = startChild(process.execPath, [program, regime], {
+    env: {},
+    cwd: dir,
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  const { ports } = await nextMessage(child);
+  if (ports === undefined) throw new Error("the upstream did not tell its ports");
+  return {
+    child,
+    odooPort: ports.odoo,
+    busPort: ports.bus,
+    async count() {
+      const answer = nextMessage(child);
+      child.send({});
+      return (await answer).count ?? Number.NaN;
+    },
+  };
+}
+
+interface UpstreamMessage {
+  readonly ports?: { readonly odoo: number; readonly bus: number };
+  readonly count?: number;
+}
+
+function nextMessage(child: ChildProcess): Promise<UpstreamMessage> {
+  return new Promise((resolve, reject) => {
+    const bound = setTimeout(() => reject(new Error("the upstream is silent for 10 s")), 10_000);
+    child.once("message", (message: UpstreamMessage) => {
+      clearTimeout(bound);
+      resolve(message);
+    });
+  });
+}
+
+/** One load against one peer. CPU and requests are read in a window inside it, latencies over all of it. */
+async function measure(
+  running: Running,
+  upstream: Upstream,
+  protocol: Protocol,
+  seconds: number,
+  dir: string,
+): Promise<Sample> {
+  let failed: unknown = null;
+  const load = runLoad({ protocol, port: running.port, clients, seconds, dir }).catch((error: unknown) => {
+    failed = error;
+    return null;
+  });
+  await delay(settleMs);
+  const countBefore = await upstream.count();
+  const startMs = performance.now();
+  const cpuBefore = treeCpuMicroseconds(running.daemon.pid);
+  await delay(seconds * 1000 - settleMs - tailMs);
+  const countAfter = await upstream.count();
+  const windowMs = performance.now() - startMs;
+  const cpuAfter = treeCpuMicroseconds(running.daemon.pid);
+  const result: LoadResult | null = await load;
+  if (result === null) throw failed;
+  const requests = countAfter - countBefore;
+  if (requests < 1) throw new Error("no request reached the upstream");
+  return {
+    cpuUsPerRequest: (cpuAfter - cpuBefore) / requests,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    requestsPerSecond: (requests / windowMs) * 1000,
+    requests: result.requests,
+    errors: result.errors,
+  };
+}
+
+async function startPeers(
+  plan: Plan,
+  regime: Regime,
+  upstream: Upstream,
+  dir: string,
+  certificate: { readonly cert: string; readonly key: string },
+): Promise<Running[]> {
+  const running: Running[] = [];
+  for (const peer of plan.peers) {
+    const own = join(dir, `${peer.name}-${regime}`);
+    mkdirSync(own);
+    const port = await freePort();
+    try {
+      const ports = { upstreamPort: upstream.odooPort, busPort: upstream.busPort, tlsPort: port };
+      const daemon = await peer.start({ regime, ...ports, ...certificate, dir: own });
+      const wrong = await probe(port);
+      if (wrong === null) running.push({ peer, daemon, port, dir: own });
+      else {
+        await daemon.stop();
+        throw new Error(wrong);
+      }
+    } catch (error) {
+      failures++;
+      say(`${peer.name} is left out of ${regime}: ${reasonOf(error)}`);
+    }
+  }
+  return running;
+}
+
+/** An access line for each request is a duty like the others: a peer that left it out had less to do. */
+async function stopAndCheckLog({ peer, daemon, dir }: Running, sent: number): Promise<void> {
+  await daemon.stop();
+  const logged = await loggedRequests(dir);
+  if (logged >= sent * 0.98) return;
+  failures++;
+  say(`${peer.name} logged ${logged} of ${sent} requests: its figures are not comparable`);
+}
+
+async function runRegime(
+  plan: Plan,
+  regime: Regime,
+  dir: string,
+  certificate: { readonly cert: string; readonly key: string },
+): Promise<void> {
+  const upstream = await startUpstream(regime, dir);
+  const running = await startPeers(plan, regime, upstream, dir, certificate);
+  const sent = new Map<string, number>();
+  for (const protocol of plan.protocols) {
+    const able = running.filter(({ peer }) => peer.protocols.includes(protocol));
+    const rounds = new Map<string, (Sample | null)[]>(able.map(({ peer }) => [peer.name, []]));
+    // Round 0 warms up (compilers, caches) and is not kept.
+    for (let round = 0; round <= plan.rounds; round++) {
+      const seconds = round === 0 ? plan.warmUpSeconds : plan.seconds;
+      for (const one of able) {
+        if (process.stderr.isTTY)
+          process.stderr.write(`\x1b[2K\r${regime} ${protocol} ${round}/${plan.rounds} ${one.peer.name}`);
+        const sample = await measure(one, upstream, protocol, seconds, dir).catch((error: unknown) => {
+          failures++;
+          say(`\n${one.peer.name}, ${regime}, ${protocol}: ${reasonOf(error)}`);
+          return null;
+        });
+        sent.set(one.peer.name, (sent.get(one.peer.name) ?? 0) + (sample?.requests ?? 0));
+        if (round > 0) rounds.get(one.peer.name)?.push(sample);
+      }
+    }
+    if (process.stderr.isTTY) process.stderr.write("\x1b[2K\r");
+    const samples: PeerSamples[] = [...rounds].map(([peer, list]) => ({ peer, rounds: list }));
+    const front = protocol === "http1" ? "HTTP/1.1" : "HTTP/2";
+    const behind = regime === "closing" ? "upstream closes each connection" : "upstream keeps connections";
+    process.stdout.write(
+      `${renderTable(`${front} in front, ${behind}`, samples, yardstick, useColour())}\n\n`,
+    );
+  }
+  for (const one of running) await stopAndCheckLog(one, sent.get(one.peer.name) ?? 0);
+  await stopChild(upstream.child);
+}
+
+function useColour(): boolean {
+  return process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined;
+}
+
+/** Names what is missing and leaves it out. */
+function leaveOutMissing(plan: Plan): Plan {
+  const present = (name: string, there: true | string) => {
+    if (there !== true) say(`${name} is left out: ${there}`);
+    return there === true;
+  };
+  const kept = plan.peers.filter((peer) => present(peer.name, peer.available()));
+  const driven = plan.protocols.filter((protocol) => present(protocol, loadAvailable(protocol)));
+  return { ...plan, peers: kept, protocols: driven };
+}
+
+/** Seconds the loads take, without starts and stops. */
+function loadSeconds(plan: Plan): number {
+  const each = plan.warmUpSeconds + plan.rounds * plan.seconds;
+  const pairs = plan.protocols.flatMap((protocol) =>
+    plan.peers.filter((peer) => peer.protocols.includes(protocol)),
+  );
+  return plan.regimes.length * pairs.length * each;
+}
+
+async function main(): Promise<void> {
+  const wanted = readPlan();
+  if (!existsSync("/proc/self/stat")) usageError("CPU times are read from /proc: this runs on Linux only");
+  const plan = leaveOutMissing(wanted);
+  if (plan.peers.length === 0 || plan.protocols.length === 0) usageError("nothing left to measure");
+  const expected = loadSeconds(plan);
+  const boundSeconds = expected * 2 + 120;
+  setTimeout(() => {
+    say(`not finished after ${boundSeconds} s: given up`);
+    process.exit(1);
+  }, boundSeconds * 1000).unref();
+  say(`${plan.rounds} rounds of ${plan.seconds} s, ${clients} clients, about ${expected + 10} s`);
+  const dir = temporaryDirectory();
+  const certificate = makeCertificate(dir);
+  for (const regime of plan.regimes) await runRegime(plan, regime, dir, certificate);
+  const scale = plan.peers.includes(nginx)
+    ? "Ratios to nginx, lower is better: median of rounds (lowest–highest)."
+    : "";
+  process.stdout.write(`${scale} CPU: user + system of all the peer's processes.\n`.trimStart());
+  process.exitCode = failures > 0 ? 1 : 0;
+}
+
+await main();

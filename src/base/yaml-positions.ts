@@ -1,0 +1,108 @@
+import { isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
+import { err, ok, type Result } from "./result.ts";
+
+/** Where something stands in a text: both count from 1. */
+export interface TextPlace {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A mistake in the YAML itself (syntax, a key written twice, an alias), with its place. */
+export interface YamlMistake extends TextPlace {
+  readonly message: string;
+}
+
+/** A way down into a document: keys of maps and indexes of lists. */
+export type KeyPath = readonly (string | number)[];
+
+/** A parsed document: plain data, and where each key and value of it was written. */
+export interface YamlDocument {
+  /** Maps as plain objects, lists as arrays, scalars; null for an empty document. */
+  readonly value: unknown;
+  /** Where the value at `path` begins. A path that does not exist answers its nearest existing parent. */
+  valuePlace(path: KeyPath): TextPlace;
+  /** Where the key that ends `path` is written; for list items and missing keys the same as `valuePlace`. */
+  keyPlace(path: KeyPath): TextPlace;
+}
+
+/** Largest YAML text that is read, in characters; beyond it the whole text is one mistake. */
+export const yamlTextCharsMax = 1_048_576;
+
+/**
+ * Reads one YAML 1.2 document. Keys written twice and aliases (`*x`, and with them the billion-laughs
+ * expansion) are mistakes: an operator's file says everything where it stands. All mistakes are reported.
+ * This is the only file that imports `yaml`.
+ */
+export function parseYaml(text: string): Result<YamlDocument, readonly YamlMistake[]> {
+  if (text.length > yamlTextCharsMax) {
+    return err([{ line: 1, column: 1, message: `is longer than ${yamlTextCharsMax} characters` }]);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    prettyErrors: false,
+    stringKeys: true,
+    version: "1.2",
+  });
+  const placeAt = (offset: number): TextPlace => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  const mistakes: YamlMistake[] = [];
+  for (const error of [...document.errors, ...document.warnings]) {
+    mistakes.push({ ...placeAt(error.pos[0]), message: error.message });
+  }
+  visit(document, {
+    Alias(_key, node) {
+      mistakes.push({
+        ...placeAt(node.range?.[0] ?? 0),
+        message: `alias "*${node.source}" is not allowed`,
+      });
+    },
+  });
+  if (mistakes.length > 0) {
+    return err(mistakes);
+  }
+
+  const root: Node | null = document.contents;
+  const offsets = (path: KeyPath): { key: number; value: number } => {
+    let node: unknown = root;
+    let found = { key: startOf(node) ?? 0, value: startOf(node) ?? 0 };
+    for (const step of path) {
+      if (isMap(node)) {
+        const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === step);
+        if (pair === undefined) {
+          return found;
+        }
+        const key = startOf(pair.key) ?? found.key;
+        found = { key, value: startOf(pair.value) ?? key };
+        node = pair.value;
+      } else if (isSeq(node) && typeof step === "number") {
+        const item: unknown = node.items[step];
+        const value = startOf(item);
+        if (value === undefined) {
+          return found;
+        }
+        found = { key: value, value };
+        node = item;
+      } else {
+        return found;
+      }
+    }
+    return found;
+  };
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  return ok({
+    value,
+    valuePlace: (path) => placeAt(offsets(path).value),
+    keyPlace: (path) => placeAt(offsets(path).key),
+  });
+}
+
+function startOf(node: unknown): number | undefined {
+  if (isScalar(node) || isMap(node) || isSeq(node)) {
+    return node.range?.[0];
+  }
+  return undefined;
+}

@@ -1,0 +1,205 @@
+import { parseArgs } from "node:util";
+import { systemClock } from "../base/clock.ts";
+import { parseIp } from "../base/ip.ts";
+import { screen } from "../message/screen.ts";
+import { buildPlan, type Plan } from "../plan.ts";
+import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
+import { explain as explainPolicy } from "../policy/explain.ts";
+import type { Settings } from "../settings/settings.ts";
+import { readPolicy } from "../start.ts";
+import { printProblems, processSettings } from "./settings.ts";
+
+const sessionKinds = ["none", "present", "known"];
+
+/** `odoo-gateway explain "METHOD /path" …`: every rule tried and the verdict; the exit status. */
+export function explain(args: readonly string[]): number {
+  const read = readArguments(args);
+  if (typeof read === "string") {
+    process.stderr.write(`${read}\nsee: odoo-gateway explain --help\n`);
+    return 2;
+  }
+  const loaded = processSettings();
+  if (!loaded.ok) {
+    printProblems(loaded.error);
+    return 1;
+  }
+  const { settings } = loaded.value;
+  const policy = readPolicy(settings);
+  if (!policy.ok) {
+    printProblems(policy.error);
+    return 1;
+  }
+  const plan = buildPlan({
+    revision: 1,
+    settings,
+    policy: policy.value,
+    httpsPort: settings.httpsListen.port,
+    secret: Buffer.alloc(32),
+    clock: systemClock,
+  });
+  process.stdout.write(explainRequest(plan, read));
+  return 0;
+}
+
+interface Asked {
+  readonly method: string;
+  readonly target: string;
+  readonly from: string;
+  readonly host: string | null;
+  readonly session: string;
+  readonly websocket: boolean;
+  readonly plain: boolean;
+}
+
+function readArguments(args: readonly string[]): Asked | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        from: { type: "string", default: "203.0.113.9" },
+        host: { type: "string" },
+        session: { type: "string", default: "none" },
+        websocket: { type: "boolean", default: false },
+        plain: { type: "boolean", default: false },
+      },
+    });
+    const [request = "", ...more] = positionals;
+    const match = /^(\S+) (\S.*)$/.exec(request);
+    if (match === null || more.length > 0) return `give one request in quotes, such as "POST /web/login"`;
+    if (parseIp(values.from) === null) return `--from ${values.from} is no address`;
+    if (!sessionKinds.includes(values.session))
+      return `--session ${values.session} is none of ${sessionKinds.join(", ")}`;
+    const { from, session, websocket, plain } = values;
+    return {
+      method: match[1] ?? "",
+      target: match[2] ?? "",
+      from,
+      host: values.host ?? null,
+      session,
+      websocket,
+      plain,
+    };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The whole explanation as text. */
+export function explainRequest(plan: Plan, asked: Asked): string {
+  const { settings, site } = plan;
+  const lines: string[] = [];
+  const say = (text: string) => lines.push(text);
+  say(`${asked.method} ${asked.target}  from ${asked.from}, preset ${settings.preset}`);
+  const peer = parseIp(asked.from);
+  if (peer === null) return "";
+  const read = screen(
+    {
+      protocol: "HTTP/1.1",
+      method: asked.method,
+      target: asked.target,
+      fields: fieldsFor(asked, plan),
+      authority: null,
+      scheme: null,
+      peer,
+      secure: !asked.plain,
+      localPort: asked.plain ? (settings.httpListen?.port ?? 80) : site.publicPort,
+    },
+    site,
+  );
+  if (!read.ok) {
+    say("");
+    say(`verdict: refused by the screen before any rule, ${read.error.status} (${read.error.code})`);
+    say(`why:     ${read.error.detail}`);
+    return `${lines.join("\n")}\n`;
+  }
+  const facts = read.value;
+  say(`path:    ${facts.paths.join("   or, behind a language: ")}`);
+  const moved = !facts.secure && plan.mayStayPlain(facts) ? null : plan.redirects(facts);
+  if (moved !== null) {
+    say("");
+    say(`verdict: redirect ${moved.status} to ${moved.location}, before any rule`);
+    say(
+      `why:     ${facts.secure ? "the name is one of REDIRECT_DOMAINS" : "plain HTTP is served by redirect only"}`,
+    );
+    return `${lines.join("\n")}\n`;
+  }
+  const { tried, decision } = explainPolicy(plan.policy, facts, { knownSession: asked.session === "known" });
+  say("");
+  say("rules tried, in order:");
+  const idWidth = Math.max(...tried.map(({ rule }) => rule.length), 8);
+  const placeWidth = Math.max(...tried.map(({ file, line }) => `${file}:${line}`.length), 8);
+  for (const { rule, file, line, matched, because } of tried) {
+    say(
+      `  ${matched ? "=>" : "  "} ${rule.padEnd(idWidth)}  ${`${file}:${line}`.padEnd(placeWidth)}  ${because}`,
+    );
+  }
+  say("");
+  say(`verdict: ${verdictText(decision, settings)}`);
+  if (decision.verdict === "forward") sayForward(decision, plan, facts.client, say);
+  const { rule, file, line, why } = decision.reason;
+  say(`rule:    ${rule}, ${file}:${line}`);
+  say(`why:     ${why}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function fieldsFor(asked: Asked, plan: Plan): string[] {
+  const first = plan.settings.domains[0];
+  const host =
+    asked.host ??
+    (first === undefined
+      ? "localhost"
+      : asked.plain
+        ? first.host
+        : (plan.authorityOf(first.host) ?? first.host));
+  const fields = ["Host", host];
+  if (asked.session !== "none") fields.push("Cookie", `${plan.site.sessionCookie}=${"x".repeat(84)}`);
+  if (asked.websocket) {
+    fields.push("Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13");
+    fields.push("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==", "Origin", `https://${host}`);
+  }
+  return fields;
+}
+
+function verdictText(decision: Decision, settings: Settings): string {
+  switch (decision.verdict) {
+    case "forward": {
+      const at = decision.pool === "web" ? settings.odoo : (settings.odooBus ?? settings.odoo);
+      const port = decision.pool === "bus" && settings.odooBus === null ? 8072 : at?.port;
+      return `forward to ${decision.pool} (${at === null ? "Odoo" : `http://${at.host}:${port}`})`;
+    }
+    case "deny":
+      return `deny with ${decision.status}`;
+    case "redirect":
+      return `redirect ${decision.status} to ${decision.location}`;
+    case "answer":
+      return `answer ${decision.status} from the gateway`;
+    case "drop":
+      return "drop the connection";
+  }
+}
+
+function sayForward(
+  decision: ForwardDecision,
+  plan: Plan,
+  client: Parameters<Plan["isTrusted"]>[0],
+  say: (text: string) => void,
+): void {
+  if (plan.isTrusted(client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
+  else if (decision.limits.length === 0) say("limits:  none");
+  else
+    decision.limits.forEach((limit, i) => say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`));
+  const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
+  say(
+    `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,
+  );
+}
+
+function limitText({ name, ratePerSecond, burst, key, refund }: Limit): string {
+  const rate =
+    ratePerSecond >= 1
+      ? `${ratePerSecond} a second`
+      : `${Math.round(ratePerSecond * 60 * 100) / 100} a minute`;
+  const whom = key === "client" ? "client address" : "logged-in session, else client address";
+  return `${name}: ${rate}, ${burst} more at once, per ${whom}${refund ? "; a success gives its point back" : ""}`;
+}

@@ -1,0 +1,77 @@
+/** Help texts: each fits one screen of 24 lines and 80 columns. */
+export const mainHelp = `odoo-gateway: the HTTPS gateway for Odoo
+
+Usage: odoo-gateway [command] [options]
+
+Commands:
+  run        serve HTTPS in front of Odoo (the default)
+  demo       start only the stand-in Odoo that run and the tests use
+  validate   check settings and policies, print every problem, change nothing
+  explain    show what happens to a request, rule by rule, and why
+  health     exit 0 when the running gateway answers (for HEALTHCHECK)
+
+Settings come from the environment and gateway.yaml; the usual ones:
+  DOMAIN=erp.example.com              names to serve, the first is canonical
+  ODOO_URL=http://127.0.0.1:8069      where Odoo answers
+  HTTPS_LISTEN=:8443 HTTP_LISTEN=:8080
+  TLS_MODE=local|files                own local CA, or your PEM files
+  PRESET=standard|strict|staging|nginx-guide
+All of them: docs/options.md. One command's help: odoo-gateway run --help
+`;
+
+export const runHelp = `odoo-gateway run: serve HTTPS in front of Odoo
+
+Usage: odoo-gateway run
+
+Everything is said by settings (docs/options.md). Without ODOO_URL it uses
+127.0.0.1:8069, and when nothing answers there, the built-in stand-in Odoo.
+
+Signals:
+  SIGTERM, SIGINT  stop: no new connection, running exchanges finish within
+                   DRAIN_TIMEOUT, websockets are closed with 1001
+  SIGHUP           read policies, certificates and gateway.yaml again; with a
+                   problem in them the old ones stay and the log says why
+
+Admin listener (ADMIN_LISTEN): /healthz, /readyz, /status
+
+Exit status: 0 stopped, 1 a problem in the settings or policies (all printed)
+`;
+
+export const demoHelp = `odoo-gateway demo: a stand-in Odoo for trying the gateway and for tests
+
+Usage: odoo-gateway demo [--host 127.0.0.1] [--port 8069] [--bus-port 8072]
+                         [--workers 2]
+
+It behaves on the wire as Odoo 19 does: one request a connection on the web
+port, workers held by silent sockets, websockets on the bus port. Log in as
+admin/admin, demo/demo, portal/portal or carol/carol (code 123456).
+It stores nothing. Never put it where strangers can reach it.
+`;
+
+export const validateHelp = `odoo-gateway validate: check settings and policies, change nothing
+
+Usage: odoo-gateway validate
+
+Reads the environment, gateway.yaml, the policy files and (TLS_MODE=files)
+the certificate. Prints every problem with its place and remedy, and warnings.
+
+Exit status: 0 no problem, 1 problems
+`;
+
+export const explainHelp = `odoo-gateway explain: what happens to a request, and why
+
+Usage: odoo-gateway explain "METHOD /path?query" [options]
+
+Options:
+  --from ADDRESS   client address (default 203.0.113.9)
+  --host NAME      host asked for (default: the first DOMAIN)
+  --session KIND   none, present, or known (seen to log in); default none
+  --websocket      the request is a WebSocket handshake
+  --plain          the request comes over plain HTTP
+
+Prints how the path is read, every rule tried with the reason it did or did
+not match, the verdict, its file and line, its limits, and why it is there.
+Uses the same settings as run.
+
+Example: odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9
+`;

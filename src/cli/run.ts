@@ -1,0 +1,131 @@
+import { problemLine } from "../base/problem.ts";
+import { ok } from "../base/result.ts";
+import { type Demo, startDemo } from "../demo/start.ts";
+import { createLog, type Log } from "../observe/log-pino.ts";
+import type { Settings } from "../settings/settings.ts";
+import { nodeMajorMin, type RunningGateway, startGateway } from "../start.ts";
+import { howToTrust } from "../tls/trust.ts";
+import { accepts } from "../upstream/bus-watch.ts";
+import { member } from "../upstream/pool.ts";
+import { printProblems, printWarnings, processSettings } from "./settings.ts";
+
+const localOdoo = { host: "127.0.0.1", port: 8069 };
+
+/** `odoo-gateway run`: serves until a signal; the exit status. */
+export async function run(): Promise<number> {
+  const major = Number(process.versions.node.split(".")[0]);
+  if (major < nodeMajorMin) {
+    process.stderr.write(
+      `problem: Node ${process.versions.node} is too old; use Node 24 or 26 (from a checkout, npm start brings its own)\n`,
+    );
+    return 1;
+  }
+  const loaded = processSettings();
+  if (!loaded.ok) {
+    printProblems(loaded.error);
+    return 1;
+  }
+  printWarnings(loaded.value.warnings);
+  const { settings, demo } = await withOdoo(loaded.value.settings);
+  const log = createLog({ level: settings.logLevel, format: logFormat(settings) });
+  const started = await startGateway({
+    settings,
+    sink: log,
+    logLinesDropped: () => log.dropped,
+    readSettings: () => {
+      const again = processSettings();
+      return again.ok ? ok(again.value.settings) : again;
+    },
+  });
+  if (!started.ok) {
+    await log.close();
+    printProblems(started.error);
+    await demo?.close();
+    return 1;
+  }
+  const running = started.value;
+  process.stderr.write(banner(running, settings, demo));
+  await untilStopped(running, log);
+  await log.close();
+  await demo?.close();
+  return 0;
+}
+
+/** ODOO_URL, else Odoo on this machine, else the stand-in. */
+async function withOdoo(settings: Settings): Promise<{ settings: Settings; demo: Demo | null }> {
+  if (settings.odoo !== null) return { settings, demo: null };
+  if (await accepts(member(localOdoo.host, localOdoo.port)))
+    return { settings: { ...settings, odoo: localOdoo }, demo: null };
+  const demo = await startDemo();
+  const odoo = { host: "127.0.0.1", port: demo.webPort };
+  const odooBus = { host: "127.0.0.1", port: demo.busPort };
+  return { settings: { ...settings, odoo, odooBus }, demo };
+}
+
+/** JSON for machines; a person at a terminal who said nothing gets readable lines. */
+function logFormat(settings: Settings): Settings["logFormat"] {
+  return process.env["LOG_FORMAT"] === undefined && process.stdout.isTTY ? "text" : settings.logFormat;
+}
+
+function banner(running: RunningGateway, settings: Settings, demo: Demo | null): string {
+  const plan = running.plan();
+  const tls = running.tls();
+  const name = settings.domains[0]?.host ?? "localhost";
+  const site = `https://${plan.authorityOf(name) ?? name}`;
+  const lines = [
+    "",
+    `odoo-gateway is running.`,
+    `  site      ${site}`,
+    `  https     ${running.addresses.https}`,
+    `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
+    `  admin     ${running.addresses.admin === null ? "off" : `http://${running.addresses.admin}/status`}`,
+    `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
+    `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,
+  ];
+  if (demo !== null) {
+    lines.push(
+      "",
+      "ODOO_URL is not set and nothing answers on 127.0.0.1:8069, so this is the built-in STAND-IN,",
+      "not a real Odoo: log in as admin/admin; it stores nothing. Set ODOO_URL for the real one.",
+    );
+  }
+  if (tls.localAuthority !== null) {
+    lines.push("", "The certificate comes from a local CA of our own. To make this machine trust it:");
+    for (const line of howToTrust(tls.localAuthority.caFile)) lines.push(`  ${line}`);
+  }
+  lines.push(
+    "",
+    "Three things to try:",
+    `  curl -k ${site}/web/database/manager      the database manager is closed (404)`,
+    `  curl -kI ${site}/web/login                the headers that harden Odoo`,
+    `  npx odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9`,
+    "",
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads; our own bug ends the process with its reason in the log. */
+function untilStopped(running: RunningGateway, log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const stop = () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      void running.stop().then(() => resolve());
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+    process.on("SIGHUP", () => {
+      void running.reload().then((problems) => {
+        for (const problem of problems) process.stderr.write(`reload refused: ${problemLine(problem)}\n`);
+      });
+    });
+    const die = (error: unknown) => {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.emit({ type: "error", what: "process", detail });
+      void log.close().then(() => process.exit(1));
+    };
+    process.on("uncaughtException", die);
+    process.on("unhandledRejection", die);
+  });
+}

@@ -1,0 +1,36 @@
+import type { Problem } from "../base/problem.ts";
+import { policiesDirOf, readPolicy } from "../start.ts";
+import { loadCertificateFiles } from "../tls/certificate.ts";
+import { printProblems, printWarnings, processSettings } from "./settings.ts";
+
+/** `odoo-gateway validate`: settings, policies and own certificate files; the exit status. */
+export function validate(): number {
+  const loaded = processSettings();
+  if (!loaded.ok) {
+    printProblems(loaded.error);
+    return 1;
+  }
+  const { settings, warnings } = loaded.value;
+  const problems: Problem[] = [];
+  const more: Problem[] = [...warnings];
+  const policy = readPolicy(settings);
+  if (!policy.ok) problems.push(...policy.error);
+  if (settings.tlsMode === "files" && settings.tlsCertFile !== null && settings.tlsKeyFile !== null) {
+    const names = [...settings.domains, ...settings.redirectDomains].map(({ host }) => host);
+    const certificate = loadCertificateFiles(settings.tlsCertFile, settings.tlsKeyFile, names, Date.now());
+    if (certificate.ok) more.push(...certificate.value.warnings);
+    else problems.push(...certificate.error);
+  }
+  printWarnings(more);
+  if (!policy.ok || problems.length > 0) {
+    printProblems(problems);
+    return 1;
+  }
+  const { rules, skipped, limits } = policy.value;
+  process.stdout.write(
+    `settings and policies are good: preset ${settings.preset}, ${rules.length} rules and ${limits.size} limits from ` +
+      `${policiesDirOf(settings)} (${skipped.length} rules are for other settings), ` +
+      `serving ${settings.domains.map(({ host }) => host).join(", ")}\n`,
+  );
+  return 0;
+}

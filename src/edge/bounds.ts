@@ -1,0 +1,32 @@
+/**
+ * Every bound of the listeners in one table. What happens there: a connection past a bound is closed, a message
+ * past a bound gets its status (408, 414, 431) and a closed connection. Bounds on one message's parts are in
+ * `message/bounds.ts`, on bodies in `upstream/request-body.ts`.
+ */
+export const edgeBounds = {
+  /** From the first byte the peer could send to the end of the header block, checked every second: cut at 30 s at the latest. */
+  headerTimeoutMs: 29_000,
+  connectionsCheckMs: 1_000,
+  /** A TLS handshake that is not finished by then is dropped. */
+  handshakeTimeoutMs: 10_000,
+  /** An idle kept connection (HTTP/1.1 and HTTP/2) is closed. */
+  keepAliveTimeoutMs: 30_000,
+  /** A client that takes no byte of its answer for this long is cut. */
+  sendTimeoutMs: 60_000,
+  /** After a refused message the rest of its body is read this long before the connection is closed, so that the answer arrives. */
+  lingerMs: 2_000,
+  /** Parser's limit for one header block; the screen's own, smaller limits decide first. */
+  headerBlockBytesMax: 64 * 1024,
+  /** Requests on one HTTP/1.1 connection. */
+  requestsPerConnectionMax: 10_000,
+  /** All connections of one listener. */
+  connectionsMax: 20_000,
+  /** HTTP/2: streams open at once, header list, window of one stream and of the connection (Envoy's edge guide). */
+  http2StreamsMax: 100,
+  http2HeaderListBytesMax: 32 * 1024,
+  http2StreamWindowBytes: 256 * 1024,
+  http2SessionMemoryMiB: 10,
+  /** HTTP/2: resets a client may cause at once, and a second (CVE-2023-44487). */
+  http2ResetBurst: 200,
+  http2ResetsPerSecond: 20,
+} as const;

@@ -1,0 +1,229 @@
+import {
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { Ip } from "../base/ip.ts";
+import type { Downstream, ReplyFraming } from "../exchange.ts";
+import type { Protocol, RawFields } from "../message/facts.ts";
+import { edgeBounds } from "./bounds.ts";
+import type { Connection, EdgeHandlers } from "./http1.ts";
+
+const sessions = new WeakMap<ServerHttp2Session, Connection>();
+
+/** The HTTP/2 side: Node's nghttp2 with every bound set, fed by hand with TLS sockets that chose `h2`. */
+export function createHttp2(handlers: EdgeHandlers): {
+  accept(socket: Socket, connection: Connection): void;
+  /** GOAWAY to all; running streams finish. */
+  close(): void;
+} {
+  const server = createServer({
+    maxSessionMemory: edgeBounds.http2SessionMemoryMiB,
+    maxHeaderListPairs: 128,
+    maxOutstandingPings: 10,
+    streamResetBurst: edgeBounds.http2ResetBurst,
+    streamResetRate: edgeBounds.http2ResetsPerSecond,
+    unknownProtocolTimeout: 1_000,
+    settings: {
+      maxConcurrentStreams: edgeBounds.http2StreamsMax,
+      maxHeaderListSize: edgeBounds.http2HeaderListBytesMax,
+      initialWindowSize: edgeBounds.http2StreamWindowBytes,
+      enablePush: false,
+      enableConnectProtocol: false,
+    },
+  });
+  const open = new Set<ServerHttp2Session>();
+  let accepting: Connection | null = null;
+  server.on("session", (session) => {
+    if (accepting !== null) sessions.set(session, accepting);
+    open.add(session);
+    session.on("error", () => {});
+    session.on("close", () => open.delete(session));
+    let streams = 0;
+    session.on("stream", (stream: ServerHttp2Stream) => {
+      streams += 1;
+      stream.on("close", () => {
+        streams -= 1;
+      });
+    });
+    session.setTimeout(edgeBounds.keepAliveTimeoutMs, () => {
+      // Streams have their own bounds; a session without one has nothing left to wait for.
+      if (streams === 0) session.close();
+    });
+  });
+  server.on("sessionError", () => {});
+  server.on("stream", (stream, headers, _flags, rawHeaders) => {
+    const connection =
+      stream.session === undefined ? undefined : sessions.get(stream.session as ServerHttp2Session);
+    stream.on("error", () => {});
+    if (connection === undefined) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    handlers.exchange(
+      new Http2Downstream(stream, headers, rawHeaders as unknown as string[], connection, handlers),
+    );
+  });
+  return {
+    accept(socket, connection) {
+      accepting = connection;
+      server.emit("connection", socket);
+      accepting = null;
+    },
+    close() {
+      for (const session of open) session.close();
+    },
+  };
+}
+
+/** Splits nghttp2's list into pseudo-fields and field lines; cookie crumbs become one line (RFC 9113 §8.2.3). */
+function readFields(raw: readonly string[]): string[] {
+  const fields: string[] = [];
+  let cookieAt = -1;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    const value = raw[i + 1] ?? "";
+    if (name.startsWith(":")) continue;
+    if (name === "cookie") {
+      if (cookieAt >= 0) {
+        fields[cookieAt] = `${fields[cookieAt]}; ${value}`;
+        continue;
+      }
+      cookieAt = fields.length + 1;
+    }
+    fields.push(name, value);
+  }
+  return fields;
+}
+
+function pseudo(headers: IncomingHttpHeaders, name: string): string | null {
+  const value = headers[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** One HTTP/2 stream as the gateway sees it. */
+class Http2Downstream implements Downstream {
+  readonly protocol: Protocol = "HTTP/2";
+  readonly method: string;
+  readonly target: string;
+  readonly fields: RawFields;
+  readonly authority: string | null;
+  readonly scheme: string | null;
+  readonly peer: Ip;
+  readonly secure: boolean;
+  readonly localPort: number;
+  readonly body: Readable | null;
+  readonly expectsContinue: boolean;
+  readonly arrivedMs: number;
+  readonly #stream: ServerHttp2Stream;
+  #goneListener: (() => void) | null = null;
+  #sentListener: (() => void) | null = null;
+  #over = false;
+
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+    connection: Connection,
+    handlers: EdgeHandlers,
+  ) {
+    this.#stream = stream;
+    this.method = pseudo(headers, ":method") ?? "";
+    this.target = pseudo(headers, ":path") ?? "";
+    this.authority = pseudo(headers, ":authority");
+    this.scheme = pseudo(headers, ":scheme");
+    this.fields = readFields(rawHeaders);
+    this.peer = connection.peer;
+    this.secure = connection.secure;
+    this.localPort = connection.localPort;
+    this.body = stream.endAfterHeaders ? null : stream;
+    const expect = headers["expect"];
+    this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);
+    this.arrivedMs = handlers.clock.nowMs();
+    stream.on("finish", () => {
+      if (this.#over || stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) return;
+      this.#over = true;
+      this.#sentListener?.();
+    });
+    stream.on("close", () => {
+      if (this.#over) return;
+      this.#over = true;
+      this.#goneListener?.();
+    });
+  }
+
+  sendContinue(): void {
+    if (!this.#stream.destroyed) this.#stream.additionalHeaders({ ":status": 100 });
+  }
+
+  answer(status: number, fields: string[], body: Buffer | null, _close: boolean): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    if (status !== 204 && status !== 304)
+      fields.push("content-length", String(body === null ? 0 : body.length));
+    const empty = body === null || body.length === 0 || this.method === "HEAD";
+    stream.respond(headerObject(status, fields), { endStream: empty });
+    if (!empty) stream.end(body);
+    // The rest of an unread body is not wanted (RFC 9113 §8.1): reset without error after the answer.
+    if (this.body !== null && !stream.readableEnded) {
+      stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
+      if (empty) stream.close(constants.NGHTTP2_NO_ERROR);
+    }
+  }
+
+  start(status: number, fields: string[], framing: ReplyFraming): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
+    stream.respond(headerObject(status, fields), { endStream: framing.kind === "none" });
+    if (framing.kind === "none") return;
+    stream.setTimeout(edgeBounds.sendTimeoutMs, () => {
+      if (stream.writableLength > 0 || stream.writableNeedDrain) this.cut();
+    });
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#stream.destroyed || this.#stream.closed) return true;
+    return this.#stream.write(chunk);
+  }
+
+  end(): void {
+    if (!this.#stream.destroyed) this.#stream.end();
+  }
+
+  cut(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  onGone(listener: () => void): void {
+    this.#goneListener = listener;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#stream.on("drain", listener);
+  }
+
+  onSent(listener: () => void): void {
+    this.#sentListener = listener;
+  }
+
+  upgrade(): null {
+    return null;
+  }
+}
+
+function headerObject(status: number, fields: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders;
+  headers[":status"] = status;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] ?? "").toLowerCase();
+    const value = fields[i + 1] ?? "";
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else if (Array.isArray(before)) before.push(value);
+    else headers[name] = [String(before), value];
+  }
+  return headers;
+}

@@ -1,0 +1,161 @@
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import { type TlsOptions, Server as TlsServer } from "node:tls";
+import type { Ip } from "../base/ip.ts";
+import { ipKey64, parseSocketIp } from "../base/ip.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { ListenAddress } from "../settings/settings.ts";
+import { edgeBounds } from "./bounds.ts";
+import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
+import { createHttp2 } from "./http2.ts";
+
+export interface Admission {
+  /** Most connections one client address (IPv6: /64) may hold. */
+  readonly connectionsPerClientMax: number;
+  /** Trusted networks and proxies hold as many as they like. */
+  isExempt(ip: Ip): boolean;
+}
+
+/** An open listener. */
+export interface Listener {
+  readonly port: number;
+  readonly address: string;
+  /** TLS server of the HTTPS listener, for swapping contexts and ticket keys; null on plain HTTP. */
+  readonly tls: TlsServer | null;
+  /** Takes no new connection, closes idle ones, lets running exchanges finish. */
+  stop(): void;
+  /** Closes whatever is left. */
+  destroy(): void;
+}
+
+/** Opens the HTTPS listener: one TLS server, split by ALPN into HTTP/2 and HTTP/1.1. */
+export function listenTls(
+  at: ListenAddress,
+  tlsOptions: TlsOptions,
+  admission: () => Admission,
+  handlers: EdgeHandlers,
+): Promise<Result<Listener, string>> {
+  const http1 = createHttp1(handlers);
+  const http2 = createHttp2(handlers);
+  const tls = new TlsServer({
+    ...tlsOptions,
+    ALPNProtocols: ["h2", "http/1.1"],
+    handshakeTimeout: edgeBounds.handshakeTimeoutMs,
+  });
+  // A TLS socket does not name the socket below it; the peer's address and port do.
+  const byPort = new Map<string, Connection>();
+  tls.on("tlsClientError", (_error, socket) => socket.destroy());
+  tls.on("secureConnection", (socket) => {
+    // Node may report a late error of a socket that its HTTP layers let go of (CVE-2025-59465's class).
+    socket.on("error", () => socket.destroy());
+    const key = `${socket.remoteAddress}|${socket.remotePort}`;
+    const connection = byPort.get(key);
+    if (connection === undefined) return void socket.destroy();
+    if (socket.alpnProtocol === "h2") http2.accept(socket, connection);
+    else http1.accept(socket, connection);
+  });
+  const accept = (socket: Socket, connection: Connection) => {
+    const key = `${socket.remoteAddress}|${socket.remotePort}`;
+    byPort.set(key, connection);
+    socket.on("close", () => byPort.delete(key));
+    tls.emit("connection", socket);
+  };
+  return listen(at, true, admission, accept, {
+    tls,
+    stop() {
+      http2.close();
+      http1.server.closeIdleConnections();
+    },
+  });
+}
+
+/** Opens the plain HTTP listener. */
+export function listenPlain(
+  at: ListenAddress,
+  admission: () => Admission,
+  handlers: EdgeHandlers,
+): Promise<Result<Listener, string>> {
+  const http1 = createHttp1(handlers);
+  return listen(at, false, admission, (socket, connection) => http1.accept(socket, connection), {
+    tls: null,
+    stop() {
+      http1.server.closeIdleConnections();
+    },
+  });
+}
+
+function listen(
+  at: ListenAddress,
+  secure: boolean,
+  admission: () => Admission,
+  accept: (socket: Socket, connection: Connection) => void,
+  above: { readonly tls: TlsServer | null; stop(): void },
+): Promise<Result<Listener, string>> {
+  const open = new Set<Socket>();
+  const perClient = new Map<string, number>();
+  const server = createTcpServer({ noDelay: true, allowHalfOpen: true });
+  server.maxConnections = edgeBounds.connectionsMax;
+  server.on("connection", (socket) => {
+    socket.on("error", () => socket.destroy());
+    const peer = parseSocketIp(socket.remoteAddress ?? "");
+    if (peer === null) return void socket.destroy();
+    const rules = admission();
+    const key = ipKey64(peer);
+    const held = perClient.get(key) ?? 0;
+    // The cheapest refusal there is: no handshake, no answer.
+    if (held >= rules.connectionsPerClientMax && !rules.isExempt(peer)) return void socket.destroy();
+    perClient.set(key, held + 1);
+    open.add(socket);
+    socket.on("close", () => {
+      open.delete(socket);
+      const left = (perClient.get(key) ?? 1) - 1;
+      if (left <= 0) perClient.delete(key);
+      else perClient.set(key, left);
+    });
+    accept(socket, { peer, secure, localPort: socket.localPort ?? 0 });
+  });
+  return new Promise((resolve) => {
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(err(listenProblem(error, at))));
+    const where = at.host === "" ? { port: at.port } : { port: at.port, host: at.host };
+    server.listen({ ...where, backlog: 1024 }, () => {
+      server.removeAllListeners("error");
+      server.on("error", () => {});
+      resolve(ok(opened(server, open, above)));
+    });
+  });
+}
+
+function opened(
+  server: TcpServer,
+  open: Set<Socket>,
+  above: { readonly tls: TlsServer | null; stop(): void },
+): Listener {
+  const bound = server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+  const host = typeof bound === "object" && bound !== null ? bound.address : "";
+  return {
+    port,
+    address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    tls: above.tls,
+    stop() {
+      server.close();
+      above.stop();
+    },
+    destroy() {
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
+
+function listenProblem(error: NodeJS.ErrnoException, at: ListenAddress): string {
+  const where = `${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}`;
+  switch (error.code) {
+    case "EADDRINUSE":
+      return `${where} is taken by another program; stop it or choose another address`;
+    case "EACCES":
+      return `${where} needs the right to open ports below 1024; choose a port above or grant CAP_NET_BIND_SERVICE`;
+    case "EADDRNOTAVAIL":
+      return `${where} is no address of this machine`;
+    default:
+      return `${where} cannot be opened: ${error.code ?? error.message}`;
+  }
+}

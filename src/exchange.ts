@@ -1,0 +1,49 @@
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { Ip } from "./base/ip.ts";
+import type { Protocol, RawFields } from "./message/facts.ts";
+
+/** How the end of what we send is found. */
+export type ReplyFraming =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly bytes: number }
+  | { readonly kind: "stream" };
+
+/**
+ * The client's side of one exchange, the same for HTTP/1 and HTTP/2: what the edge hands to the gateway.
+ * Exactly one of `answer` and `start` is called, once. After `gone` everything is ignored.
+ */
+export interface Downstream {
+  readonly protocol: Protocol;
+  readonly method: string;
+  readonly target: string;
+  readonly fields: RawFields;
+  /** HTTP/2 `:authority` and `:scheme`; null on HTTP/1. */
+  readonly authority: string | null;
+  readonly scheme: string | null;
+  readonly peer: Ip;
+  readonly secure: boolean;
+  readonly localPort: number;
+  /** The request body; null when the message cannot have one. */
+  readonly body: Readable | null;
+  /** The client waits for 100 before it sends its body. */
+  readonly expectsContinue: boolean;
+  readonly arrivedMs: number;
+  sendContinue(): void;
+  /** A whole answer of our own. `close`: end the connection behind it (HTTP/2: only this stream ends). */
+  answer(status: number, fields: string[], body: Buffer | null, close: boolean): void;
+  /** The head of an answer whose body follows by `write` and `end`. */
+  start(status: number, fields: string[], framing: ReplyFraming): void;
+  /** False when the client reads too slowly; `onDrain` is called when it caught up. */
+  write(chunk: Buffer): boolean;
+  end(): void;
+  /** Ends so that the client cannot take what it has for the whole (RFC 9112 §8: reset or missing last chunk). */
+  cut(): void;
+  /** The client left before the answer's end. */
+  onGone(listener: () => void): void;
+  onDrain(listener: () => void): void;
+  /** Every byte of the answer was handed to the system. */
+  onSent(listener: () => void): void;
+  /** Turns the connection into a tunnel after writing this head; null on HTTP/2 and without an upgrade. */
+  upgrade(status: number, fields: string[]): { readonly socket: Socket; readonly head: Buffer } | null;
+}

@@ -1,0 +1,117 @@
+import { createHmac } from "node:crypto";
+import { BoundedMap } from "../base/bounded-map.ts";
+import { setCookieName } from "../message/cookies.ts";
+import type { RawFields, RequestFacts } from "../message/facts.ts";
+import { fieldValues, firstField } from "../message/fields.ts";
+import { isRoute, ownPath, readLogin } from "./login-outcome.ts";
+
+/** Sessions remembered; past it the ones seen longest ago count by address again. */
+export const sessionsMax = 100_000;
+/** Odoo 18 and 19 keep this many characters when they rotate an id, every 3 h of use (odoo-wire a). */
+const rotationStemChars = 42;
+const sessionCharsMin = 40;
+
+const none: Uint8Array = new Uint8Array(0);
+
+/**
+ * Sessions that were seen to be logged in, so that ten people behind one address can have a limit each. Learnt from Odoo's
+ * answers only, never from what a client claims. Ids are kept as HMAC-SHA-256 under a secret of the process:
+ * a memory dump of the gateway lends nobody a session.
+ */
+export class KnownSessions {
+  readonly #secret: Uint8Array;
+  readonly #keys: BoundedMap<string, true>;
+
+  /** `secret`: at least 16 random bytes, made at start. */
+  constructor(secret: Uint8Array, max: number = sessionsMax) {
+    this.#secret = secret;
+    this.#keys = new BoundedMap(max);
+  }
+
+  /** Was this session seen to be logged in. */
+  isKnown(sessionId: string): boolean {
+    return this.keyOf(sessionId) !== null;
+  }
+
+  /** The key limits count a known session by; null for one that is not known, or no session. */
+  keyOf(sessionId: string | null): string | null {
+    if (sessionId === null || sessionId.length < sessionCharsMin) return null;
+    const key = this.#hash(sessionId);
+    return this.#keys.get(key) === true ? key : null;
+  }
+
+  /** Remembers a session that just logged in, e.g. by a JSON answer read with `readLogin`. */
+  learn(sessionId: string): void {
+    if (sessionId.length >= sessionCharsMin) this.#keys.set(this.#hash(sessionId), true);
+  }
+
+  /**
+   * Learns and forgets by one answer of Odoo. `fields` are Odoo's own, before cookies are renamed;
+   * `loggedIn` is what `readLogin` said when the caller had read a log-in answer's body.
+   */
+  observe(
+    facts: Pick<RequestFacts, "method" | "paths" | "host" | "sessionId">,
+    status: number,
+    fields: RawFields,
+    loggedIn = false,
+  ): void {
+    const asked = facts.sessionId;
+    if (isRoute(facts, "/web/session/logout") || isRoute(facts, "/web/session/destroy")) {
+      if (asked !== null && status < 400) this.#keys.delete(this.#hash(asked));
+      return;
+    }
+    if (loggedIn || (status === 303 && readLogin(facts, { status, fields, body: none }).loggedIn)) {
+      const fresh = newSession(fields);
+      if (fresh !== null) this.learn(fresh);
+      return;
+    }
+    if (asked === null) return;
+    if (status === 303 && isClientPage(facts)) {
+      // Odoo sends a session that has ended to the log-in page.
+      const to = ownPath(firstField(fields, "location"), facts.host);
+      if (to?.includes("/web/login") === true) this.#keys.delete(this.#hash(asked));
+      return;
+    }
+    if (status === 200 && facts.method === "GET" && showsLoggedIn(facts, fields)) {
+      this.learn(asked);
+      const fresh = newSession(fields);
+      if (fresh !== null) this.learn(fresh);
+      return;
+    }
+    const fresh = newSession(fields);
+    if (fresh !== null && fresh !== asked && isRotation(asked, fresh) && this.isKnown(asked))
+      this.learn(fresh);
+  }
+
+  #hash(sessionId: string): string {
+    return createHmac("sha256", this.#secret).update(sessionId).digest("base64url");
+  }
+}
+
+/** Only a rotated id keeps its stem; a fresh anonymous session in place of an ended one does not, and is not known. */
+function isRotation(before: string, after: string): boolean {
+  return (
+    before.length === after.length &&
+    before.length > rotationStemChars &&
+    before.startsWith(after.slice(0, rotationStemChars))
+  );
+}
+
+function isClientPage(facts: Pick<RequestFacts, "paths">): boolean {
+  return facts.paths.some((path) => path === "/web" || path === "/odoo" || path.startsWith("/odoo/"));
+}
+
+/** The web client comes with X-Frame-Options DENY, its anonymous neighbours do not; the portal's home only to those logged in. */
+function showsLoggedIn(facts: Pick<RequestFacts, "paths">, fields: RawFields): boolean {
+  if (isRoute(facts, "/my") || isRoute(facts, "/my/home")) return true;
+  return isClientPage(facts) && firstField(fields, "x-frame-options")?.toUpperCase() === "DENY";
+}
+
+function newSession(fields: RawFields): string | null {
+  for (const line of fieldValues(fields, "set-cookie")) {
+    if (setCookieName(line) !== "session_id") continue;
+    const value = /=[ \t]*([A-Za-z0-9_-]{40,128})[ \t]*(?:;|$)/.exec(line)?.[1];
+    if (value !== undefined) return value;
+  }
+  return null;
+}

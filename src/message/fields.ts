@@ -1,0 +1,98 @@
+import { ok, type Result } from "../base/result.ts";
+import type { RawFields } from "./facts.ts";
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// Anything above U+00FF would lose its high byte on the wire: U+010A would become a line feed.
+const value = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Fields that concern one connection only and are never passed on (RFC 9110 §7.6.1), in lower case.
+ * Whatever the message's own Connection field names comes on top: `connectionTokens`.
+ */
+export const hopByHop: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Is the text a token (RFC 9110 §5.6.2): a method, a field name, a connection option. */
+export function isToken(text: string): boolean {
+  return token.test(text);
+}
+
+/** Is the text a field value (RFC 9110 §5.5): no control character but HTAB; obs-text is let through. */
+export function isFieldValue(text: string): boolean {
+  return value.test(text);
+}
+
+/** Python's WSGI folds `-` and `_` of field names into one; such names never go to Odoo. */
+export function hasUnderscore(name: string): boolean {
+  return name.includes("_");
+}
+
+/** Does the raw name equal this name, given in lower case. */
+export function nameIs(name: string, lowerName: string): boolean {
+  return name.length === lowerName.length && name.toLowerCase() === lowerName;
+}
+
+/**
+ * Without leading and trailing spaces and tabs (RFC 9110 §5.6.3). Not `trim`, which also takes U+00A0; not a
+ * regular expression, which takes quadratic time on a long run of spaces inside.
+ */
+export function trimOws(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOws(text.charCodeAt(start))) start += 1;
+  while (end > start && isOws(text.charCodeAt(end - 1))) end -= 1;
+  return end - start === text.length ? text : text.slice(start, end);
+}
+
+function isOws(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** All values of one field, in order, without surrounding white space; the name is given in lower case. */
+export function fieldValues(fields: RawFields, lowerName: string): string[] {
+  const found: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (nameIs(fields[i] ?? "", lowerName)) found.push(trimOws(fields[i + 1] ?? ""));
+  }
+  return found;
+}
+
+/** The value of a field that has one; null when absent, the error "repeated" when it came more than once. */
+export function singleField(fields: RawFields, lowerName: string): Result<string | null, "repeated"> {
+  const values = fieldValues(fields, lowerName);
+  return values.length > 1 ? { ok: false, error: "repeated" } : ok(values[0] ?? null);
+}
+
+/** The first value of a field, or null; for fields already known not to repeat. */
+export function firstField(fields: RawFields, lowerName: string): string | null {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (nameIs(fields[i] ?? "", lowerName)) return trimOws(fields[i + 1] ?? "");
+  }
+  return null;
+}
+
+/** Elements of a comma-separated list over all its lines, trimmed, empty ones dropped (RFC 9110 §5.6.1). */
+export function listElements(fields: RawFields, lowerName: string): string[] {
+  const elements: string[] = [];
+  for (const line of fieldValues(fields, lowerName)) {
+    for (const part of line.split(",")) {
+      const element = trimOws(part);
+      if (element !== "") elements.push(element);
+    }
+  }
+  return elements;
+}
+
+/** The options of the Connection field in lower case (RFC 9110 §7.6.1), tokens or not. */
+export function connectionTokens(fields: RawFields): string[] {
+  return listElements(fields, "connection").map((option) => option.toLowerCase());
+}

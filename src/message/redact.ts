@@ -1,0 +1,82 @@
+import { redactedCharsMax, targetBytesMax } from "./bounds.ts";
+
+const secretNames: ReadonlySet<string> = new Set([
+  "token",
+  "access_token",
+  "password",
+  "db",
+  "login",
+  "csrf_token",
+  "confirm_password",
+  "new_password",
+  "old_password",
+  "master_pwd",
+  "code",
+  "state",
+  "api_key",
+  "key",
+  "session_id",
+  "signup_token",
+]);
+const secretPart = /token|secret|passw|apikey|api_key/;
+// A secret parameter inside a value, as in ?redirect=%2Fweb%2Freset_password%3Ftoken%3D…; decoded, lower case.
+const secretWithin =
+  /(?:token|secret|passw|apikey|api_key)[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|session_id|master_pwd)=/;
+const percentEscape = /%([0-9a-f]{2})/gi;
+const invisible = /[^!-~]/g;
+const mark = "***";
+
+/**
+ * A request target for logs: values of secret parameters become `***`, also where a whole parameter value
+ * carries one inside (a redirect to a link with a token). Names are compared percent-decoded and in lower
+ * case. The path stays, but for user information of an absolute form; characters outside visible ASCII
+ * become `?`. At most 2,048 characters come back, the last of them `…` when something was cut.
+ */
+export function redactTarget(target: string): string {
+  const bounded = target.length > targetBytesMax ? target.slice(0, targetBytesMax) : target;
+  const visible = bounded.replace(invisible, "?");
+  const start = visible.search(/[?#]/);
+  const path = start === -1 ? visible : visible.slice(0, start);
+  const shown = path.startsWith("/") && !path.startsWith("//") ? path : withoutUserInfo(path);
+  const whole = start === -1 ? shown : shown + visible.charAt(start) + redactQuery(visible.slice(start + 1));
+  const cut = whole.length > redactedCharsMax || bounded.length < target.length;
+  return cut ? `${whole.slice(0, redactedCharsMax - 1)}…` : whole;
+}
+
+/** Absolute and authority form may carry `user:password@`; they are refused, and the refusal is logged. */
+function withoutUserInfo(path: string): string {
+  const at = path.lastIndexOf("@");
+  return at === -1 ? path : mark + path.slice(at);
+}
+
+function redactQuery(query: string): string {
+  if (query === "") return query;
+  return query.split("&").map(redactParameter).join("&");
+}
+
+function redactParameter(parameter: string): string {
+  const equals = parameter.indexOf("=");
+  if (equals === -1) return parameter;
+  const name = parameter.slice(0, equals);
+  if (isSecretName(decodeLoosely(name))) return `${name}=${mark}`;
+  const value = parameter.slice(equals + 1);
+  // Twice: a link inside a link is encoded twice.
+  const inner = decodeLoosely(decodeLoosely(value));
+  return secretWithin.test(inner) ? `${name}=${mark}` : parameter;
+}
+
+function isSecretName(name: string): boolean {
+  // `a;code=…`: to whoever splits at `;` the name is code.
+  const bare = name.slice(Math.max(name.lastIndexOf(";"), name.lastIndexOf("?")) + 1).trim();
+  return secretNames.has(bare) || secretPart.test(name);
+}
+
+/** Lower case, `+` as a space, escapes as single bytes; never fails, since nothing but names depends on it. */
+function decodeLoosely(text: string): string {
+  const lower = text.toLowerCase();
+  const spaced = lower.includes("+") ? lower.replaceAll("+", " ") : lower;
+  if (!spaced.includes("%")) return spaced;
+  return spaced
+    .replace(percentEscape, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .toLowerCase();
+}

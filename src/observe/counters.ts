@@ -1,0 +1,108 @@
+import { unreachable } from "../base/result.ts";
+import type { EventSink, GatewayEvent } from "./events.ts";
+
+/** Different words counted in one table; further ones are counted as `other`. The words are ours, the bound is a belt. */
+const wordsMax = 128;
+
+/** Totals since the start, for `/status`. All monotonic. */
+export interface CounterSnapshot {
+  readonly exchanges: number;
+  /** Answered with 101: the exchange became a tunnel, counted when it ends. */
+  readonly tunnels: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly byVerdict: { readonly [verdict: string]: number };
+  /** `1xx` to `5xx`, and `499`: the client left before the answer. */
+  readonly byStatus: { readonly [statusClass: string]: number };
+  readonly refused: { readonly [code: string]: number };
+  readonly denied: { readonly [rule: string]: number };
+  readonly limited: { readonly [limit: string]: number };
+  readonly failures: { readonly [failure: string]: number };
+  readonly untrustedForwarding: number;
+  readonly unknownHost: number;
+  readonly warnings: number;
+  readonly errors: number;
+}
+
+export interface Counters extends EventSink {
+  snapshot(): CounterSnapshot;
+}
+
+/** Counts events in memory. */
+export function createCounters(): Counters {
+  const totals = {
+    exchanges: 0,
+    tunnels: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    untrustedForwarding: 0,
+    unknownHost: 0,
+    warnings: 0,
+    errors: 0,
+  };
+  const byVerdict = new Map<string, number>();
+  const byStatus = new Map<string, number>();
+  const refused = new Map<string, number>();
+  const denied = new Map<string, number>();
+  const limited = new Map<string, number>();
+  const failures = new Map<string, number>();
+  return {
+    emit(event: GatewayEvent) {
+      switch (event.type) {
+        case "access":
+          totals.exchanges += 1;
+          totals.bytesIn += event.bytesIn;
+          totals.bytesOut += event.bytesOut;
+          if (event.status === 101) totals.tunnels += 1;
+          add(byVerdict, event.verdict);
+          add(byStatus, event.status === 499 ? "499" : `${Math.floor(event.status / 100)}xx`);
+          return;
+        case "refused":
+          return add(refused, event.code);
+        case "denied":
+          return add(denied, event.rule);
+        case "limited":
+          return add(limited, event.limit);
+        case "upstream-failed":
+          return add(failures, event.failure);
+        case "untrusted-forwarding":
+          totals.untrustedForwarding += 1;
+          return;
+        case "unknown-host":
+          totals.unknownHost += 1;
+          return;
+        case "warning":
+        case "bus-fallback":
+          totals.warnings += 1;
+          return;
+        case "error":
+        case "reload-refused":
+          totals.errors += 1;
+          return;
+        case "listening":
+        case "plan-loaded":
+        case "certificate-loaded":
+        case "bus-restored":
+        case "draining":
+        case "stopped":
+          return;
+        default:
+          return unreachable(event);
+      }
+    },
+    snapshot: () => ({
+      ...totals,
+      byVerdict: Object.fromEntries(byVerdict),
+      byStatus: Object.fromEntries(byStatus),
+      refused: Object.fromEntries(refused),
+      denied: Object.fromEntries(denied),
+      limited: Object.fromEntries(limited),
+      failures: Object.fromEntries(failures),
+    }),
+  };
+}
+
+function add(table: Map<string, number>, word: string): void {
+  const key = table.has(word) || table.size < wordsMax ? word : "other";
+  table.set(key, (table.get(key) ?? 0) + 1);
+}

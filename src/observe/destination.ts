@@ -1,0 +1,135 @@
+import { write, writeSync } from "node:fs";
+
+/** A write is made when this much is waiting, and each `flushMs` whatever is waiting. Lengths in UTF-16 units. */
+const writeLengthMin = 4_096;
+const flushMs = 1_000;
+/** What waits for a reader that is too slow or a full disk. Past it lines are dropped and counted. */
+const waitingLengthMax = 16 * 1024 * 1024;
+/** How long `close` waits for the last write. */
+const closeTimeoutMs = 2_000;
+/** A descriptor that takes nothing just now (EAGAIN) is asked again; at exit so many times in a row. */
+const againMs = 10;
+const againAtExitMax = 50;
+
+/** Takes whole lines, each with its line feed. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+export interface BufferedDestination extends LogDestination {
+  /** Lines lost: nobody took them in time. */
+  readonly dropped: number;
+  /** Writes what waits, for two seconds at most, and lets go of the descriptor without closing it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Lines written behind to a descriptor. pino's own destination is not used: at a process's exit it retries a full disk for
+ * ever, and a closed pipe makes it drop lines without counting. Here a write never throws or waits; a failed one is tried
+ * again each second while lines wait up to their bound; a reader that has gone for good loses them; at exit each line is
+ * tried once.
+ */
+export function openDestination(fd: number): BufferedDestination {
+  let waiting = "";
+  let waitingLines = 0;
+  let pending: Buffer | null = null;
+  let pendingLines = 0;
+  let isWriting = false;
+  let isGone = false;
+  let dropped = 0;
+  let onIdle: (() => void) | null = null;
+
+  const lose = () => {
+    dropped += waitingLines + pendingLines;
+    waiting = "";
+    waitingLines = 0;
+    pending = null;
+    pendingLines = 0;
+  };
+  const take = (): Buffer | null => {
+    if (pending === null && waiting !== "") {
+      pending = Buffer.from(waiting);
+      pendingLines = waitingLines;
+      waiting = "";
+      waitingLines = 0;
+    }
+    return pending;
+  };
+  const pump = () => {
+    if (isWriting || isGone) return;
+    const buffer = take();
+    if (buffer === null) return void onIdle?.();
+    isWriting = true;
+    write(fd, buffer, (error, count) => {
+      isWriting = false;
+      if (error !== null) return failed(errorCodeOf(error));
+      pending = count < buffer.length ? buffer.subarray(count) : null;
+      if (pending === null) pendingLines = 0;
+      if (pending !== null || waiting.length >= writeLengthMin || onIdle !== null) pump();
+    });
+  };
+  const failed = (code: string) => {
+    if (code === "EAGAIN" || code === "EBUSY") return void setTimeout(pump, againMs).unref();
+    if (code === "EPIPE" || code === "EBADF") {
+      isGone = true;
+      lose();
+    }
+    // Otherwise (ENOSPC, EIO, …) the timer tries again; a closing destination does not wait for that.
+    onIdle?.();
+  };
+  const atExit = () => {
+    // A write that runs in another thread is left to it; its lines are not written twice.
+    if (isWriting) pending = null;
+    for (let again = 0; again < againAtExitMax && !isGone; ) {
+      const buffer = take();
+      if (buffer === null) return;
+      try {
+        pending = buffer.subarray(writeSync(fd, buffer));
+        if (pending.length === 0) pending = null;
+      } catch (error) {
+        if (errorCodeOf(error) !== "EAGAIN") return;
+        again += 1;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, againMs);
+      }
+    }
+  };
+  const timer = setInterval(pump, flushMs);
+  timer.unref();
+  process.on("exit", atExit);
+
+  return {
+    write(line) {
+      if (isGone || waiting.length + (pending?.length ?? 0) + line.length > waitingLengthMax) {
+        dropped += 1;
+        return;
+      }
+      waiting += line;
+      waitingLines += 1;
+      // A batch that failed waits for the timer: a full disk is not asked again for each line.
+      if (waiting.length >= writeLengthMin && pending === null) pump();
+    },
+    get dropped() {
+      return dropped;
+    },
+    async close() {
+      clearInterval(timer);
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, closeTimeoutMs);
+        onIdle = () => {
+          clearTimeout(deadline);
+          resolve();
+        };
+        if (isGone) onIdle();
+        else pump();
+      });
+      onIdle = null;
+      isGone = true;
+      lose();
+      process.removeListener("exit", atExit);
+    },
+  };
+}
+
+function errorCodeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

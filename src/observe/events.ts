@@ -1,0 +1,97 @@
+import type { ExchangeId } from "../base/brands.ts";
+
+/** Why an upstream leg failed: a closed list, each with its status (docs/exchange). */
+export type FailureKind =
+  | "connect-refused"
+  | "connect-timeout"
+  | "connect-failed"
+  | "answer-timeout"
+  | "closed-without-answer"
+  | "answer-malformed"
+  | "answer-cut"
+  | "body-stalled"
+  | "spool-full";
+
+/** One line an exchange, always. Nothing in it is secret: the target is redacted before it gets here. */
+export interface AccessRecord {
+  readonly type: "access";
+  readonly wallMs: number;
+  readonly id: ExchangeId;
+  readonly client: string;
+  readonly peer: string;
+  readonly protocol: string;
+  readonly method: string;
+  readonly host: string;
+  /** Path and query with secret values replaced. */
+  readonly target: string;
+  /** What the client got; 499 when it left before the answer. */
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Rule id, or the refusal's code, or "none". */
+  readonly rule: string;
+  readonly verdict: string;
+  /** Name of the exhausted limit, when one was. */
+  readonly limit: string | null;
+  readonly failure: FailureKind | null;
+  /** Milliseconds from arrival to the end of the answer. */
+  readonly totalMs: number;
+  /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */
+  readonly upstreamMs: number | null;
+  readonly userAgent: string;
+}
+
+/** Something that happened. Closed; every sink handles every member. */
+export type GatewayEvent =
+  | AccessRecord
+  | {
+      readonly type: "refused";
+      readonly id: ExchangeId;
+      readonly client: string;
+      readonly code: string;
+      readonly detail: string;
+    }
+  | {
+      readonly type: "denied";
+      readonly id: ExchangeId;
+      readonly client: string;
+      readonly rule: string;
+      readonly target: string;
+    }
+  | {
+      readonly type: "limited";
+      readonly id: ExchangeId;
+      readonly client: string;
+      readonly limit: string;
+      readonly rule: string;
+      readonly retryAfterSeconds: number;
+    }
+  | {
+      readonly type: "upstream-failed";
+      readonly id: ExchangeId;
+      readonly failure: FailureKind;
+      readonly member: string;
+      readonly detail: string;
+    }
+  | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
+  | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
+  | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }
+  | {
+      readonly type: "plan-loaded";
+      readonly revision: number;
+      readonly rules: number;
+      readonly preset: string;
+    }
+  | { readonly type: "reload-refused"; readonly problems: readonly string[] }
+  | { readonly type: "certificate-loaded"; readonly names: readonly string[]; readonly notAfter: string }
+  | { readonly type: "bus-fallback"; readonly bus: string; readonly web: string }
+  | { readonly type: "bus-restored"; readonly bus: string }
+  | { readonly type: "draining"; readonly exchanges: number; readonly tunnels: number }
+  | { readonly type: "stopped"; readonly cut: number }
+  | { readonly type: "warning"; readonly what: string; readonly detail: string }
+  | { readonly type: "error"; readonly what: string; readonly detail: string };
+
+/** Takes events. Emitting never throws and never waits. */
+export interface EventSink {
+  emit(event: GatewayEvent): void;
+}

@@ -1,0 +1,119 @@
+import { unreachable } from "../base/result.ts";
+import { cleanText } from "./clean.ts";
+import type { AccessRecord, GatewayEvent } from "./events.ts";
+
+export type LineLevel = "debug" | "info" | "warn" | "error";
+/** `access`: one line an exchange. `security`: what a ban tool reads. `gateway`: our own life. */
+export type LineStream = "access" | "security" | "gateway";
+
+/** Longest cleaned target and other client texts in a line. */
+const targetLengthMax = 2_048;
+const agentLengthMax = 256;
+/** Most entries of a list in a line. */
+const listMax = 50;
+
+type FieldValue = string | number | null | readonly string[];
+
+/** An event as it stands in a log: stable names, values made harmless. */
+export interface Line {
+  readonly level: LineLevel;
+  /** `event` (its type) and `stream` first, then the event's own. */
+  readonly fields: LineFields;
+}
+
+export type LineFields = {
+  readonly event: GatewayEvent["type"];
+  readonly stream: LineStream;
+  readonly [name: string]: FieldValue;
+};
+
+/** Level of an event; what LOG_LEVEL is compared with before a line is built. */
+export function levelOf(event: GatewayEvent): LineLevel {
+  switch (event.type) {
+    case "access":
+    case "listening":
+    case "plan-loaded":
+    case "certificate-loaded":
+    case "bus-restored":
+    case "draining":
+    case "stopped":
+      return "info";
+    case "refused":
+    case "denied":
+    case "limited":
+    case "untrusted-forwarding":
+    case "unknown-host":
+    case "upstream-failed":
+    case "bus-fallback":
+    case "warning":
+      return "warn";
+    case "reload-refused":
+    case "error":
+      return "error";
+    default:
+      return unreachable(event);
+  }
+}
+
+/** The line of an event. Nothing is hidden here: secrets were taken out before the event was emitted. */
+export function lineOf(event: GatewayEvent): Line {
+  const level = levelOf(event);
+  if (event.type === "access") return { level, fields: accessFields(event) };
+  const { type, ...rest } = event;
+  const fields: { event: GatewayEvent["type"]; stream: LineStream; [name: string]: FieldValue } = {
+    event: type,
+    stream: streamOf(event),
+  };
+  for (const [name, value] of Object.entries<FieldValue>(rest)) fields[name] = clean(value);
+  return { level, fields };
+}
+
+function streamOf(event: GatewayEvent): LineStream {
+  switch (event.type) {
+    case "refused":
+    case "denied":
+    case "limited":
+    case "untrusted-forwarding":
+    case "unknown-host":
+      return "security";
+    default:
+      return "gateway";
+  }
+}
+
+/** Only what a client chose is cleaned; the rest is ours. The hot path of the log: no loop, no copy but this one. */
+function accessFields(record: AccessRecord): LineFields {
+  return {
+    event: "access",
+    stream: "access",
+    id: record.id,
+    client: record.client,
+    peer: record.peer,
+    protocol: record.protocol,
+    method: cleanText(record.method, 32),
+    host: cleanText(record.host, agentLengthMax),
+    target: cleanText(record.target, targetLengthMax),
+    status: record.status,
+    bytesIn: record.bytesIn,
+    bytesOut: record.bytesOut,
+    rule: record.rule,
+    verdict: record.verdict,
+    limit: record.limit,
+    failure: record.failure,
+    totalMs: tenth(record.totalMs),
+    upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),
+    userAgent: cleanText(record.userAgent, agentLengthMax),
+  };
+}
+
+function clean(value: FieldValue): FieldValue {
+  if (typeof value === "string") return cleanText(value);
+  if (typeof value === "number" || value === null) return value;
+  const kept = value.slice(0, listMax).map((text) => cleanText(text));
+  return value.length > listMax ? [...kept, `… and ${value.length - listMax} more`] : kept;
+}
+
+/** Milliseconds with one digit behind the point: finer is noise. */
+function tenth(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

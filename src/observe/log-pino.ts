@@ -1,0 +1,91 @@
+import { isatty } from "node:tty";
+import { pino } from "pino";
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { LogFormat, LogLevel } from "../settings/settings.ts";
+import { type BufferedDestination, type LogDestination, openDestination } from "./destination.ts";
+import type { EventSink, GatewayEvent } from "./events.ts";
+import { levelOf, lineOf } from "./line.ts";
+import { createQuiet } from "./quiet.ts";
+import { textLine } from "./text-line.ts";
+
+/** Door of `pino`: it builds the JSON line; levels, buffering and loss are ours. */
+
+const weight = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 } as const;
+
+export interface LogOptions {
+  /** `silent` writes nothing. */
+  readonly level: LogLevel;
+  /** `json`: one object a line. `text`: for a person; coloured on a terminal. */
+  readonly format: LogFormat;
+  /** Where lines go; standard output, buffered, when left out. */
+  readonly destination?: LogDestination & Partial<Pick<BufferedDestination, "dropped" | "close">>;
+  readonly clock?: Clock;
+}
+
+export interface Log extends EventSink {
+  /** Lines that could not be kept because nobody took them. */
+  readonly dropped: number;
+  /** Writes what waits, within two seconds, and ends. Nothing is written afterwards. */
+  close(): Promise<void>;
+}
+
+/** The event log. `emit` neither throws nor waits; a destination that fails loses lines, and they are counted. */
+export function createLog(options: LogOptions): Log {
+  const clock = options.clock ?? systemClock;
+  const destination = options.destination ?? openDestination(1);
+  const colours = options.destination === undefined && isatty(1);
+  const write = options.format === "json" ? jsonWriter(destination) : textWriter(destination, colours);
+  const quiet = createQuiet();
+  const least = weight[options.level];
+  let isClosed = false;
+  let failed = 0;
+  const put = (event: GatewayEvent, suppressed: number) => {
+    try {
+      write(event, event.type === "access" ? event.wallMs : clock.wallMs(), suppressed);
+    } catch {
+      failed += 1;
+    }
+  };
+  return {
+    emit(event) {
+      if (isClosed || weight[levelOf(event)] < least) return;
+      const suppressed = quiet.admit(event, clock.nowMs());
+      if (suppressed >= 0) put(event, suppressed);
+    },
+    get dropped() {
+      return failed + (destination.dropped ?? 0);
+    },
+    async close() {
+      if (isClosed) return;
+      for (const { event, suppressed } of quiet.rest()) put(event, suppressed);
+      isClosed = true;
+      await destination.close?.();
+    },
+  };
+}
+
+type Write = (event: GatewayEvent, wallMs: number, suppressed: number) => void;
+
+function jsonWriter(stream: LogDestination): Write {
+  let wallMs = 0;
+  const logger = pino(
+    {
+      level: "debug",
+      // The process and host are known to whoever collects the lines.
+      base: null,
+      formatters: { level: (label) => ({ level: label }) },
+      // One moment an event: that of the event.
+      timestamp: () => `,"time":"${new Date(wallMs).toISOString()}"`,
+    },
+    stream,
+  );
+  return (event, atMs, suppressed) => {
+    const { level, fields } = lineOf(event);
+    wallMs = atMs;
+    logger[level](suppressed > 0 ? { ...fields, suppressed } : fields);
+  };
+}
+
+function textWriter(stream: LogDestination, colours: boolean): Write {
+  return (event, wallMs, suppressed) => stream.write(textLine(lineOf(event), wallMs, suppressed, colours));
+}

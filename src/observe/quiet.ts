@@ -1,0 +1,63 @@
+import type { GatewayEvent } from "./events.ts";
+
+/** One line a kind in this time; the rest is counted and told with the next line. */
+export const quietWindowMs = 60_000;
+/** Kinds that are told apart; further ones share a window. `warning` events differ by their `what`, a word of ours. */
+const kindsMax = 64;
+
+/** Events whose number strangers choose, and that say the same each time. Null: always written. */
+function kindOf(event: GatewayEvent): string | null {
+  switch (event.type) {
+    case "untrusted-forwarding":
+    case "unknown-host":
+      return event.type;
+    case "warning":
+      return `warning ${event.what}`;
+    default:
+      return null;
+  }
+}
+
+interface Kind {
+  openMs: number;
+  suppressed: number;
+  last: GatewayEvent;
+}
+
+export interface Quiet {
+  /** -1: keep quiet. Otherwise write the event, which stands for so many suppressed ones before it. */
+  admit(event: GatewayEvent, nowMs: number): number;
+  /** What was suppressed and not told yet, each with its number; empties the counts. */
+  rest(): readonly { readonly event: GatewayEvent; readonly suppressed: number }[];
+}
+
+/** The first event of a kind is written at once, then at most one each `quietWindowMs`. */
+export function createQuiet(): Quiet {
+  const kinds = new Map<string, Kind>();
+  return {
+    admit(event, nowMs) {
+      const wanted = kindOf(event);
+      if (wanted === null) return 0;
+      const name = kinds.has(wanted) || kinds.size < kindsMax ? wanted : "other";
+      const kind = kinds.get(name);
+      if (kind === undefined) {
+        kinds.set(name, { openMs: nowMs, suppressed: 0, last: event });
+        return 0;
+      }
+      if (nowMs - kind.openMs < quietWindowMs) {
+        kind.suppressed += 1;
+        kind.last = event;
+        return -1;
+      }
+      const { suppressed } = kind;
+      kinds.set(name, { openMs: nowMs, suppressed: 0, last: event });
+      return suppressed;
+    },
+    rest() {
+      const left = [...kinds.values()].filter((kind) => kind.suppressed > 0);
+      const told = left.map(({ last, suppressed }) => ({ event: last, suppressed }));
+      for (const kind of left) kind.suppressed = 0;
+      return told;
+    },
+  };
+}

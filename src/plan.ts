@@ -1,0 +1,115 @@
+import type { HostName } from "./base/brands.ts";
+import type { Clock } from "./base/clock.ts";
+import type { Ip } from "./base/ip.ts";
+import { ipSetUnion } from "./base/ip-set.ts";
+import { createStagingGate, type StagingGate, stagingCookie } from "./guard/staging.ts";
+import { odooSessionCookie } from "./message/cookies.ts";
+import type { RequestFacts } from "./message/facts.ts";
+import type { ServedHost, Site } from "./message/site.ts";
+import type { Policy } from "./policy/compile.ts";
+import { createRedirects } from "./reply/redirects.ts";
+import { type SecurityHeaders, securityHeaders } from "./reply/security.ts";
+import type { Settings } from "./settings/settings.ts";
+
+/**
+ * Everything compiled, one revision. An exchange takes the plan at its arrival and keeps it; a reload builds the next one and
+ * swaps a single reference. State (limits, sessions, connections, spool) lives outside and survives.
+ */
+export interface Plan {
+  readonly revision: number;
+  readonly settings: Settings;
+  readonly policy: Policy;
+  readonly site: Site;
+  readonly security: SecurityHeaders;
+  /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
+  readonly redirects: ReturnType<typeof createRedirects>;
+  readonly staging: StagingGate | null;
+  /** Our own cookie, never sent to Odoo; null but on staging. */
+  readonly ownCookie: string | null;
+  /** Lower case. */
+  readonly websocketOrigins: ReadonlySet<string>;
+  /** `host` or `host:port` for https URLs of a name we serve; null for others. */
+  readonly authorityOf: (host: string) => string | null;
+  /** Plain HTTP that is not redirected: the certificate challenge, and the point of sale of LAN networks. */
+  mayStayPlain(facts: RequestFacts): boolean;
+  /** LAN networks that open the point of sale over plain HTTP: their session cookie travels without Secure. */
+  isPointOfSale(ip: Ip): boolean;
+  /** Never limited. */
+  isTrusted(ip: Ip): boolean;
+  /** May choose a database by header. */
+  mayChooseDatabase(ip: Ip): boolean;
+}
+
+export interface PlanParts {
+  readonly revision: number;
+  readonly settings: Settings;
+  readonly policy: Policy;
+  /** The HTTPS listener's real port. */
+  readonly httpsPort: number;
+  /** At least 16 random bytes of this process. */
+  readonly secret: Uint8Array;
+  readonly clock: Clock;
+}
+
+/** The session cookie's name on staging: production's cookie of the same browser must not be sent there. */
+export const stagingSessionCookie = "staging_session_id";
+
+/** Builds a plan from checked parts. Everything that can be decided before the first exchange is decided here. */
+export function buildPlan(parts: PlanParts): Plan {
+  const { settings, policy, httpsPort } = parts;
+  const names: readonly ServedHost[] = [...settings.domains, ...settings.redirectDomains];
+  const servedNames = new Map<string, ServedHost>(names.map((name) => [name.host, name]));
+  const staging = settings.preset === "staging";
+  const publicPort = httpsPort;
+  const authorityOf = (host: string): string | null => {
+    const name = servedNames.get(host as HostName);
+    if (name === undefined) return null;
+    const port = name.port ?? publicPort;
+    return port === 443 ? name.host : `${name.host}:${port}`;
+  };
+  const free = ipSetUnion([settings.trustedNetworks]);
+  const choosers = ipSetUnion([settings.adminNetworks, settings.trustedNetworks]);
+  return {
+    revision: parts.revision,
+    settings,
+    policy,
+    site: {
+      methods: new Set(settings.methods),
+      servedNames,
+      publicPort,
+      trustedProxies: settings.trustedProxies,
+      sessionCookie: staging ? stagingSessionCookie : odooSessionCookie,
+    },
+    security: securityHeaders(settings),
+    redirects: createRedirects({
+      domains: settings.domains,
+      redirectDomains: settings.redirectDomains,
+      publicPort,
+    }),
+    staging: stagingGate(parts),
+    ownCookie: staging ? stagingCookie : null,
+    websocketOrigins: new Set(settings.websocketOrigins.map((origin) => origin.toLowerCase())),
+    authorityOf,
+    mayStayPlain: (facts) =>
+      facts.path.startsWith("/.well-known/acme-challenge/") ||
+      (settings.posNetworks.contains(facts.client) && isPointOfSalePath(facts.path)),
+    isPointOfSale: (ip) => settings.posNetworks.contains(ip),
+    isTrusted: (ip) => free.contains(ip),
+    // "any" is no network the operator named: a header from anywhere does not choose a database.
+    mayChooseDatabase: (ip) => choosers.contains(ip) || settings.apiNetworks?.contains(ip) === true,
+  };
+}
+
+/** What a point of sale page asks for besides itself. The log-in is not in it: passwords travel over https only. */
+const pointOfSalePath =
+  /^\/(?:pos(?:\/|$)|pos[-_][a-z_-]+\/|point_of_sale\/|web\/(?:assets|static|dataset|image|webclient|bundle|binary|content)\/|[a-z0-9_]+\/static\/|websocket(?:\/|$)|longpolling\/|bus\/)/;
+
+function isPointOfSalePath(path: string): boolean {
+  return pointOfSalePath.test(path);
+}
+
+function stagingGate({ settings, policy, secret, clock }: PlanParts): StagingGate | null {
+  if (settings.stagingLogin === null) return null;
+  const { user, password } = settings.stagingLogin;
+  return createStagingGate({ user, password, exempt: policy.isStagingExempt, secret, clock });
+}

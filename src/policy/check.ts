@@ -1,0 +1,174 @@
+import { isDeepStrictEqual } from "node:util";
+import { nearestName } from "../base/nearest.ts";
+import type { Problem } from "../base/problem.ts";
+import type { Settings } from "../settings/settings.ts";
+import { excludedBecause, patternsOf } from "./compile.ts";
+import type { Located, LocatedLimit } from "./decode.ts";
+import { lowerPattern, type PathPattern, patternCovers } from "./path-pattern.ts";
+import { type ConditionsDocument, listOf, type MatchDocument, type RuleDocument } from "./rule-document.ts";
+
+/** What needs more than one rule or file to be seen. All problems, in the order of the rules. */
+export function checkPolicy(
+  rules: readonly Located<RuleDocument>[],
+  limits: readonly LocatedLimit[],
+  settings: Settings,
+): readonly Problem[] {
+  const running = rules.filter((rule) => excludedBecause(rule.document.when, settings) === null);
+  return [
+    ...repeatedLimits(limits),
+    ...repeatedIds(rules),
+    ...unknownLimits(rules, limits),
+    ...unreachableRules(running),
+    ...missingLastRule(running),
+  ];
+}
+
+function repeatedLimits(limits: readonly LocatedLimit[]): readonly Problem[] {
+  const first = new Map<string, LocatedLimit>();
+  return limits.flatMap((limit) => {
+    const earlier = first.get(limit.name);
+    if (earlier === undefined) {
+      first.set(limit.name, limit);
+      return [];
+    }
+    return [
+      {
+        place: limit.placeOf([]),
+        thing: `limits.${limit.name} is already at ${earlier.file}:${earlier.line}`,
+        remedy: "limits are shared by all files: give each name once",
+      },
+    ];
+  });
+}
+
+function repeatedIds(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
+  const first = new Map<string, Located<RuleDocument>>();
+  return rules.flatMap((rule) => {
+    const earlier = first.get(rule.document.id);
+    if (earlier === undefined) {
+      first.set(rule.document.id, rule);
+      return [];
+    }
+    return [
+      {
+        place: rule.placeOf(["id"]),
+        thing: `id ${JSON.stringify(rule.document.id)} is already at ${earlier.file}:${earlier.line}`,
+        remedy: "logs and metrics name rules by their id: give each its own",
+      },
+    ];
+  });
+}
+
+function unknownLimits(
+  rules: readonly Located<RuleDocument>[],
+  limits: readonly LocatedLimit[],
+): readonly Problem[] {
+  const known = [...new Set(limits.map((limit) => limit.name))];
+  return rules.flatMap((rule) =>
+    (rule.document.limits ?? []).flatMap((name, index) => {
+      if (known.includes(name)) {
+        return [];
+      }
+      const nearest = nearestName(name, known);
+      return [
+        {
+          place: rule.placeOf(["limits", index]),
+          thing: `limits ${JSON.stringify(name)} is no limit of any file`,
+          remedy: nearest === null ? 'define it under "limits"' : `did you mean ${JSON.stringify(nearest)}?`,
+        },
+      ];
+    }),
+  );
+}
+
+/**
+ * A rule behind one that takes all its requests never decides anything; its author believes otherwise.
+ * Only sure cases are named (the same conditions, or fewer, in an earlier rule).
+ */
+function unreachableRules(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
+  return rules.flatMap((rule, index) => {
+    const earlier = rules.slice(0, index).find((other) => ruleCovers(other.document, rule.document));
+    if (earlier === undefined) {
+      return [];
+    }
+    return [
+      {
+        place: rule.placeOf([]),
+        thing: `rule ${rule.document.id} can never match: ${earlier.document.id} at ${earlier.file}:${earlier.line} takes all its requests`,
+        remedy: "move it before that rule, or remove it",
+      },
+    ];
+  });
+}
+
+function missingLastRule(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
+  const last = rules.at(-1);
+  if (last === undefined || takesEverything(last.document)) {
+    return [];
+  }
+  return [
+    {
+      place: last.placeOf([]),
+      thing: `the last rule, ${last.document.id}, does not take every request`,
+      remedy: "end the last file with a rule without match, so that what happens to the rest is written down",
+    },
+  ];
+}
+
+function takesEverything(rule: RuleDocument): boolean {
+  const match = rule.match ?? {};
+  return Object.entries(match).every(
+    ([key, value]) =>
+      value === undefined || (key === "path" && listOf(match.path).some((text) => text === "/**")),
+  );
+}
+
+function ruleCovers(wide: RuleDocument, narrow: RuleDocument): boolean {
+  if (takesEverything(wide)) {
+    return true;
+  }
+  const one: MatchDocument = wide.match ?? {};
+  const two: MatchDocument = narrow.match ?? {};
+  return (
+    pathsCover(wide, narrow) &&
+    listKeys.every((key) => listCovers(widened(key, one), widened(key, two))) &&
+    wordKeys.every((key) => one[key] === undefined || one[key] === two[key]) &&
+    (one.not === undefined || isDeepStrictEqual(one.not, two.not))
+  );
+}
+
+const listKeys = ["method", "from", "host", "query", "offsite", "content_type"] as const;
+const wordKeys = ["upgrade", "session", "scheme"] as const;
+
+function widened(key: (typeof listKeys)[number], match: ConditionsDocument): readonly string[] {
+  const values = listOf(match[key]);
+  return key === "method" && values.includes("GET") ? [...values, "HEAD"] : values;
+}
+
+function listCovers(wide: readonly string[], narrow: readonly string[]): boolean {
+  return wide.length === 0 || (narrow.length > 0 && narrow.every((value) => wide.includes(value)));
+}
+
+function pathsCover(wide: RuleDocument, narrow: RuleDocument): boolean {
+  if (wide.match?.path === undefined) {
+    return true;
+  }
+  if (narrow.match?.path === undefined) {
+    return false;
+  }
+  const wideAnyCase = refuses(wide);
+  if (refuses(narrow) && !wideAnyCase) {
+    // The later rule sees spellings in capitals that the earlier one lets pass.
+    return false;
+  }
+  const cased = (text: string | readonly string[]): readonly PathPattern[] =>
+    wideAnyCase ? patternsOf(text).map(lowerPattern) : patternsOf(text);
+  const widePatterns = cased(wide.match.path);
+  return cased(narrow.match.path).every((pattern) =>
+    widePatterns.some((other) => patternCovers(other, pattern)),
+  );
+}
+
+function refuses(rule: RuleDocument): boolean {
+  return rule.deny !== undefined || rule.drop !== undefined;
+}

@@ -1,0 +1,257 @@
+import { emptyIpSet, parseIpSet } from "../base/ip-set.ts";
+import { parseBytes, parseDurationMs, parseRatePerSecond } from "../base/units.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Decision, Limit, Reason } from "./decision.ts";
+import type { Located, LocatedLimit } from "./decode.ts";
+import {
+  type Condition,
+  contentTypeIs,
+  fromIs,
+  hostIs,
+  methodIs,
+  notAll,
+  offsiteIs,
+  pathIs,
+  queryHas,
+  type SourceNetwork,
+  schemeIs,
+  sessionIs,
+  upgradeIs,
+} from "./matchers.ts";
+import { compilePath, type PathPattern, parsePathPattern } from "./path-pattern.ts";
+import {
+  type ConditionsDocument,
+  listOf,
+  type MatchDocument,
+  namedNetworks,
+  type RuleDocument,
+  type WhenDocument,
+} from "./rule-document.ts";
+import { indexRules, type RuleIndex } from "./rule-index.ts";
+
+/** A rule ready to run: its conditions, and its decision prebuilt and frozen. */
+export interface CompiledRule {
+  readonly reason: Reason;
+  readonly conditions: readonly Condition[];
+  readonly decision: Decision;
+}
+
+/** A rule that the settings leave out. */
+export interface SkippedRule {
+  readonly rule: string;
+  readonly file: string;
+  readonly line: number;
+  /** `preset is standard, not strict`. */
+  readonly because: string;
+}
+
+/** All compiled rules of one load. Immutable; counters and bans live elsewhere. */
+export interface Policy {
+  readonly rules: readonly CompiledRule[];
+  readonly limits: ReadonlyMap<string, Limit>;
+  readonly skipped: readonly SkippedRule[];
+  readonly index: RuleIndex;
+  /**
+   * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
+   * what opens a door is read strictly, what closes one widely.
+   */
+  readonly isStagingExempt: (facts: RequestFacts) => boolean;
+}
+
+/** How long Odoo may take when a rule says nothing. */
+export const answerTimeoutMsDefault = 180_000;
+
+/** Why the settings leave a rule out; null when they do not. Keys are AND, lists are OR. */
+export function excludedBecause(when: WhenDocument | undefined, settings: Settings): string | null {
+  if (when === undefined) {
+    return null;
+  }
+  const state: Readonly<Record<keyof WhenDocument, string>> = {
+    preset: settings.preset,
+    database_manager: settings.databaseManager,
+    database_selector: settings.databaseSelector,
+    admin_networks: settings.adminNetworks.isEmpty ? "empty" : "set",
+    api_networks: settings.apiNetworks === null ? "any" : "listed",
+    pos_networks: settings.posNetworks.isEmpty ? "empty" : "set",
+  };
+  for (const key of whenKeys) {
+    const wanted = listOf(when[key]);
+    if (wanted.length > 0 && !wanted.includes(state[key])) {
+      return `${key} is ${state[key]}, not ${wanted.join(" or ")}`;
+    }
+  }
+  return null;
+}
+
+const whenKeys = [
+  "preset",
+  "database_manager",
+  "database_selector",
+  "admin_networks",
+  "api_networks",
+  "pos_networks",
+] as const satisfies readonly (keyof WhenDocument)[];
+
+/** Compiles one checked limit. */
+export function compileLimit({ name, document }: LocatedLimit): Limit {
+  return Object.freeze({
+    name,
+    ratePerSecond: parseRatePerSecond(document.rate) ?? 0,
+    burst: document.burst,
+    key: document.key ?? "client",
+    refund: document.refund === "success",
+  });
+}
+
+/** Compiles checked rules, in order; those that the settings exclude are listed apart. */
+export function compilePolicy(
+  rules: readonly Located<RuleDocument>[],
+  limits: ReadonlyMap<string, Limit>,
+  settings: Settings,
+): Policy {
+  const compiled: CompiledRule[] = [];
+  const patterns: (readonly PathPattern[] | null)[] = [];
+  const skipped: SkippedRule[] = [];
+  for (const { document, file, line } of rules) {
+    const because = excludedBecause(document.when, settings);
+    if (because !== null) {
+      skipped.push({ rule: document.id, file, line, because });
+      continue;
+    }
+    const reason: Reason = Object.freeze({ rule: document.id, file, line, why: document.why });
+    compiled.push({
+      reason,
+      conditions: compileMatch(document, settings),
+      decision: Object.freeze(compileDecision(document, reason, limits)),
+    });
+    patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
+  }
+  return {
+    rules: compiled,
+    limits,
+    skipped,
+    index: indexRules(patterns),
+    isStagingExempt: exemptTest(settings.stagingExempt),
+  };
+}
+
+function exemptTest(texts: readonly string[]): (facts: RequestFacts) => boolean {
+  const tests = patternsOf(texts).map(compilePath);
+  return (facts) => facts.paths.every((path) => tests.some((test) => test(path)));
+}
+
+/** The patterns of checked texts. */
+export function patternsOf(texts: string | readonly string[]): readonly PathPattern[] {
+  return listOf(texts).flatMap((text) => {
+    const pattern = parsePathPattern(text);
+    return pattern.ok ? [pattern.value] : [];
+  });
+}
+
+function compileMatch(document: RuleDocument, settings: Settings): readonly Condition[] {
+  const match: MatchDocument = document.match ?? {};
+  // A refusal looks at the path without case, everything else with it.
+  const anyCase = document.deny !== undefined || document.drop !== undefined;
+  const conditions = compileConditions(match, anyCase, settings);
+  return match.not === undefined
+    ? conditions
+    : [...conditions, notAll(compileConditions(match.not, anyCase, settings))];
+}
+
+/** In order of cost: the path first, the query last. */
+function compileConditions(
+  match: ConditionsDocument,
+  anyCase: boolean,
+  settings: Settings,
+): readonly Condition[] {
+  const conditions: Condition[] = [];
+  if (match.path !== undefined) {
+    conditions.push(pathIs(patternsOf(match.path), anyCase));
+  }
+  if (match.method !== undefined) {
+    conditions.push(methodIs(listOf(match.method)));
+  }
+  if (match.upgrade !== undefined) {
+    conditions.push(upgradeIs(match.upgrade));
+  }
+  if (match.scheme !== undefined) {
+    conditions.push(schemeIs(match.scheme));
+  }
+  if (match.session !== undefined) {
+    conditions.push(sessionIs(match.session));
+  }
+  if (match.host !== undefined) {
+    conditions.push(hostIs(listOf(match.host)));
+  }
+  if (match.content_type !== undefined) {
+    conditions.push(contentTypeIs(listOf(match.content_type)));
+  }
+  if (match.from !== undefined) {
+    conditions.push(fromIs(listOf(match.from).map((text) => networkOf(text, settings))));
+  }
+  if (match.query !== undefined) {
+    conditions.push(queryHas(listOf(match.query)));
+  }
+  if (match.offsite !== undefined) {
+    conditions.push(offsiteIs(listOf(match.offsite), servedHosts(settings)));
+  }
+  return conditions;
+}
+
+function networkOf(text: string, settings: Settings): SourceNetwork {
+  switch (text) {
+    case "admin":
+      return { name: namedNetworks.admin, set: settings.adminNetworks };
+    case "api":
+      return { name: namedNetworks.api, set: settings.apiNetworks };
+    case "trusted":
+      return { name: namedNetworks.trusted, set: settings.trustedNetworks };
+    case "pos":
+      return { name: namedNetworks.pos, set: settings.posNetworks };
+    default: {
+      const set = parseIpSet([text]);
+      return { name: text, set: set.ok ? set.value : emptyIpSet };
+    }
+  }
+}
+
+function servedHosts(settings: Settings): ReadonlySet<string> {
+  return new Set([...settings.domains, ...settings.redirectDomains].map((served) => served.host));
+}
+
+function compileDecision(
+  document: RuleDocument,
+  reason: Reason,
+  limits: ReadonlyMap<string, Limit>,
+): Decision {
+  if (document.forward !== undefined) {
+    return {
+      verdict: "forward",
+      reason,
+      pool: document.forward,
+      limits: Object.freeze((document.limits ?? []).flatMap((name) => limits.get(name) ?? [])),
+      websocket: document.websocket ?? false,
+      answerTimeoutMs:
+        (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault,
+      bodyBytesMax: document.body_max === undefined ? null : parseBytes(document.body_max),
+      xmlWithoutDoctype: document.xml === "without-doctype",
+      withoutStagingPassword: document.staging_password === "skip",
+    };
+  }
+  if (document.deny !== undefined) {
+    return { verdict: "deny", reason, status: document.deny };
+  }
+  if (document.redirect !== undefined) {
+    const { to, status } = document.redirect;
+    return { verdict: "redirect", reason, status: status ?? 303, location: to };
+  }
+  if (document.answer !== undefined) {
+    const { status, content_type: contentType, body } = document.answer;
+    return { verdict: "answer", reason, status, contentType, body };
+  }
+  if (document.drop !== undefined) {
+    return { verdict: "drop", reason };
+  }
+  throw new Error(`rule ${reason.rule} was let through without a verdict`);
+}

@@ -1,0 +1,72 @@
+/** Which upstream pool an exchange goes to: Odoo's prefork HTTP port, or its gevent (bus) port. */
+export type PoolName = "web" | "bus";
+
+/** Why: the rule, where it stands and what it is for. Every verdict names one. */
+export interface Reason {
+  readonly rule: string;
+  readonly file: string;
+  readonly line: number;
+  readonly why: string;
+}
+
+/**
+ * A named rate with the meaning of nginx `limit_req rate=… burst=… nodelay`:
+ * the first request is free of excess, `burst` more may come at once, then one each `1/rate`.
+ */
+export interface Limit {
+  readonly name: string;
+  /** Requests a second; may be a fraction (5 a minute is 5/60). */
+  readonly ratePerSecond: number;
+  readonly burst: number;
+  /** Whom it counts: the client address (IPv6 by /64), or the session we saw log in and else the address. */
+  readonly key: "client" | "session";
+  /** An attempt whose answer shows that it succeeded gives its point back. */
+  readonly refund: boolean;
+}
+
+export interface ForwardDecision {
+  readonly verdict: "forward";
+  readonly reason: Reason;
+  readonly pool: PoolName;
+  readonly limits: readonly Limit[];
+  /** May this exchange leave the road as a WebSocket tunnel. */
+  readonly websocket: boolean;
+  /** How long Odoo may take to the first byte, and between bytes. */
+  readonly answerTimeoutMs: number;
+  /** Largest request body; null means the setting BODY_MAX. */
+  readonly bodyBytesMax: number | null;
+  /** Refuse an XML body with a document type declaration. */
+  readonly xmlWithoutDoctype: boolean;
+  /** No staging password is asked on this route. */
+  readonly withoutStagingPassword: boolean;
+}
+
+export interface DenyDecision {
+  readonly verdict: "deny";
+  readonly reason: Reason;
+  readonly status: number;
+}
+
+export interface RedirectDecision {
+  readonly verdict: "redirect";
+  readonly reason: Reason;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  /** A path on the same host. */
+  readonly location: string;
+}
+
+export interface AnswerDecision {
+  readonly verdict: "answer";
+  readonly reason: Reason;
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface DropDecision {
+  readonly verdict: "drop";
+  readonly reason: Reason;
+}
+
+/** Verdict and everything needed to carry it out; built and frozen when the policy is compiled. */
+export type Decision = ForwardDecision | DenyDecision | RedirectDecision | AnswerDecision | DropDecision;

@@ -1,0 +1,82 @@
+import type { ServedName } from "../settings/settings.ts";
+
+/** Directives by name, in the order they are written. */
+export type CspDirectives = ReadonlyMap<string, readonly string[]>;
+
+/** For our own pages: no script, nothing loaded, framed by nobody. */
+export const ownPagesCsp =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** The nginx guide's policy, letter by letter. */
+export const guideCsp =
+  "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'self';";
+
+/**
+ * What Odoo 16–19 need to work, and little more. The web client evaluates its templates (`unsafe-eval`) and prints its session into
+ * the page (`unsafe-inline`); bundles and workers are blobs; payment providers, YouTube, Vimeo and
+ * Jitsi live in frames; payment forms are posted to the provider.
+ */
+export function odooCspDirectives(names: readonly ServedName[]): CspDirectives {
+  // 'self' covers wss: in today's browsers, not in Safari before 15.4 (CSP 3 §6.7.2.8). IPv6 literals are no host-source.
+  const sockets = names.filter(({ host }) => !host.startsWith("[")).map(({ host }) => `wss://${host}:*`);
+  return new Map<string, readonly string[]>([
+    ["default-src", ["'self'"]],
+    ["script-src", ["'self'", "'unsafe-inline'", "'unsafe-eval'", "blob:", ...scriptOrigins]],
+    ["style-src", ["'self'", "'unsafe-inline'", "https://fonts.googleapis.com"]],
+    ["img-src", ["'self'", "data:", "blob:", "https:"]],
+    ["media-src", ["'self'", "data:", "blob:", "https:"]],
+    ["font-src", ["'self'", "data:", "https://fonts.gstatic.com"]],
+    ["connect-src", ["'self'", "data:", "blob:", ...sockets, "https://maps.googleapis.com"]],
+    ["worker-src", ["'self'", "blob:"]],
+    ["frame-src", ["'self'", "blob:", "data:", "https:"]],
+    ["object-src", ["'self'"]],
+    ["base-uri", ["'self'"]],
+    ["form-action", ["'self'", "https:"]],
+    ["frame-ancestors", ["'self'"]],
+  ]);
+}
+
+/** Scripts that Odoo's own modules load from elsewhere: payment, video, maps, captcha, meetings. */
+const scriptOrigins = [
+  "https://js.stripe.com",
+  "https://www.youtube.com",
+  "https://player.vimeo.com",
+  "https://maps.googleapis.com",
+  "https://www.google.com",
+  "https://www.gstatic.com",
+  "https://meet.jit.si",
+];
+
+/** Longest policy of Odoo's that is merged; a longer one stands alone. */
+const upstreamCharsMax = 4_096;
+
+/**
+ * One policy out of Odoo's and ours: Odoo's directives win, ours fill in what it does not name. A policy
+ * with `default-src` is complete and stands alone, and so do two policies at once (`,`): what both
+ * allow cannot be written as one.
+ */
+export function mergeCsp(upstream: string, ours: CspDirectives): string {
+  if (upstream.length > upstreamCharsMax || upstream.includes(",")) return upstream;
+  const theirs = new Set<string>();
+  const kept: string[] = [];
+  for (const part of upstream.split(";")) {
+    const directive = part.trim();
+    if (directive === "") continue;
+    const [name = ""] = directive.split(/[ \t]/, 1);
+    theirs.add(name.toLowerCase());
+    kept.push(directive);
+  }
+  if (theirs.has("default-src")) return upstream;
+  for (const [name, values] of ours) if (!theirs.has(name)) kept.push(`${name} ${values.join(" ")}`);
+  return kept.join("; ");
+}
+
+/** Reads a policy text into directives; for texts of our own. */
+export function parseCsp(text: string): CspDirectives {
+  const directives = new Map<string, readonly string[]>();
+  for (const part of text.split(";")) {
+    const [name, ...values] = part.trim().split(" ");
+    if (name !== undefined && name !== "") directives.set(name, values);
+  }
+  return directives;
+}

@@ -1,0 +1,183 @@
+import { formatBytes } from "../base/units.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { wantsHtml, wantsJsonRpc } from "../message/json-caller.ts";
+
+/** An answer the gateway makes itself. Content-Length and `Connection` are the edge's. */
+export interface OwnAnswer {
+  readonly status: number;
+  /** Without the security fields: `SecurityClass.own`. */
+  readonly fields: string[];
+  /** The edge sends no body to HEAD. */
+  readonly body: Buffer;
+}
+
+export interface ErrorAnswerInput {
+  readonly status: number;
+  /** null when the message could not be read: the answer is plain text then. */
+  readonly facts: RequestFacts | null;
+  /** Shown so that an operator finds the exchange in the log. */
+  readonly exchangeId: string;
+  /** One sentence of ours; empty takes the one for the status. Never text of the client's. */
+  readonly detail: string;
+  /** Whole seconds; null when there is no point in coming back. */
+  readonly retryAfterSeconds: number | null;
+  /** Largest body allowed, for 413; null otherwise. */
+  readonly bodyBytesMax?: number | null;
+  /** Name and value alternating: WWW-Authenticate, Allow, Sec-WebSocket-Version. */
+  readonly extraFields?: readonly string[];
+}
+
+interface StatusText {
+  readonly title: string;
+  readonly sentence: string;
+}
+
+const texts: ReadonlyMap<number, StatusText> = new Map([
+  [
+    400,
+    {
+      title: "Request not understood",
+      sentence: "The request was not sent on because it can be read in more than one way.",
+    },
+  ],
+  [
+    401,
+    {
+      title: "Password needed",
+      sentence: "This site asks for a user name and a password before it shows anything.",
+    },
+  ],
+  [403, { title: "Not allowed", sentence: "This address may not be opened from here." }],
+  [404, { title: "Not found", sentence: "There is nothing at this address." }],
+  [405, { title: "Method not allowed", sentence: "This kind of request is not accepted." }],
+  [408, { title: "Too slow", sentence: "The request did not arrive in time." }],
+  [413, { title: "Too large", sentence: "What was sent is larger than this gateway accepts." }],
+  [414, { title: "Address too long", sentence: "The address of this request is too long." }],
+  [421, { title: "Not served here", sentence: "This name is not served here." }],
+  [426, { title: "Upgrade needed", sentence: "This address speaks another protocol." }],
+  [
+    429,
+    {
+      title: "Too many requests",
+      sentence: "There were too many requests from this address in a short time.",
+    },
+  ],
+  [431, { title: "Request head too large", sentence: "The request's header fields are too large." }],
+  [500, { title: "Internal error", sentence: "The gateway made a mistake." }],
+  [501, { title: "Not implemented", sentence: "This kind of request is not known here." }],
+  [502, { title: "No answer", sentence: "The application behind this gateway did not answer properly." }],
+  [
+    503,
+    {
+      title: "Not available now",
+      sentence: "The application behind this gateway cannot be reached at the moment.",
+    },
+  ],
+  [
+    504,
+    { title: "No answer in time", sentence: "The application behind this gateway did not answer in time." },
+  ],
+  [505, { title: "Version not supported", sentence: "This version of HTTP is not spoken here." }],
+]);
+const otherText: StatusText = { title: "Refused", sentence: "The request was refused." };
+
+/**
+ * The page, JSON-RPC error or line of text for a status of ours. It names the status, one sentence, when to come back, and
+ * the exchange's id; nothing of the request is repeated in it.
+ */
+export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
+  const { facts } = input;
+  const text = texts.get(input.status) ?? otherText;
+  const sentences = [input.detail === "" ? text.sentence : input.detail];
+  if (input.status === 413 && input.bodyBytesMax != null) {
+    sentences.push(`The gateway's limit is ${formatBytes(input.bodyBytesMax)}.`);
+  }
+  if (input.retryAfterSeconds !== null)
+    sentences.push(`Please try again in ${waitText(input.retryAfterSeconds)}.`);
+  const sentence = sentences.join(" ");
+  const fields = ["Content-Type", "", "Cache-Control", "no-store"];
+  if (input.retryAfterSeconds !== null) fields.push("Retry-After", String(input.retryAfterSeconds));
+  for (const part of input.extraFields ?? []) fields.push(part);
+  if (facts !== null && wantsJsonRpc(facts)) {
+    fields[1] = "application/json; charset=utf-8";
+    return { status: input.status, fields, body: jsonRpcError(input.status, sentence, input.exchangeId) };
+  }
+  if (facts !== null && wantsHtml(facts)) {
+    fields[1] = "text/html; charset=utf-8";
+    return {
+      status: input.status,
+      fields,
+      body: htmlPage(input.status, text.title, sentence, input.exchangeId),
+    };
+  }
+  fields[1] = "text/plain; charset=utf-8";
+  const line = `${input.status} ${text.title}\n${sentence}\nExchange ${input.exchangeId}\n`;
+  return { status: input.status, fields, body: Buffer.from(line) };
+}
+
+/**
+ * What the web client (16 to 19, `core/network/rpc.js`, `core/errors`) makes of it: 502 is "connection lost,
+ * trying to reconnect" and 413 its own dialog, whatever the body; on every other status the body is read, and a
+ * `UserError` is a calm warning that shows `data.arguments[0]`. `werkzeug.exceptions.Forbidden` and `AccessDenied` would
+ * be shown as an ended session or a wrong password, so they are not used. `code` is 200, the server error of 16 to 18; 19 does not look.
+ */
+function jsonRpcError(status: number, sentence: string, exchangeId: string): Buffer {
+  const message = `${sentence} (exchange ${exchangeId})`;
+  return Buffer.from(
+    JSON.stringify({
+      jsonrpc: "2.0",
+      id: null,
+      error: {
+        code: 200,
+        message: `Gateway: ${status}`,
+        data: { name: "odoo.exceptions.UserError", message, arguments: [message], debug: "", context: {} },
+      },
+    }),
+  );
+}
+
+function htmlPage(status: number, title: string, sentence: string, exchangeId: string): Buffer {
+  return Buffer.from(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${status} ${escapeHtml(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<p class="status">${status}</p>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(sentence)}</p>
+<p class="id">Exchange <code>${escapeHtml(exchangeId)}</code></p>
+</main>
+</body>
+</html>
+`);
+}
+
+const style =
+  ":root{color-scheme:light dark;--ink:#1f2328;--soft:#59636e;--paper:#fff}" +
+  "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--paper:#15191f}}" +
+  "body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}" +
+  "main{max-width:34rem;padding:2rem}h1{margin:0 0 .5rem;font-size:1.5rem}.status{margin:0;color:var(--soft);font-weight:600}.id{color:var(--soft);font-size:.875rem}";
+
+/** Text for HTML, in elements and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+function waitText(seconds: number): string {
+  if (seconds < 120) return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
+}

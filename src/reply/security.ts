@@ -1,0 +1,234 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import helmet, { type HelmetOptions } from "helmet";
+import { BoundedMap } from "../base/bounded-map.ts";
+import { parseIp } from "../base/ip.ts";
+import type { RawFields } from "../message/facts.ts";
+import type { Preset, Settings } from "../settings/settings.ts";
+import { type CspDirectives, guideCsp, mergeCsp, odooCspDirectives, ownPagesCsp, parseCsp } from "./csp.ts";
+
+/** The finished lists for one kind of host; names and values alternate. */
+export interface SecurityClass {
+  /** Ours, whatever Odoo says. */
+  readonly always: readonly string[];
+  /** Ours when Odoo is silent. */
+  readonly ifSilent: readonly string[];
+  /** The policy that is enforced and merged with Odoo's; null when it is only reported. */
+  readonly enforced: EnforcedCsp | null;
+  /** All of them, for answers the gateway makes itself, with a policy that allows its pages nothing. */
+  readonly own: readonly string[];
+  /** Lower-case names of `always`. */
+  readonly replaced: ReadonlySet<string>;
+}
+
+interface EnforcedCsp {
+  readonly text: string;
+  readonly directives: CspDirectives;
+  /** Odoo sends a handful of policies; what they merge to is made once each. */
+  readonly merged: BoundedMap<string, string>;
+}
+
+export interface SecurityHeaders {
+  /** `host` as in facts, null when none is known; `secure`: the answer travels over TLS. */
+  classFor(host: string | null, secure: boolean): SecurityClass;
+}
+
+/** On localhost and IP literals: a year would lock every other server of the laptop out of plain HTTP. */
+const localHstsSeconds = 300;
+
+/**
+ * Evaluates helmet once and makes the finished lists: public names, local names (short HSTS), and plain HTTP
+ * (no HSTS, RFC 6797 §7.2). Nothing is computed for an exchange but a merge with what Odoo sends.
+ */
+export function securityHeaders(
+  settings: Pick<Settings, "preset" | "domains" | "hstsMaxAgeSeconds" | "hstsSubdomains" | "hstsPreload">,
+): SecurityHeaders {
+  const guide = settings.preset === "nginx-guide";
+  const publicHsts: Hsts = guide
+    ? { maxAge: 31_536_000, includeSubDomains: true, preload: true }
+    : {
+        maxAge: settings.hstsMaxAgeSeconds,
+        includeSubDomains: settings.hstsSubdomains,
+        preload: settings.hstsPreload,
+      };
+  const localHsts: Hsts = {
+    maxAge: Math.min(localHstsSeconds, publicHsts.maxAge),
+    includeSubDomains: false,
+    preload: false,
+  };
+  const directives = odooCspDirectives(settings.domains);
+  const named = buildClass(settings.preset, directives, publicHsts);
+  const local = buildClass(settings.preset, directives, localHsts);
+  const plain = buildClass(settings.preset, directives, null);
+  return {
+    classFor(host, secure) {
+      if (!secure) return plain;
+      return host === null || isLocalName(host) ? local : named;
+    },
+  };
+}
+
+/**
+ * Adds the security fields to an answer. `upstream` are Odoo's fields after `inboundFields`; `out` receives them
+ * and ours, none twice: Odoo's `DENY`, frame policy and sandboxing are kept.
+ */
+export function mergeSecurity(headers: SecurityClass, upstream: RawFields, out: string[]): void {
+  let seen = 0;
+  let policy: string | null = null;
+  let framed = false;
+  for (let i = 0; i + 1 < upstream.length; i += 2) {
+    const name = upstream[i] ?? "";
+    const value = upstream[i + 1] ?? "";
+    const lower = name.toLowerCase();
+    if (headers.replaced.has(lower)) continue;
+    if (lower === "content-security-policy") {
+      framed ||= /(?:^|[;,])\s*frame-ancestors\s/i.test(value);
+      if (headers.enforced !== null) {
+        policy = policy === null ? value : `${policy}, ${value}`;
+        continue;
+      }
+    }
+    seen |= silentBit(headers, lower);
+    out.push(name, value);
+  }
+  if (headers.enforced !== null) out.push("Content-Security-Policy", enforce(headers.enforced, policy));
+  for (const text of headers.always) out.push(text);
+  for (let i = 0; i + 1 < headers.ifSilent.length; i += 2) {
+    const name = headers.ifSilent[i] ?? "";
+    if ((seen & (1 << (i / 2))) !== 0) continue;
+    // frame-ancestors says who may frame, and browsers that know it ignore the older field: adding ours would only contradict.
+    if (framed && name === "X-Frame-Options") continue;
+    out.push(name, headers.ifSilent[i + 1] ?? "");
+  }
+}
+
+function silentBit(headers: SecurityClass, lower: string): number {
+  const { ifSilent } = headers;
+  for (let i = 0; i < ifSilent.length; i += 2) {
+    const name = ifSilent[i] ?? "";
+    if (name.length === lower.length && name.toLowerCase() === lower) return 1 << (i / 2);
+  }
+  return 0;
+}
+
+function enforce(csp: EnforcedCsp, upstream: string | null): string {
+  if (upstream === null) return csp.text;
+  const before = csp.merged.get(upstream);
+  if (before !== undefined) return before;
+  const merged = mergeCsp(upstream, csp.directives);
+  csp.merged.set(upstream, merged);
+  return merged;
+}
+
+interface Hsts {
+  readonly maxAge: number;
+  readonly includeSubDomains: boolean;
+  readonly preload: boolean;
+}
+
+function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): SecurityClass {
+  const guide = preset === "nginx-guide";
+  const enforcing = guide || preset === "strict";
+  const base = helmetFields({
+    contentSecurityPolicy: enforcing
+      ? false
+      : {
+          useDefaults: false,
+          reportOnly: true,
+          directives: Object.fromEntries([...odoo].map(([k, v]) => [k, [...v]])),
+        },
+    crossOriginEmbedderPolicy: false,
+    // same-origin would cut the pop-ups of OAuth and payment off from the page that opened them.
+    crossOriginOpenerPolicy: guide ? false : { policy: "same-origin-allow-popups" },
+    // same-origin would break pictures of /web/image in mails and embedding sites.
+    crossOriginResourcePolicy: false,
+    originAgentCluster: false,
+    referrerPolicy: { policy: "strict-origin-when-cross-origin" },
+    strictTransportSecurity: hsts === null ? false : { ...hsts },
+    xContentTypeOptions: true,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xFrameOptions: { action: "sameorigin" },
+    xPermittedCrossDomainPolicies: guide ? false : { permittedPolicies: "none" },
+    xPoweredBy: false,
+    xXssProtection: false,
+  });
+  const always: string[] = [];
+  const ifSilent: string[] = [];
+  for (let i = 0; i + 1 < base.length; i += 2) {
+    const name = base[i] ?? "";
+    (alwaysOurs.has(name) ? always : ifSilent).push(name, base[i + 1] ?? "");
+  }
+  ifSilent.push("Permissions-Policy", guide ? guidePermissions : permissionsPolicy);
+  if (guide) ifSilent.push("X-XSS-Protection", "1; mode=block");
+  if (preset === "staging") always.push("X-Robots-Tag", "noindex, nofollow");
+  const text = guide ? guideCsp : [...odoo].map(([name, values]) => `${name} ${values.join(" ")}`).join("; ");
+  const own = [...always];
+  for (let i = 0; i + 1 < ifSilent.length; i += 2) {
+    if (ifSilent[i] !== "Content-Security-Policy-Report-Only")
+      own.push(ifSilent[i] ?? "", ifSilent[i + 1] ?? "");
+  }
+  own.push("Content-Security-Policy", ownPagesCsp);
+  return Object.freeze({
+    always: Object.freeze(always),
+    ifSilent: Object.freeze(ifSilent),
+    enforced: enforcing
+      ? { text, directives: guide ? parseCsp(guideCsp) : odoo, merged: new BoundedMap<string, string>(64) }
+      : null,
+    own: Object.freeze(own),
+    replaced: new Set(always.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())),
+  });
+}
+
+const alwaysOurs: ReadonlySet<string> = new Set(["Strict-Transport-Security", "X-Content-Type-Options"]);
+
+/** The guide's, letter by letter; it turns calls and the barcode camera off, which is why it is no default. */
+const guidePermissions = "camera=(), microphone=(), geolocation=(), payment=()";
+
+/**
+ * What a page of ours, and the frames Odoo opens on purpose, may ask the browser for. A feature that is not named keeps
+ * the browser's default, so autoplay, fullscreen, picture-in-picture and the sensors of embedded
+ * videos stay as the frame's `allow` says. Jitsi's frame carries calls, Stripe's and Google's the payment sheet.
+ */
+const permissionsPolicy = [
+  'camera=(self "https://meet.jit.si")',
+  'microphone=(self "https://meet.jit.si")',
+  'display-capture=(self "https://meet.jit.si")',
+  "geolocation=(self)",
+  'payment=(self "https://js.stripe.com" "https://hooks.stripe.com" "https://pay.google.com" "https://www.paypal.com")',
+  "publickey-credentials-get=(self)",
+  "usb=(self)",
+  "serial=(self)",
+  "hid=(self)",
+  "bluetooth=(self)",
+  "midi=()",
+  "browsing-topics=()",
+].join(", ");
+
+/** An answer that goes nowhere and keeps what is set on it, in order and in helmet's spelling. */
+class Recorder extends ServerResponse {
+  readonly recorded: string[] = [];
+
+  override setHeader(name: string, value: number | string | readonly string[]): this {
+    this.recorded.push(name, String(value));
+    return this;
+  }
+}
+
+/** helmet's fields for these options. Synchronous, since no directive is a function. */
+function helmetFields(options: HelmetOptions): string[] {
+  const response = new Recorder(new IncomingMessage(new Socket()));
+  let failure: unknown = null;
+  helmet(options)(response.req, response, (error?: unknown) => {
+    failure = error ?? null;
+  });
+  if (failure !== null) throw new Error("helmet refused its options", { cause: failure });
+  return response.recorded;
+}
+
+/** `localhost`, names below it, and IP literals: HSTS is ignored or harmful there (RFC 6797 §8.3). */
+function isLocalName(host: string): boolean {
+  return (
+    host === "localhost" || host.endsWith(".localhost") || host.startsWith("[") || parseIp(host) !== null
+  );
+}

@@ -1,0 +1,110 @@
+import type { ExchangeId } from "./base/brands.ts";
+import type { Clock } from "./base/clock.ts";
+import type { Downstream } from "./exchange.ts";
+import type { RequestFacts } from "./message/facts.ts";
+import { redactTarget } from "./message/redact.ts";
+import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
+import type { Plan } from "./plan.ts";
+import type { OwnAnswer } from "./reply/pages.ts";
+
+/** One exchange on its way: what is known of it so far, and its one access record at the end. */
+export class RunningExchange {
+  readonly id: ExchangeId;
+  readonly plan: Plan;
+  readonly down: Downstream;
+  facts: RequestFacts | null = null;
+  rule = "none";
+  verdict = "refuse";
+  limit: string | null = null;
+  failure: FailureKind | null = null;
+  status = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  upstreamMs: number | null = null;
+  /** Called once when the client left or the answer is out. */
+  onOver: (() => void) | null = null;
+  #over = false;
+  #cut = false;
+  readonly #sink: EventSink;
+  readonly #clock: Clock;
+  readonly #onEnd: (exchange: RunningExchange) => void;
+
+  constructor(
+    id: ExchangeId,
+    plan: Plan,
+    down: Downstream,
+    sink: EventSink,
+    clock: Clock,
+    onEnd: (exchange: RunningExchange) => void,
+  ) {
+    this.id = id;
+    this.plan = plan;
+    this.down = down;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#onEnd = onEnd;
+    down.onGone(() => this.end(this.#cut ? this.status : 499));
+    down.onSent(() => this.end(this.status));
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** Sends an answer of ours, with the security fields. `close`: what is unread behind it is not trusted. */
+  reply(answer: OwnAnswer, close: boolean): void {
+    if (this.#over) return;
+    this.status = answer.status;
+    this.bytesOut += answer.body.length;
+    const security = this.plan.security.classFor(this.facts?.host ?? null, this.down.secure);
+    this.down.answer(answer.status, [...answer.fields, ...security.own], answer.body, close);
+  }
+
+  /** Cuts the answer: what went out must not look complete. */
+  cut(): void {
+    this.#cut = true;
+    this.down.cut();
+  }
+
+  /** Ends the exchange in the books, once. */
+  end(status: number): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.onOver?.();
+    this.#sink.emit(this.#record(status));
+    this.#onEnd(this);
+  }
+
+  #record(status: number): AccessRecord {
+    const { down, facts } = this;
+    return {
+      type: "access",
+      wallMs: this.#clock.wallMs(),
+      id: this.id,
+      client: facts?.client.text ?? down.peer.text,
+      peer: down.peer.text,
+      protocol: down.protocol,
+      method: facts?.method ?? "-",
+      host: facts?.authority ?? "-",
+      target: redactTarget(down.target),
+      status,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      rule: this.rule,
+      verdict: this.verdict,
+      limit: this.limit,
+      failure: this.failure,
+      totalMs: this.#clock.nowMs() - down.arrivedMs,
+      upstreamMs: this.upstreamMs,
+      userAgent: userAgentOf(down.fields),
+    };
+  }
+}
+
+function userAgentOf(fields: readonly string[]): string {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    if (name.length === 10 && name.toLowerCase() === "user-agent") return fields[i + 1] ?? "";
+  }
+  return "";
+}

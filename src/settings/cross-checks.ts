@@ -1,0 +1,188 @@
+import { isLoopback, parseIp } from "../base/ip.ts";
+import type { IpSet } from "../base/ip-set.ts";
+import { formatBytes } from "../base/units.ts";
+import type { SettingReader } from "./reader.ts";
+import type { ListenAddress, Settings, UpstreamAddress } from "./settings.ts";
+import type { SettingName } from "./table.ts";
+
+/** One of our own listeners with the setting that names it. */
+type NamedListener = readonly [name: SettingName, address: ListenAddress];
+
+/** What only shows when settings are looked at together. Says nothing about settings that are already bad. */
+export function checkSettings(settings: Settings, reader: SettingReader): void {
+  checkListeners(settings, reader);
+  checkUpstreams(settings, reader);
+  checkTls(settings, reader);
+  checkNetworks(settings, reader);
+  checkHsts(settings, reader);
+  checkRest(settings, reader);
+}
+
+function listenersOf(settings: Settings, reader: SettingReader): NamedListener[] {
+  const all: readonly (readonly [SettingName, ListenAddress | null])[] = [
+    ["HTTPS_LISTEN", settings.httpsListen],
+    ["HTTP_LISTEN", settings.httpListen],
+    ["ADMIN_LISTEN", settings.adminListen],
+  ];
+  return all.flatMap(([name, address]) => (address !== null && reader.good(name) ? [[name, address]] : []));
+}
+
+function checkListeners(settings: Settings, reader: SettingReader): void {
+  const listeners = listenersOf(settings, reader);
+  for (const [index, [name, address]] of listeners.entries()) {
+    for (const [otherName, other] of listeners.slice(0, index)) {
+      if (address.port !== 0 && address.port === other.port && hostsOverlap(address.host, other.host)) {
+        const thing = `and ${otherName} both take port ${address.port}`;
+        reader.complain(name, { thing, remedy: "give each its own port" });
+      }
+    }
+  }
+  const admin = settings.adminListen;
+  if (admin !== null && reader.good("ADMIN_LISTEN") && !isLoopbackHost(admin.host)) {
+    reader.warn("ADMIN_LISTEN", {
+      thing: "is open to other machines, and it asks for no password",
+      remedy: "keep it on 127.0.0.1, or close the port to strangers",
+    });
+  }
+}
+
+function checkUpstreams(settings: Settings, reader: SettingReader): void {
+  const upstreams: readonly (readonly [SettingName, UpstreamAddress | null])[] = [
+    ["ODOO_URL", settings.odoo],
+    ["ODOO_BUS_URL", settings.odooBus],
+  ];
+  for (const [name, upstream] of upstreams) {
+    if (upstream === null) {
+      continue;
+    }
+    const own = listenersOf(settings, reader).find(([, listener]) => pointsAt(upstream, listener, settings));
+    if (own !== undefined) {
+      const remedy = "name the port Odoo itself listens on (8069; the bus 8072)";
+      reader.complain(name, { thing: `points at our own ${own[0]}: requests would go in a circle`, remedy });
+    }
+  }
+  const odooText = reader.items("ODOO_URL")[0]?.text ?? "";
+  if (settings.odoo?.port === 80 && !/:80\/?$/.test(odooText)) {
+    reader.warn("ODOO_URL", {
+      thing: "names no port, so port 80 is asked",
+      remedy: "Odoo listens on 8069 unless it was told otherwise",
+    });
+  }
+}
+
+/** Would a connection to `upstream` end at our own `listener`. */
+function pointsAt(upstream: UpstreamAddress, listener: ListenAddress, settings: Settings): boolean {
+  if (upstream.port !== listener.port) {
+    return false;
+  }
+  if (isEveryHost(listener.host)) {
+    const served = settings.domains.some(({ host }) => host.replace(/^\[|\]$/g, "") === upstream.host);
+    return isLoopbackHost(upstream.host) || isEveryHost(upstream.host) || served;
+  }
+  return hostsOverlap(upstream.host, listener.host);
+}
+
+function checkTls(settings: Settings, reader: SettingReader): void {
+  if (!reader.good("TLS_MODE", "TLS_CERT_FILE", "TLS_KEY_FILE")) {
+    return;
+  }
+  if (settings.tlsMode === "files") {
+    for (const name of ["TLS_CERT_FILE", "TLS_KEY_FILE"] as const) {
+      if (!reader.has(name)) {
+        const other = name === "TLS_CERT_FILE" ? "TLS_KEY_FILE" : "TLS_CERT_FILE";
+        const because = reader.has(other) ? `, as ${other} is set` : " with TLS_MODE=files";
+        reader.complain(name, { thing: `is missing${because}`, remedy: "name a PEM file" });
+      }
+    }
+  } else if (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE")) {
+    const name = reader.has("TLS_CERT_FILE") ? "TLS_CERT_FILE" : "TLS_KEY_FILE";
+    const remedy = "set TLS_MODE=files, or take it out";
+    reader.warn(name, { thing: "has no effect with TLS_MODE=local", remedy });
+  }
+}
+
+function checkNetworks(settings: Settings, reader: SettingReader): void {
+  const everyone = (set: IpSet) => set.texts.find((text) => text.endsWith("/0"));
+  const proxies = everyone(settings.trustedProxies);
+  if (proxies !== undefined) {
+    reader.complain("TRUSTED_PROXIES", {
+      thing: `"${proxies}" is everybody: each client could choose the address it is seen with`,
+      remedy: "name the proxy's own address or network",
+    });
+  }
+  const warnings: readonly (readonly [SettingName, IpSet, string])[] = [
+    ["TRUSTED_NETWORKS", settings.trustedNetworks, "nobody is ever limited or banned"],
+    ["ADMIN_NETWORKS", settings.adminNetworks, "everybody reaches the database manager"],
+    ["POS_NETWORKS", settings.posNetworks, "everybody may use /pos/web without TLS"],
+  ];
+  for (const [name, set, harm] of warnings) {
+    const text = everyone(set);
+    if (text !== undefined) {
+      reader.warn(name, { thing: `"${text}" is everybody: ${harm}`, remedy: "name your own networks" });
+    }
+  }
+  if (!settings.posNetworks.isEmpty && settings.httpListen === null) {
+    const remedy = "open HTTP_LISTEN, or take POS_NETWORKS out";
+    reader.complain("POS_NETWORKS", {
+      thing: "needs the plain HTTP listener, and HTTP_LISTEN is off",
+      remedy,
+    });
+  }
+}
+
+function checkHsts(settings: Settings, reader: SettingReader): void {
+  if (!settings.hstsPreload || !reader.good("HSTS_MAX_AGE", "HSTS_SUBDOMAINS")) {
+    return;
+  }
+  // The list's own conditions: https://hstspreload.org/#requirements.
+  const missing = [
+    ...(settings.hstsMaxAgeSeconds < 31_536_000 ? ["HSTS_MAX_AGE of at least 1y"] : []),
+    ...(settings.hstsSubdomains ? [] : ["HSTS_SUBDOMAINS=true"]),
+  ];
+  if (missing.length > 0) {
+    reader.complain("HSTS_PRELOAD", {
+      thing: `needs ${missing.join(" and ")}`,
+      remedy: "browsers do not list it otherwise",
+    });
+  }
+}
+
+function checkRest(settings: Settings, reader: SettingReader): void {
+  if (!reader.has("DOMAIN") && reader.has("REDIRECT_DOMAINS")) {
+    const remedy = "set DOMAIN to the name they lead to";
+    reader.complain("REDIRECT_DOMAINS", { thing: "needs DOMAIN", remedy });
+  }
+  if (reader.good("SPOOL_MAX", "BODY_MAX") && settings.spoolBytesMax < settings.bodyBytesMax) {
+    const body = formatBytes(settings.bodyBytesMax);
+    reader.complain("SPOOL_MAX", {
+      thing: `must not be below BODY_MAX (${body})`,
+      remedy: "one body must fit",
+    });
+  }
+  if (reader.good("METHODS") && !settings.methods.includes("GET")) {
+    reader.complain("METHODS", { thing: "must include GET", remedy: "add it" });
+  }
+  if (reader.has("STAGING_EXEMPT") && settings.preset !== "staging" && reader.good("PRESET")) {
+    reader.warn("STAGING_EXEMPT", {
+      thing: `has no effect with preset ${settings.preset}`,
+      remedy: "take it out",
+    });
+  }
+}
+
+function isEveryHost(host: string): boolean {
+  return host === "" || host === "0.0.0.0" || host === "::";
+}
+
+function isLoopbackHost(host: string): boolean {
+  const ip = parseIp(host);
+  return ip === null ? host === "localhost" || host.endsWith(".localhost") : isLoopback(ip);
+}
+
+/** Can two hosts be one address of this machine. Loopback of IPv4 and IPv6 counts as one: `localhost` is both. */
+function hostsOverlap(a: string, b: string): boolean {
+  if (a === b || isEveryHost(a) || isEveryHost(b)) {
+    return true;
+  }
+  return isLoopbackHost(a) && isLoopbackHost(b) && (a === "localhost" || b === "localhost");
+}

@@ -1,0 +1,230 @@
+import { resolve } from "node:path";
+import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
+import type { Problem } from "../base/problem.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import { complain, type Read, shown } from "./complaint.ts";
+import { checkSettings } from "./cross-checks.ts";
+import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
+import type { ReadFile } from "./read-file.ts";
+import { SettingReader } from "./reader.ts";
+import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./settings.ts";
+import { gatherSettings } from "./sources.ts";
+import type { SettingName } from "./table.ts";
+import {
+  readBytes,
+  readChoice,
+  readCount,
+  readCredential,
+  readDurationMs,
+  readLine,
+  readMethod,
+  readNetworks,
+  readPathPattern,
+  readSeconds,
+  readYesNo,
+} from "./values.ts";
+
+/** What settings are made from; all of it arguments, so that a test needs no process and no disk. */
+export interface SettingSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; relative paths start here. */
+  readonly cwd: string;
+  readonly readFile: ReadFile;
+}
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** What works and is probably not meant, to be told at start. */
+  readonly warnings: readonly Problem[];
+}
+
+/** Smallest BODY_MAX: below it Odoo's own forms break. */
+const bodyBytesLeast = 1_048_576;
+const connectionsMost = 1_000_000;
+const localNames = ["localhost", "127.0.0.1", "[::1]"];
+
+/**
+ * Reads the settings: the environment first, then gateway.yaml, then the defaults of the table. Answers the settings
+ * with what is probably not meant, or every problem there is, each with its place.
+ */
+export function loadSettings(sources: SettingSources): Result<LoadedSettings, readonly Problem[]> {
+  const reader = new SettingReader(gatherSettings(sources.env, sources.cwd, sources.readFile));
+  const settings = readSettings(reader, sources);
+  checkSettings(settings, reader);
+  return reader.problems.length > 0 ? err(reader.problems) : ok({ settings, warnings: reader.warnings });
+}
+
+function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources): Settings {
+  const path = (text: string): Read<string> => {
+    const line = readLine(text);
+    return line.ok ? ok(resolve(cwd, line.value)) : line;
+  };
+  const preset = reader.one("PRESET", (text) =>
+    readChoice<Preset>(text, ["standard", "strict", "staging", "nginx-guide"]),
+  );
+  const tlsCertFile = reader.maybe("TLS_CERT_FILE", path);
+  return {
+    ...readDomains(reader),
+    odoo: reader.maybe("ODOO_URL", readUpstream),
+    odooBus: reader.maybe("ODOO_BUS_URL", readUpstream),
+    odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
+    httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
+    httpListen: reader.one("HTTP_LISTEN", offOr).address,
+    adminListen: reader.one("ADMIN_LISTEN", offOr).address,
+    tlsMode:
+      reader.maybe("TLS_MODE", readTlsMode) ??
+      (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local"),
+    tlsCertFile,
+    tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
+    certsDir: reader.one("CERTS_DIR", path),
+    stateDir: reader.one("STATE_DIR", path),
+    policiesDir: reader.maybe("POLICIES_DIR", path),
+    preset,
+    trustedProxies: networks(reader, "TRUSTED_PROXIES"),
+    trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
+    adminNetworks: networks(reader, "ADMIN_NETWORKS"),
+    apiNetworks: apiNetworks(reader, preset),
+    posNetworks: networks(reader, "POS_NETWORKS"),
+    bodyBytesMax: reader.one("BODY_MAX", (text) => readBytes(text, bodyBytesLeast)),
+    spoolBytesMax: reader.one("SPOOL_MAX", (text) => readBytes(text, bodyBytesLeast)),
+    logLevel: reader.one("LOG_LEVEL", (text) =>
+      readChoice(text, ["debug", "info", "warn", "error", "silent"]),
+    ),
+    logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text"])),
+    methods: [...new Set(reader.list("METHODS", readMethod))],
+    databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),
+    databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),
+    hstsMaxAgeSeconds: reader.one("HSTS_MAX_AGE", readSeconds),
+    hstsSubdomains: reader.one("HSTS_SUBDOMAINS", readYesNo),
+    hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),
+    websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
+    stagingLogin: readStagingLogin(reader, preset, path, readFile),
+    stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
+    connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
+    tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
+    drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
+  };
+}
+
+function readDomains(reader: SettingReader): Pick<Settings, "domains" | "redirectDomains"> {
+  const seen = new Map<string, SettingName>();
+  const names = (setting: SettingName): ServedName[] =>
+    reader.list(setting, (text) => {
+      const name = readServedName(text);
+      const before = name.ok ? seen.get(name.value.host) : undefined;
+      if (name.ok && before === undefined) {
+        seen.set(name.value.host, setting);
+      }
+      return before === undefined
+        ? name
+        : complain(`${shown(text)} is already in ${before}`, "name it once, with one port");
+    });
+  const domains = names("DOMAIN");
+  const redirectDomains = names("REDIRECT_DOMAINS");
+  if (!reader.has("DOMAIN")) {
+    return { domains: localNames.flatMap((text) => knownName(text)), redirectDomains };
+  }
+  if (domains.length === 0 && reader.good("DOMAIN")) {
+    reader.complain("DOMAIN", { thing: "names nothing", remedy: "name at least one, or leave it out" });
+  }
+  return { domains, redirectDomains };
+}
+
+function knownName(text: string): ServedName[] {
+  const name = readServedName(text);
+  return name.ok ? [name.value] : [];
+}
+
+function readHttpsListen(text: string): Read<ListenAddress> {
+  return text.toLowerCase() === "off"
+    ? complain("cannot be off: HTTPS is what the gateway is for")
+    : readListenAddress(text);
+}
+
+/** An address, or `off`. Wrapped, since null says "not given" to the reader. */
+function offOr(text: string): Read<{ readonly address: ListenAddress | null }> {
+  if (text.toLowerCase() === "off") {
+    return ok({ address: null });
+  }
+  const address = readListenAddress(text);
+  return address.ok ? ok({ address: address.value }) : address;
+}
+
+function readTlsMode(text: string): Read<TlsMode> {
+  return text.toLowerCase() === "acme"
+    ? complain('"acme" comes in a later version', "until then use files (certbot's, for example) or local")
+    : readChoice(text, ["local", "files"]);
+}
+
+function networks(reader: SettingReader, name: SettingName): IpSet {
+  const items = reader.items(name);
+  const set = readNetworks(items.map((item) => item.text));
+  if (set.ok) {
+    return set.value;
+  }
+  for (const [index, thing] of set.error) {
+    const any = /"any"/i.test(thing);
+    const remedy = any ? "name the networks (0.0.0.0/0 and ::/0 are all addresses)" : "";
+    reader.complain(name, { thing: any ? '"any" is no network' : thing, remedy }, items[index]?.place);
+  }
+  return emptyIpSet;
+}
+
+function apiNetworks(reader: SettingReader, preset: Preset): IpSet | null {
+  const items = reader.items("API_NETWORKS");
+  if (items.length === 0) {
+    return preset === "strict" ? emptyIpSet : null;
+  }
+  return items.length === 1 && items[0]?.text.toLowerCase() === "any"
+    ? null
+    : networks(reader, "API_NETWORKS");
+}
+
+function readStagingLogin(
+  reader: SettingReader,
+  preset: Preset,
+  path: (text: string) => Read<string>,
+  readFile: ReadFile,
+): Settings["stagingLogin"] {
+  const user = reader.maybe("STAGING_USER", (text) => readCredential(text, "user"));
+  const typed = reader.maybe("STAGING_PASSWORD", (text) => readCredential(text, "password"));
+  const filed = reader.maybe("STAGING_PASSWORD_FILE", (text) => passwordFrom(text, path, readFile));
+  const staging = reader.good("PRESET") && preset === "staging";
+  for (const name of ["STAGING_USER", "STAGING_PASSWORD", "STAGING_PASSWORD_FILE"] as const) {
+    if (reader.has(name) && !staging && reader.good("PRESET")) {
+      const remedy = "set PRESET=staging, or take it out: no password is asked with other presets";
+      reader.complain(name, { thing: `has no effect with preset ${preset}`, remedy });
+    }
+  }
+  if (!staging) {
+    return null;
+  }
+  if (!reader.has("STAGING_USER")) {
+    reader.complain("STAGING_USER", { thing: "is required with preset staging", remedy: "set it" });
+  }
+  if (reader.has("STAGING_PASSWORD") && reader.has("STAGING_PASSWORD_FILE")) {
+    reader.complain("STAGING_PASSWORD", {
+      thing: "and STAGING_PASSWORD_FILE are both set",
+      remedy: "set one of them",
+    });
+  } else if (!reader.has("STAGING_PASSWORD") && !reader.has("STAGING_PASSWORD_FILE")) {
+    const thing = "or STAGING_PASSWORD_FILE is required with preset staging";
+    reader.complain("STAGING_PASSWORD", { thing, remedy: "set one of them" });
+  }
+  const password = typed ?? filed;
+  return user === null || password === null ? null : { user, password };
+}
+
+/** The password in a file, without the line break that editors and `echo` leave at its end. */
+function passwordFrom(text: string, path: (text: string) => Read<string>, readFile: ReadFile): Read<string> {
+  const absolute = path(text);
+  if (!absolute.ok) {
+    return absolute;
+  }
+  const read = readFile(absolute.value);
+  if (!read.ok) {
+    return complain(`${shown(text)} cannot be read: ${read.error.detail}`, "name a readable file");
+  }
+  const password = readCredential(read.value.replace(/\r?\n$/, ""), "password");
+  return password.ok ? password : complain(`${shown(text)}: the password in it ${password.error.thing}`);
+}

@@ -1,0 +1,84 @@
+import type { HostName } from "../base/brands.ts";
+import type { IpSet } from "../base/ip-set.ts";
+
+export type Preset = "standard" | "strict" | "staging" | "nginx-guide";
+export type TlsMode = "local" | "files";
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+export type LogFormat = "json" | "text";
+
+/** `host:port`; host "" means every address, IPv4 and IPv6. IPv6 literals stand here without brackets. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 lets the system choose (tests). */
+  readonly port: number;
+}
+
+/** A name we serve and the port browsers use for it; null: the HTTPS listener's own port. */
+export interface ServedName {
+  readonly host: HostName;
+  readonly port: number | null;
+}
+
+/** An upstream address, parsed from `http://host:port`. */
+export interface UpstreamAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Everything an operator can say, checked and in units. Documented in docs/options.md, one row each. */
+export interface Settings {
+  /** First is canonical. Without DOMAIN: localhost, 127.0.0.1 and [::1]. */
+  readonly domains: readonly ServedName[];
+  readonly redirectDomains: readonly ServedName[];
+  /** null: not set; `run` then takes 127.0.0.1:8069 or the stand-in. */
+  readonly odoo: UpstreamAddress | null;
+  /** null: same host as `odoo`, port 8072. */
+  readonly odooBus: UpstreamAddress | null;
+  /** Keep connections to `odoo`; false for Odoo's own port. */
+  readonly odooKeepAlive: boolean;
+  readonly httpsListen: ListenAddress;
+  /** null: no plain listener ("off"). */
+  readonly httpListen: ListenAddress | null;
+  /** null: no admin listener ("off"). */
+  readonly adminListen: ListenAddress | null;
+  readonly tlsMode: TlsMode;
+  readonly tlsCertFile: string | null;
+  readonly tlsKeyFile: string | null;
+  /** Absolute. */
+  readonly certsDir: string;
+  /** Absolute. */
+  readonly stateDir: string;
+  /** Absolute; null: the policies shipped with the package. */
+  readonly policiesDir: string | null;
+  readonly preset: Preset;
+  readonly trustedProxies: IpSet;
+  readonly trustedNetworks: IpSet;
+  readonly adminNetworks: IpSet;
+  /** null: any (the default of `standard`, `staging`, `nginx-guide`); `strict` defaults to an empty set. */
+  readonly apiNetworks: IpSet | null;
+  /** Plain-HTTP `/pos/web` for these LAN networks; empty: off. */
+  readonly posNetworks: IpSet;
+  readonly bodyBytesMax: number;
+  readonly spoolBytesMax: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Upper-case, closed list. */
+  readonly methods: readonly string[];
+  /** What the denied database manager answers: 404, 403, or a redirect to the log-in page. */
+  readonly databaseManager: "404" | "403" | "redirect";
+  /** `allow` lets strangers see /web/database/selector. */
+  readonly databaseSelector: "deny" | "allow";
+  readonly hstsMaxAgeSeconds: number;
+  readonly hstsSubdomains: boolean;
+  readonly hstsPreload: boolean;
+  /** Extra origins (`https://shop.example.com`) that may open a websocket. */
+  readonly websocketOrigins: readonly string[];
+  /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
+  readonly stagingLogin: { readonly user: string; readonly password: string } | null;
+  /** Path patterns that ask for no staging password (webhooks). */
+  readonly stagingExempt: readonly string[];
+  readonly connectionsPerClientMax: number;
+  readonly tunnelsPerClientMax: number;
+  /** How long running exchanges may take to finish on SIGTERM. */
+  readonly drainTimeoutMs: number;
+}

@@ -1,0 +1,264 @@
+import { isAbsolute, resolve } from "node:path";
+import { editDistance, nearestName, sameWords } from "../base/nearest.ts";
+import type { Problem } from "../base/problem.ts";
+import { parseYaml, type YamlDocument } from "../base/yaml-positions.ts";
+import type { ReadFile } from "./read-file.ts";
+import { isListType, isSettingName, type SettingName, settingNames, settingRow } from "./table.ts";
+
+/** The texts given for one setting, and where each of them stands. */
+export interface GivenSetting {
+  /** The name as it is spelt where it was given: `ODOO_URL` or `odoo_url`. */
+  readonly spelling: string;
+  readonly place: string;
+  /** One text, or the items of a list. */
+  readonly items: readonly { readonly text: string; readonly place: string }[];
+}
+
+export interface Given {
+  readonly settings: ReadonlyMap<SettingName, GivenSetting>;
+  readonly problems: readonly Problem[];
+}
+
+/** Longest text of one setting, in characters, and most items of a list. */
+export const settingCharsMax = 65_536;
+export const settingItemsMax = 10_000;
+
+/**
+ * Variables of other programs that stand near one of our names: OpenSSL's certificate bundle, and Odoo's own
+ * configuration file in the image of Odoo.
+ */
+const foreignVariables: ReadonlySet<string> = new Set(["SSL_CERT_FILE", "SSL_KEY_FILE", "ODOO_RC"]);
+
+/** Gathers what the environment and gateway.yaml say, as text; the environment wins. Values are not judged here. */
+export function gatherSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+  readFile: ReadFile,
+): Given {
+  const settings = new Map<SettingName, GivenSetting>();
+  const problems: Problem[] = [];
+  readYamlFile(env["GATEWAY_FILE"]?.trim() ?? "", cwd, readFile, settings, problems);
+  readEnvironment(env, settings, problems);
+  return { settings, problems };
+}
+
+function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  settings: Map<SettingName, GivenSetting>,
+  problems: Problem[],
+): void {
+  const place = "environment";
+  for (const [name, value] of Object.entries(env)) {
+    if (!isSettingName(name)) {
+      const meant = meantVariable(name);
+      if (meant !== null && value !== undefined && value.trim() !== "") {
+        problems.push({ place, thing: `${name} is no setting`, remedy: `did you mean ${meant}?` });
+      }
+      continue;
+    }
+    const text = settingRow(name).type === "secret" ? (value ?? "") : (value ?? "").trim();
+    if (text === "") {
+      continue;
+    }
+    if (text.length > settingCharsMax) {
+      problems.push({ place, thing: `${name} is longer than ${settingCharsMax} characters`, remedy: "" });
+      settings.delete(name);
+      continue;
+    }
+    settings.set(name, { spelling: name, place, items: itemsOf(name, text, place) });
+  }
+}
+
+/**
+ * The setting a variable was most likely meant to be. Stricter than for keys of our own file: the environment
+ * is full of names that are none of our business, and a false alarm would keep the gateway from starting.
+ */
+function meantVariable(name: string): SettingName | null {
+  if (name.length < 5 || foreignVariables.has(name)) {
+    return null;
+  }
+  const upper = name.toUpperCase();
+  for (const known of settingNames) {
+    // Two edits in a short name make another word: ODOO_RC and ODOO_URL.
+    const near = Math.min(known.length, name.length) < 8 ? 1 : 2;
+    if (sameWords(upper, known) || editDistance(upper, known, near + 1) <= near) {
+      return known;
+    }
+  }
+  return null;
+}
+
+function itemsOf(name: SettingName, text: string, place: string): { text: string; place: string }[] {
+  const texts = isListType(settingRow(name).type)
+    ? text.split(/[\s,]+/).filter((item) => item !== "")
+    : [text];
+  return texts.map((item) => ({ text: item, place }));
+}
+
+function readYamlFile(
+  named: string,
+  cwd: string,
+  readFile: ReadFile,
+  settings: Map<SettingName, GivenSetting>,
+  problems: Problem[],
+): void {
+  const shown = named === "" ? "gateway.yaml" : named;
+  const read = readFile(isAbsolute(shown) ? shown : resolve(cwd, shown));
+  if (!read.ok) {
+    if (named === "" && read.error.missing) {
+      return;
+    }
+    const place = named === "" ? shown : "environment";
+    const thing =
+      named === ""
+        ? `cannot be read: ${read.error.detail}`
+        : `GATEWAY_FILE ${JSON.stringify(shown)} cannot be read: ${read.error.detail}`;
+    problems.push({ place, thing, remedy: "name a readable YAML file" });
+    return;
+  }
+  const parsed = parseYaml(read.value);
+  if (!parsed.ok) {
+    for (const mistake of parsed.error) {
+      const place = `${shown}:${mistake.line}:${mistake.column}`;
+      problems.push(
+        insideSecret(read.value, mistake.line)
+          ? {
+              place,
+              thing: "staging_password is not valid YAML",
+              remedy: "put the password in single quotes",
+            }
+          : { place, thing: mistake.message, remedy: "" },
+      );
+    }
+    return;
+  }
+  readDocument(shown, parsed.value, settings, problems);
+}
+
+/** Is this line part of the password's entry: YAML's own messages quote what they stumble over. */
+function insideSecret(text: string, line: number): boolean {
+  const before = text.split(/\r?\n|\r/).slice(0, line);
+  const key = before.findLast((one) => /^["'?]?\s*[A-Za-z]/.test(one)) ?? "";
+  const secret = /pass|pw|secret/i;
+  return secret.test(key) || secret.test(before.at(-1) ?? "");
+}
+
+function readDocument(
+  shown: string,
+  document: YamlDocument,
+  settings: Map<SettingName, GivenSetting>,
+  problems: Problem[],
+): void {
+  const { value } = document;
+  if (value === null || value === undefined) {
+    return;
+  }
+  if (typeof value !== "object" || Array.isArray(value)) {
+    problems.push({
+      place: `${shown}:1:1`,
+      thing: "is no map of settings",
+      remedy: 'write lines such as "odoo_url: http://odoo:8069"',
+    });
+    return;
+  }
+  for (const [key, given] of Object.entries(value)) {
+    const at = document.keyPlace([key]);
+    const place = `${shown}:${at.line}:${at.column}`;
+    const name = key.toUpperCase();
+    if (key !== key.toLowerCase() || !isSettingName(name)) {
+      const near = nearestName(
+        key,
+        settingNames.map((one) => one.toLowerCase()),
+      );
+      problems.push({
+        place,
+        thing: `${shownKey(key)} is no setting`,
+        remedy: near === null ? "docs/options.md lists all" : `did you mean ${near}?`,
+      });
+    } else if (name === "GATEWAY_FILE") {
+      problems.push({
+        place,
+        thing: "gateway_file can stand in the environment only",
+        remedy: "take the line out",
+      });
+    } else {
+      const read = yamlItems(name, given, (index) => {
+        const item = document.valuePlace(index === null ? [key] : [key, index]);
+        return `${shown}:${item.line}:${item.column}`;
+      });
+      if ("thing" in read) {
+        problems.push({ place: read.place, thing: `${key} ${read.thing}`, remedy: read.remedy });
+      } else if (read.items.length > 0) {
+        settings.set(name, { spelling: key, place, items: read.items });
+      }
+    }
+  }
+}
+
+type YamlItems = { readonly items: { text: string; place: string }[] };
+
+/** The texts of one value of the file: a scalar, or a list of them where the setting takes a list. */
+function yamlItems(
+  name: SettingName,
+  given: unknown,
+  placeOf: (index: number | null) => string,
+): YamlItems | Problem {
+  const { type } = settingRow(name);
+  if (Array.isArray(given)) {
+    const list: readonly unknown[] = given;
+    if (!isListType(type)) {
+      return { place: placeOf(null), thing: "takes one value, not a list", remedy: "" };
+    }
+    if (list.length === 0) {
+      // An empty list is an answer ("none"), not a setting left out; only some settings can be none.
+      return { items: [{ text: "none", place: placeOf(null) }] };
+    }
+    if (list.length > settingItemsMax) {
+      return { place: placeOf(null), thing: `has more than ${settingItemsMax} entries`, remedy: "" };
+    }
+    const items: { text: string; place: string }[] = [];
+    for (const [index, item] of list.entries()) {
+      const text = scalarText(name, item);
+      if (typeof text !== "string" || text.trim() === "") {
+        return { place: placeOf(index), thing: "has an entry that is no text", remedy: "put it in quotes" };
+      }
+      items.push({ text: text.trim(), place: placeOf(index) });
+    }
+    return { items };
+  }
+  const place = placeOf(null);
+  if (given === null || given === undefined) {
+    return { items: [] };
+  }
+  const text = scalarText(name, given);
+  if (text === null) {
+    const remedy = typeof given === "object" ? "" : "put it in quotes";
+    return { place, thing: typeof given === "object" ? "takes a value, not a map" : "must be text", remedy };
+  }
+  if (text.length > settingCharsMax) {
+    return { place, thing: `is longer than ${settingCharsMax} characters`, remedy: "" };
+  }
+  const plain = type === "secret" ? text : text.trim();
+  return { items: plain === "" ? [] : itemsOf(name, plain, place) };
+}
+
+/**
+ * A scalar as text. Numbers and booleans only where a setting is one: elsewhere YAML has already thrown away how
+ * they were written (a password `0123456` would arrive as 123456).
+ */
+function scalarText(name: SettingName, value: unknown): string | null {
+  if (typeof value === "string") {
+    return value;
+  }
+  const { type, choices } = settingRow(name);
+  if (typeof value === "number" && Number.isSafeInteger(value)) {
+    const numeric = type === "size" || type === "duration" || type === "count";
+    return numeric || choices?.includes(String(value)) === true ? String(value) : null;
+  }
+  return typeof value === "boolean" && type === "yes/no" ? String(value) : null;
+}
+
+function shownKey(key: string): string {
+  const short = key.length > 60 ? `${key.slice(0, 60)}…` : key;
+  return /^[A-Za-z0-9_.-]+$/.test(short) ? short : JSON.stringify(short);
+}

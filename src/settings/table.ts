@@ -1,0 +1,340 @@
+/** What kind of text a setting takes. Lists are separated by commas or spaces, or are lists in gateway.yaml. */
+export type SettingType =
+  | "names"
+  | "url"
+  | "address"
+  | "choice"
+  | "path"
+  | "networks"
+  | "size"
+  | "duration"
+  | "count"
+  | "yes/no"
+  | "methods"
+  | "origins"
+  | "path patterns"
+  | "text"
+  | "secret";
+
+/** One setting, as the documentation and the reader both see it. */
+export interface SettingRow {
+  /** As in the environment; in gateway.yaml the same in lower case. */
+  readonly name: string;
+  readonly type: SettingType;
+  /** Of a choice: what may be chosen. */
+  readonly choices?: readonly string[];
+  /** Read like a given value when the setting is not given; null: see `defaultWords`. */
+  readonly default: string | null;
+  /** What holds without the setting, in words, where `default` cannot say it. */
+  readonly defaultWords?: string;
+  /** One line: what it does. */
+  readonly meaning: string;
+}
+
+/**
+ * Every setting there is, in the order of the documentation. docs/options.md and `--help` are made from it and the
+ * defaults are read from it, so that neither can say something else than the program does.
+ */
+export const settingTable = [
+  {
+    name: "DOMAIN",
+    type: "names",
+    default: null,
+    defaultWords: "localhost, 127.0.0.1, [::1]",
+    meaning: "Names we serve, `name` or `name:port` (the port browsers use). The first is the canonical one.",
+  },
+  {
+    name: "REDIRECT_DOMAINS",
+    type: "names",
+    default: null,
+    defaultWords: "none",
+    meaning: "Names that are redirected to the canonical one.",
+  },
+  {
+    name: "ODOO_URL",
+    type: "url",
+    default: null,
+    defaultWords: "127.0.0.1:8069 if it answers, else the stand-in Odoo",
+    meaning: "Where Odoo answers: `http://host:port`.",
+  },
+  {
+    name: "ODOO_BUS_URL",
+    type: "url",
+    default: null,
+    defaultWords: "the host of ODOO_URL, port 8072",
+    meaning: "Where Odoo's gevent port (websocket, long polling) answers.",
+  },
+  {
+    name: "ODOO_KEEPALIVE",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "Keep connections to ODOO_URL for further requests. Only for servers in front of Odoo that want it: Odoo's own port 8069 never keeps one, and a silent connection holds a worker.",
+  },
+  {
+    name: "HTTPS_LISTEN",
+    type: "address",
+    default: ":8443",
+    meaning: "Where we listen for HTTPS: `host:port`, `[v6]:port`, or `:port` for every address.",
+  },
+  {
+    name: "HTTP_LISTEN",
+    type: "address",
+    default: ":8080",
+    meaning: "Where we listen for plain HTTP, to redirect to HTTPS; `off` opens nothing.",
+  },
+  {
+    name: "ADMIN_LISTEN",
+    type: "address",
+    default: "127.0.0.1:9180",
+    meaning: "Health, status and metrics, without password: keep it on loopback; `off` opens nothing.",
+  },
+  {
+    name: "TLS_MODE",
+    type: "choice",
+    choices: ["local", "files"],
+    default: null,
+    defaultWords: "files when TLS_CERT_FILE or TLS_KEY_FILE is set, else local",
+    meaning: "Where the certificate comes from: a local CA of our own, or the two files below.",
+  },
+  {
+    name: "TLS_CERT_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "none",
+    meaning: "Certificate with its chain, PEM.",
+  },
+  {
+    name: "TLS_KEY_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "none",
+    meaning: "Its private key, PEM.",
+  },
+  {
+    name: "CERTS_DIR",
+    type: "path",
+    default: "certs",
+    meaning: "Folder for the certificates we make and keep.",
+  },
+  {
+    name: "STATE_DIR",
+    type: "path",
+    default: "state",
+    meaning: "Folder for what survives a restart, and for spool files.",
+  },
+  {
+    name: "POLICIES_DIR",
+    type: "path",
+    default: null,
+    defaultWords: "the policies shipped with the package",
+    meaning: "Folder of the policy files (`*.yaml`, read in name order).",
+  },
+  {
+    name: "PRESET",
+    type: "choice",
+    choices: ["standard", "strict", "staging", "nginx-guide"],
+    default: "standard",
+    meaning:
+      "Which variant of the policy holds: for production, tightest, a password-protected copy, or the literal nginx guide.",
+  },
+  {
+    name: "TRUSTED_PROXIES",
+    type: "networks",
+    default: "none",
+    meaning: "Proxies in front of us whose `X-Forwarded-For` is believed.",
+  },
+  {
+    name: "TRUSTED_NETWORKS",
+    type: "networks",
+    default: "none",
+    meaning: "Clients that are never limited and never banned. Loopback is not among them by itself.",
+  },
+  {
+    name: "ADMIN_NETWORKS",
+    type: "networks",
+    default: "none",
+    meaning: "Clients that may reach the database manager.",
+  },
+  {
+    name: "API_NETWORKS",
+    type: "networks",
+    default: null,
+    defaultWords: "any; none with preset strict",
+    meaning: "Clients that may use XML-RPC, JSON-RPC and JSON-2: networks, `any` or `none`.",
+  },
+  {
+    name: "POS_NETWORKS",
+    type: "networks",
+    default: "none",
+    meaning: "Clients in the LAN that may open `/pos/web` over plain HTTP.",
+  },
+  {
+    name: "BODY_MAX",
+    type: "size",
+    default: "128MiB",
+    meaning: "Largest request body; Odoo's own bound is 128MiB. At least 1MiB.",
+  },
+  {
+    name: "SPOOL_MAX",
+    type: "size",
+    default: "8GiB",
+    meaning: "Most disk that all buffered bodies and answers together may take.",
+  },
+  {
+    name: "LOG_LEVEL",
+    type: "choice",
+    choices: ["debug", "info", "warn", "error", "silent"],
+    default: "info",
+    meaning: "Least severe event that is written.",
+  },
+  {
+    name: "LOG_FORMAT",
+    type: "choice",
+    choices: ["json", "text"],
+    default: "json",
+    meaning: "One JSON object a line, or lines for people.",
+  },
+  {
+    name: "METHODS",
+    type: "methods",
+    default:
+      "GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH",
+    meaning: "Methods that are let through to the policy. TRACE and CONNECT never are.",
+  },
+  {
+    name: "DATABASE_MANAGER",
+    type: "choice",
+    choices: ["404", "403", "redirect"],
+    default: "404",
+    meaning: "What strangers get at `/web/database`: an error, or a redirect to the log-in page.",
+  },
+  {
+    name: "DATABASE_SELECTOR",
+    type: "choice",
+    choices: ["deny", "allow"],
+    default: "deny",
+    meaning: "May strangers see the list of databases at `/web/database/selector`.",
+  },
+  {
+    name: "HSTS_MAX_AGE",
+    type: "duration",
+    default: "1y",
+    meaning: "How long browsers insist on HTTPS: a duration, or a number of seconds.",
+  },
+  {
+    name: "HSTS_SUBDOMAINS",
+    type: "yes/no",
+    default: "true",
+    meaning: "HSTS holds for all subdomains too.",
+  },
+  {
+    name: "HSTS_PRELOAD",
+    type: "yes/no",
+    default: "false",
+    meaning: "Ask for the browsers' built-in list. Hard to undo; needs a year and the subdomains.",
+  },
+  {
+    name: "WEBSOCKET_ORIGINS",
+    type: "origins",
+    default: null,
+    defaultWords: "none but our own names",
+    meaning: "Other sites whose pages may open a websocket: `https://shop.example.com`.",
+  },
+  {
+    name: "STAGING_USER",
+    type: "text",
+    default: null,
+    defaultWords: "none; required with preset staging",
+    meaning: "User of the password prompt that hides a staging copy.",
+  },
+  {
+    name: "STAGING_PASSWORD",
+    type: "secret",
+    default: null,
+    defaultWords: "none; required with preset staging",
+    meaning: "Its password, at least 8 characters.",
+  },
+  {
+    name: "STAGING_PASSWORD_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "none",
+    meaning: "File with the password, instead of STAGING_PASSWORD (Docker and systemd secrets).",
+  },
+  {
+    name: "STAGING_EXEMPT",
+    type: "path patterns",
+    default: "/payment/**",
+    meaning: "Paths that ask for no staging password (webhooks); `none` exempts nothing.",
+  },
+  {
+    name: "CONNECTIONS_PER_CLIENT",
+    type: "count",
+    default: "512",
+    meaning: "Most connections of one client address (IPv6: of one /64).",
+  },
+  {
+    name: "TUNNELS_PER_CLIENT",
+    type: "count",
+    default: "256",
+    meaning: "Most websockets of one client address (IPv6: of one /64).",
+  },
+  {
+    name: "DRAIN_TIMEOUT",
+    type: "duration",
+    default: "30s",
+    meaning: "How long running requests may take to finish when we are told to stop.",
+  },
+  {
+    name: "GATEWAY_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "gateway.yaml, if it exists",
+    meaning:
+      "The file with settings that are not in the environment; can itself only stand in the environment.",
+  },
+] as const satisfies readonly SettingRow[];
+
+export type SettingName = (typeof settingTable)[number]["name"];
+
+export const settingNames: readonly SettingName[] = settingTable.map((row) => row.name);
+
+const rowsByName = new Map<string, SettingRow>(settingTable.map((row) => [row.name, row]));
+
+/** The row of a setting. */
+export function settingRow(name: SettingName): SettingRow {
+  const row = rowsByName.get(name);
+  if (row === undefined) {
+    throw new Error(`setting ${name} has no row in the table`);
+  }
+  return row;
+}
+
+/** Is this text the name of a setting, in the environment's spelling. */
+export function isSettingName(text: string): text is SettingName {
+  return rowsByName.has(text);
+}
+
+/** Does a setting take several values. */
+export function isListType(type: SettingType): boolean {
+  switch (type) {
+    case "names":
+    case "networks":
+    case "methods":
+    case "origins":
+    case "path patterns":
+      return true;
+    case "url":
+    case "address":
+    case "choice":
+    case "path":
+    case "size":
+    case "duration":
+    case "count":
+    case "yes/no":
+    case "text":
+    case "secret":
+      return false;
+  }
+}

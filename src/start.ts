@@ -1,0 +1,341 @@
+/** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Admin, startAdmin } from "./admin/admin.ts";
+import type { AdminState } from "./admin/state.ts";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { packageRoot } from "./base/package-root.ts";
+import { type Problem, problemLine } from "./base/problem.ts";
+import { err, ok, type Result } from "./base/result.ts";
+import type { EdgeHandlers } from "./edge/http1.ts";
+import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
+import { rawAnswer } from "./edge/raw-answer.ts";
+import { Gateway } from "./gateway.ts";
+import { createLimiter } from "./guard/limiter.ts";
+import { KnownSessions } from "./guard/sessions.ts";
+import { createCounters } from "./observe/counters.ts";
+import type { EventSink } from "./observe/events.ts";
+import { teeSinks } from "./observe/sinks.ts";
+import { buildPlan, type Plan } from "./plan.ts";
+import type { Policy } from "./policy/compile.ts";
+import { loadPolicy } from "./policy/load.ts";
+import type { Settings } from "./settings/settings.ts";
+import { createTlsFront } from "./tls/front.ts";
+import { loadTls, type TlsMaterial } from "./tls/load.ts";
+import { BusWatch } from "./upstream/bus-watch.ts";
+import { member, Pool } from "./upstream/pool.ts";
+import { Spool } from "./upstream/spool.ts";
+
+/** Node lines whose security releases we follow; older ones lack fixes this gateway counts on. */
+export const nodeMajorMin = 24;
+const odooBusPort = 8072;
+/** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
+const renewalCheckMs = 3_600_000;
+
+export interface StartOptions {
+  readonly settings: Settings;
+  readonly sink: EventSink;
+  /** Reads the settings again at a reload; left out: only policies and certificates are read again. */
+  readonly readSettings?: () => Result<Settings, readonly Problem[]>;
+  readonly clock?: Clock;
+  /** Log lines lost so far, for /status. */
+  readonly logLinesDropped?: () => number;
+}
+
+/** A gateway that runs. */
+export interface RunningGateway {
+  readonly httpsPort: number;
+  readonly httpPort: number | null;
+  readonly adminPort: number | null;
+  readonly gateway: Gateway;
+  readonly plan: () => Plan;
+  readonly tls: () => TlsMaterial;
+  readonly policiesDir: string;
+  readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
+  readonly busFallback: () => boolean;
+  /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
+  reload(): Promise<readonly Problem[]>;
+  /** Stops accepting, lets exchanges finish within DRAIN_TIMEOUT, closes tunnels with 1001; answers how many were cut. */
+  stop(): Promise<number>;
+}
+
+/** Where the policy files are: the operator's folder, or the shipped ones. */
+export function policiesDirOf(settings: Settings): string {
+  return settings.policiesDir ?? join(packageRoot().directory, "policies");
+}
+
+/** Loads the policy for these settings, or every problem in it. */
+export function readPolicy(settings: Settings): Result<Policy, readonly Problem[]> {
+  return loadPolicy({
+    directory: policiesDirOf(settings),
+    readDirectory: (path) => readdirSync(path),
+    readFile: (path) => readFileSync(path, "utf8"),
+    settings,
+  });
+}
+
+/** Starts everything, or answers every problem found before the first listener opened. */
+export async function startGateway(
+  options: StartOptions,
+): Promise<Result<RunningGateway, readonly Problem[]>> {
+  const { settings } = options;
+  const clock = options.clock ?? systemClock;
+  const startedWallMs = clock.wallMs();
+  const counters = createCounters();
+  const sink = teeSinks(options.sink, counters);
+
+  const problems: Problem[] = [];
+  const policy = readPolicy(settings);
+  if (!policy.ok) problems.push(...policy.error);
+  const tlsLoaded = await loadTls(settings, startedWallMs);
+  if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
+  problems.push(...(await prepareState(settings.stateDir)));
+  if (settings.odoo === null) {
+    problems.push({
+      place: "environment",
+      thing: "ODOO_URL is not set",
+      remedy: "set it, for example ODOO_URL=http://127.0.0.1:8069",
+    });
+  }
+  if (!policy.ok || !tlsLoaded.ok || settings.odoo === null || problems.length > 0) return err(problems);
+
+  const web = member(settings.odoo.host, settings.odoo.port);
+  const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
+  const pools = {
+    web: new Pool(web, settings.odooKeepAlive),
+    bus: new Pool(member(busAt.host, busAt.port), true),
+  };
+  const busWatch = new BusWatch(pools.bus, web, sink, clock);
+  const secret = randomBytes(32);
+
+  let tls = tlsLoaded.value;
+  let plan: Plan;
+  const current = { policy: policy.value, settings, httpsPort: settings.httpsListen.port, revision: 1 };
+  const rebuild = () => buildPlan({ ...current, secret, clock });
+  plan = rebuild();
+
+  const gateway = new Gateway({
+    plan: () => plan,
+    pools,
+    limiter: createLimiter({ clock }),
+    sessions: new KnownSessions(secret),
+    spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    sink,
+    clock,
+    onUnreachable: (pool) => {
+      if (pool === "bus") void busWatch.look();
+    },
+  });
+
+  const handlers: EdgeHandlers = {
+    clock,
+    exchange: (down) => gateway.handle(down),
+    draining: () => gateway.isDraining,
+    broken: (connection, status, code) =>
+      rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
+  };
+  const admission = (): Admission => ({
+    connectionsPerClientMax: plan.settings.connectionsPerClientMax,
+    isExempt: (ip) => plan.settings.trustedNetworks.contains(ip) || plan.settings.trustedProxies.contains(ip),
+  });
+
+  const front = createTlsFront(tls);
+  const opened = await openListeners(settings, front.options, admission, handlers);
+  if (!opened.ok) return opened;
+  const { https, http } = opened.value;
+  if (https.tls !== null) front.attach(https.tls);
+  current.httpsPort = https.port;
+  plan = rebuild();
+
+  let ready: readonly string[] = [];
+  const state = (): AdminState => ({
+    version: packageRoot().version,
+    startedWallMs,
+    nowWallMs: clock.wallMs(),
+    listeners: [
+      { what: "https", address: https.address },
+      ...(http === null ? [] : [{ what: "http", address: http.address }]),
+    ],
+    plan: {
+      revision: plan.revision,
+      rules: plan.policy.rules.length,
+      preset: plan.settings.preset,
+      policiesDir: policiesDirOf(plan.settings),
+    },
+    certificates: tls.certificates.map(({ names, issuer, notAfterMs }) => ({ names, issuer, notAfterMs })),
+    counters: counters.snapshot(),
+    logLinesDropped: options.logLinesDropped?.() ?? 0,
+    inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
+    pools: [
+      { name: "web", member: pools.web.member.name, state: "in use" },
+      {
+        name: "bus",
+        member: pools.bus.member.name,
+        state: busWatch.hasFallenBack ? "fallen back to the web port" : "in use",
+      },
+    ],
+  });
+  const admin = await openAdmin(settings, state, () => ready);
+  if (!admin.ok) {
+    https.stop();
+    http?.stop();
+    return admin;
+  }
+
+  const announce = () => {
+    sink.emit({
+      type: "plan-loaded",
+      revision: plan.revision,
+      rules: plan.policy.rules.length,
+      preset: plan.settings.preset,
+    });
+    for (const { names, notAfterMs } of tls.certificates) {
+      sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
+    }
+    for (const warning of [...tls.warnings, ...(admin.value?.warnings ?? [])]) {
+      sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
+    }
+  };
+  sink.emit({ type: "listening", what: "https", address: https.address });
+  if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
+  if (admin.value !== null) sink.emit({ type: "listening", what: "admin", address: admin.value.address });
+  announce();
+  // Not waited for: Odoo may start after us.
+  void busWatch.look();
+
+  const reload = async (): Promise<readonly Problem[]> => {
+    const read = options.readSettings?.() ?? ok(current.settings);
+    const next = read.ok ? keepWhatCannotChange(read.value, settings) : current.settings;
+    const found: Problem[] = read.ok ? [] : [...read.error];
+    const nextPolicy = readPolicy(next);
+    if (!nextPolicy.ok) found.push(...nextPolicy.error);
+    const nextTls = await loadTls(next, clock.wallMs());
+    if (!nextTls.ok) found.push(...nextTls.error);
+    if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
+      sink.emit({ type: "reload-refused", problems: found.map(problemLine) });
+      return found;
+    }
+    current.settings = next;
+    current.policy = nextPolicy.value;
+    current.revision += 1;
+    tls = nextTls.value;
+    front.swap(tls);
+    plan = rebuild();
+    announce();
+    return [];
+  };
+
+  const renewal = setInterval(() => {
+    if (tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs) void reload();
+  }, renewalCheckMs);
+  renewal.unref();
+
+  const stop = async (): Promise<number> => {
+    ready = ["stopping"];
+    clearInterval(renewal);
+    busWatch.stop();
+    sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
+    https.stop();
+    http?.stop();
+    const cut = await gateway.drain(plan.settings.drainTimeoutMs);
+    https.destroy();
+    http?.destroy();
+    front.close();
+    pools.web.close();
+    pools.bus.close();
+    await admin.value?.close();
+    sink.emit({ type: "stopped", cut });
+    return cut;
+  };
+
+  return ok({
+    httpsPort: https.port,
+    httpPort: http?.port ?? null,
+    adminPort: admin.value?.port ?? null,
+    gateway,
+    plan: () => plan,
+    tls: () => tls,
+    policiesDir: policiesDirOf(settings),
+    addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
+    busFallback: () => busWatch.hasFallenBack,
+    reload,
+    stop,
+  });
+}
+
+/** The state folder exists and can be written, or that is a problem now and not at the first large upload. */
+async function prepareState(directory: string): Promise<readonly Problem[]> {
+  try {
+    await mkdir(join(directory, "spool"), { recursive: true, mode: 0o700 });
+    await readdir(directory);
+    return [];
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return [
+      {
+        place: "environment",
+        thing: `STATE_DIR ${directory} cannot be used: ${detail}`,
+        remedy: "make it writable for this user, or choose another",
+      },
+    ];
+  }
+}
+
+async function openListeners(
+  settings: Settings,
+  tlsOptions: Parameters<typeof listenTls>[1],
+  admission: () => Admission,
+  handlers: EdgeHandlers,
+): Promise<Result<{ readonly https: Listener; readonly http: Listener | null }, readonly Problem[]>> {
+  const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers);
+  const http =
+    settings.httpListen === null ? ok(null) : await listenPlain(settings.httpListen, admission, handlers);
+  if (https.ok && http.ok) return ok({ https: https.value, http: http.value });
+  const problems: Problem[] = [];
+  if (https.ok) https.value.stop();
+  else problems.push({ place: "environment", thing: `HTTPS_LISTEN ${https.error}`, remedy: "" });
+  if (http.ok) http.value?.stop();
+  else problems.push({ place: "environment", thing: `HTTP_LISTEN ${http.error}`, remedy: "" });
+  return err(problems);
+}
+
+async function openAdmin(
+  settings: Settings,
+  state: () => AdminState,
+  ready: () => readonly string[],
+): Promise<Result<Admin | null, readonly Problem[]>> {
+  if (settings.adminListen === null) return ok(null);
+  const admin = await startAdmin({ listen: settings.adminListen, state, ready });
+  return admin.ok ? admin : err([admin.error]);
+}
+
+/** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
+function keepWhatCannotChange(next: Settings, running: Settings): Settings {
+  const {
+    httpsListen,
+    httpListen,
+    adminListen,
+    odoo,
+    odooBus,
+    odooKeepAlive,
+    stateDir,
+    spoolBytesMax,
+    logLevel,
+    logFormat,
+  } = running;
+  return {
+    ...next,
+    httpsListen,
+    httpListen,
+    adminListen,
+    odoo,
+    odooBus,
+    odooKeepAlive,
+    stateDir,
+    spoolBytesMax,
+    logLevel,
+    logFormat,
+  };
+}

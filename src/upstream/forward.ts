@@ -1,0 +1,237 @@
+import type { Socket } from "node:net";
+import type { FailureKind } from "../observe/events.ts";
+import { type AnswerHead, AnswerReader } from "./answer-reader.ts";
+import type { Pool } from "./pool.ts";
+import type { RequestBody } from "./request-body.ts";
+
+/** Longest wait for a TCP connection to Odoo. */
+export const connectTimeoutMs = 5_000;
+
+/** A request that is ready to be sent whole. */
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Origin-form, byte for byte as the client sent it. */
+  readonly target: string;
+  /** From `outboundFields`. */
+  readonly fields: readonly string[];
+  readonly body: RequestBody | null;
+  /** To the first byte, and between bytes. */
+  readonly answerTimeoutMs: number;
+  /** A WebSocket handshake: 101 is an answer, and what follows it belongs to the tunnel. */
+  readonly wantsTunnel: boolean;
+}
+
+/** What the caller hears; exactly one of `end`, `tunnel`, `failure` comes last, and nothing after `abort`. */
+export interface UpstreamListener {
+  head(head: AnswerHead): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  /** After a head with status 101: the connection is the caller's from here on. */
+  tunnel(socket: Socket, rest: Buffer): void;
+  failure(kind: FailureKind, detail: string): void;
+}
+
+const readBytes = 64 * 1024;
+
+/**
+ * Sends one request to a pool and reads its answer. A request is sent twice only when a kept connection closed without
+ * answering a byte and the method is safe (RFC 9110 §9.2.2, RFC 9112 §9.3.1); never after a byte came back.
+ */
+export class UpstreamCall {
+  readonly #pool: Pool;
+  readonly #request: UpstreamRequest;
+  readonly #listener: UpstreamListener;
+  #socket: Socket | null = null;
+  #reader: AnswerReader | null = null;
+  #head: AnswerHead | null = null;
+  #reused = false;
+  #sawBytes = false;
+  #bodySent = false;
+  #over = false;
+
+  constructor(pool: Pool, request: UpstreamRequest, listener: UpstreamListener) {
+    this.#pool = pool;
+    this.#request = request;
+    this.#listener = listener;
+  }
+
+  start(): void {
+    const idle = this.#request.wantsTunnel ? null : this.#pool.takeIdle();
+    this.#reused = idle !== null;
+    this.#use(idle ?? this.#pool.open());
+  }
+
+  /** The client is gone or the exchange is over for another reason: nothing more is told. */
+  abort(): void {
+    this.#over = true;
+    this.#socket?.destroy();
+  }
+
+  pause(): void {
+    this.#socket?.pause();
+    this.#socket?.setTimeout(0);
+  }
+
+  resume(): void {
+    this.#socket?.setTimeout(this.#request.answerTimeoutMs);
+    this.#socket?.resume();
+  }
+
+  #use(socket: Socket): void {
+    this.#socket = socket;
+    this.#sawBytes = false;
+    this.#bodySent = false;
+    this.#reader = new AnswerReader(this.#request.method, this.#request.wantsTunnel, {
+      head: (head) => {
+        this.#head = head;
+        this.#listener.head(head);
+      },
+      data: (chunk) => this.#listener.data(chunk),
+      end: (rest) => this.#finish(rest),
+      failure: (kind, detail) => this.#fail(kind, detail),
+    });
+    socket.on("data", (chunk: Buffer) => {
+      if (this.#over) return;
+      this.#sawBytes = true;
+      this.#reader?.push(chunk);
+    });
+    socket.on("end", () => this.#onEnd());
+    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error));
+    socket.on("close", () => this.#onEnd());
+    socket.on("timeout", () => this.#onTimeout());
+    if (this.#reused) {
+      socket.setTimeout(this.#request.answerTimeoutMs);
+      this.#send(socket);
+      return;
+    }
+    socket.setTimeout(connectTimeoutMs);
+    socket.once("connect", () => {
+      socket.setTimeout(this.#request.answerTimeoutMs);
+      this.#send(socket);
+    });
+  }
+
+  /** Head and body in as few writes as can be: the worker that accepts us must find everything there. */
+  #send(socket: Socket): void {
+    const { method, target, fields, body } = this.#request;
+    let text = `${method} ${target} HTTP/1.1\r\n`;
+    for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+    text += "\r\n";
+    if (body === null || body.bytes === 0) {
+      this.#bodySent = true;
+      socket.write(text, "latin1");
+      return;
+    }
+    socket.cork();
+    socket.write(text, "latin1");
+    socket.write(body.memory);
+    socket.uncork();
+    if (body.file === null) this.#bodySent = true;
+    else void this.#sendFile(socket, body);
+  }
+
+  async #sendFile(socket: Socket, body: RequestBody): Promise<void> {
+    const file = body.file;
+    if (file === null) return;
+    let position = 0;
+    const total = body.bytes - body.memory.length;
+    while (position < total && !this.#over && !socket.destroyed) {
+      const piece = Buffer.allocUnsafe(Math.min(readBytes, total - position));
+      const read = await file.read(piece, position);
+      if (this.#over || socket.destroyed) return;
+      if (!read.ok || read.value === 0)
+        return this.#fail("spool-full", "the request body could not be read back");
+      position += read.value;
+      if (!socket.write(piece.subarray(0, read.value))) await drained(socket);
+    }
+    this.#bodySent = true;
+  }
+
+  #onEnd(): void {
+    if (this.#over) return;
+    if (!this.#sawBytes && this.#mayRetry()) return this.#retry();
+    this.#reader?.eof();
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    if (this.#over) return;
+    if (this.#sawBytes) {
+      // A reset is no end, not even for an answer that ends with the connection (RFC 9112 §8).
+      if (this.#head !== null) return this.#fail("answer-cut", errorText(error));
+      return this.#fail("answer-malformed", errorText(error));
+    }
+    if (this.#mayRetry()) return this.#retry();
+    if (error.code === "ECONNREFUSED") return this.#fail("connect-refused", errorText(error));
+    if (this.#socket?.connecting === true || error.syscall === "connect" || error.syscall === "getaddrinfo") {
+      return this.#fail("connect-failed", errorText(error));
+    }
+    this.#fail("closed-without-answer", errorText(error));
+  }
+
+  #onTimeout(): void {
+    if (this.#over) return;
+    if (this.#socket?.connecting === true)
+      return this.#fail("connect-timeout", `no connection in ${connectTimeoutMs} ms`);
+    if (!this.#bodySent) return this.#fail("body-stalled", "Odoo stopped reading the request body");
+    if (this.#head === null)
+      return this.#fail("answer-timeout", `no answer in ${this.#request.answerTimeoutMs} ms`);
+    this.#fail("answer-cut", `no byte in ${this.#request.answerTimeoutMs} ms`);
+  }
+
+  #mayRetry(): boolean {
+    const { method, body } = this.#request;
+    return this.#reused && body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+  }
+
+  #retry(): void {
+    const old = this.#socket;
+    if (old !== null) {
+      old.removeAllListeners();
+      old.on("error", () => {});
+      old.destroy();
+    }
+    this.#reused = false;
+    this.#use(this.#pool.open());
+  }
+
+  #finish(rest: Buffer): void {
+    if (this.#over) return;
+    this.#over = true;
+    const socket = this.#socket;
+    if (socket === null) return;
+    if (this.#head?.status === 101) {
+      socket.removeAllListeners();
+      socket.setTimeout(0);
+      this.#listener.tunnel(socket, rest);
+      return;
+    }
+    // Bytes behind the answer, or an answer before the whole body was sent: the connection is not trusted again.
+    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent) this.#pool.giveBack(socket);
+    else socket.destroy();
+    this.#listener.end();
+  }
+
+  #fail(kind: FailureKind, detail: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket?.destroy();
+    this.#listener.failure(kind, detail);
+  }
+}
+
+/** Resolves when the socket took what was written, or is closed. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off("drain", done);
+      socket.off("close", done);
+      resolve();
+    };
+    socket.on("drain", done);
+    socket.on("close", done);
+  });
+}
+
+function errorText(error: NodeJS.ErrnoException): string {
+  return error.code ?? error.message;
+}

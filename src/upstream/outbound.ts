@@ -1,0 +1,204 @@
+import { joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
+
+export interface OutboundOptions {
+  readonly exchangeId: string;
+  /** Bytes of the buffered body; null when the message has none. */
+  readonly bodyBytes: number | null;
+  /** The bus port keeps connections; the web port answers one request each (odoo-wire 0). */
+  readonly keepAlive: boolean;
+  /** The client may choose a database by `X-Odoo-Database` (19): true only for networks the operator named. */
+  readonly keepDatabaseField: boolean;
+  /** The name browsers know Odoo's session cookie by; `session_id` but on staging. */
+  readonly sessionCookie: string;
+  /** The cookie of our own that never goes to Odoo; null when there is none. */
+  readonly ownCookie: string | null;
+  /** The Authorization field was meant for us. */
+  readonly dropAuthorization: boolean;
+}
+
+/**
+ * The fields of a request for Odoo, names and values alternating, built anew from the facts: nothing that says
+ * who, where from or how framed is passed on, in any spelling. Forwarding fields are set, one value each
+ * (odoo-wire i). Names with `_` go, because WSGI folds them onto ours.
+ */
+export function outboundFields(facts: RequestFacts, options: OutboundOptions): string[] {
+  const out = ourFields(facts, options);
+  out.push("Connection", options.keepAlive ? "keep-alive" : "close");
+  const body = options.bodyBytes;
+  if (body !== null || facts.method === "POST" || facts.method === "PUT" || facts.method === "PATCH") {
+    out.push("Content-Length", String(body ?? 0));
+  }
+  copyClientFields(facts, options, out, false);
+  return out;
+}
+
+/** The fields of a WebSocket opening handshake for Odoo: as above, and of the upgrade exactly what RFC 6455 §4.1 asks for. */
+export function outboundHandshakeFields(facts: RequestFacts, options: OutboundOptions): string[] {
+  const out = ourFields(facts, options);
+  out.push("Connection", "Upgrade", "Upgrade", "websocket");
+  copyClientFields(facts, options, out, true);
+  return out;
+}
+
+function ourFields(facts: RequestFacts, options: OutboundOptions): string[] {
+  return [
+    "Host",
+    facts.authority,
+    "X-Forwarded-For",
+    facts.client.text,
+    "X-Forwarded-Host",
+    facts.authority,
+    "X-Forwarded-Proto",
+    // Plain only where the operator opened plain HTTP on purpose; everything else was redirected long before.
+    facts.secure ? "https" : "http",
+    "X-Real-IP",
+    facts.client.text,
+    "X-Request-Id",
+    options.exchangeId,
+  ];
+}
+
+function copyClientFields(
+  facts: RequestFacts,
+  options: OutboundOptions,
+  out: string[],
+  handshake: boolean,
+): void {
+  const { fields } = facts;
+  const nominated = connectionTokens(fields);
+  const cookies: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    const value = fields[i + 1] ?? "";
+    switch (fate(name)) {
+      case "drop":
+        continue;
+      case "cookie":
+        cookies.push(value);
+        continue;
+      case "database":
+        if (!options.keepDatabaseField) continue;
+        break;
+      case "authorization":
+        if (options.dropAuthorization) continue;
+        break;
+      case "websocket":
+        if (!handshake) continue;
+        break;
+      case "pass":
+        break;
+    }
+    if (nominated.length > 0 && nominated.includes(name.toLowerCase())) continue;
+    // The screen has refused such values already; here it costs little to be sure that one line stays one line.
+    if (isFieldValue(value)) out.push(name, value);
+  }
+  const cookie = odooCookies(cookies, options);
+  // One line: Odoo's web port joins two with a comma and loses the session (odoo-wire 0).
+  if (cookie !== "") out.push("Cookie", cookie);
+}
+
+function odooCookies(lines: readonly string[], options: OutboundOptions): string {
+  if (lines.length === 0) return "";
+  let line = joinCookies(lines);
+  if (options.sessionCookie !== odooSessionCookie)
+    line = renameCookie(line, options.sessionCookie, odooSessionCookie);
+  const own = options.ownCookie;
+  if (own !== null && line.includes(own)) {
+    const kept = line
+      .split(";")
+      .filter((pair) => pair.trim() !== own && !pair.trimStart().startsWith(`${own}=`));
+    line = kept.join(";").trim();
+  }
+  return isFieldValue(line) ? line : "";
+}
+
+type Fate = "pass" | "drop" | "cookie" | "database" | "authorization" | "websocket";
+
+/** Browsers send the same few names again and again; their fate is looked up by exact spelling. */
+const fates = new Map<string, Fate>();
+/** Spellings remembered; past it the table is emptied, so a client that invents names costs a look-up each and no memory. */
+const fatesMax = 1_024;
+
+function fate(name: string): Fate {
+  const before = fates.get(name);
+  if (before !== undefined) return before;
+  const found = findFate(name);
+  if (fates.size >= fatesMax) fates.clear();
+  fates.set(name, found);
+  return found;
+}
+
+function findFate(name: string): Fate {
+  if (!isToken(name) || name.includes("_")) return "drop";
+  const lower = name.toLowerCase();
+  if (lower === "cookie") return "cookie";
+  if (lower === "x-odoo-database") return "database";
+  if (lower === "authorization") return "authorization";
+  if (lower.startsWith("sec-websocket-")) return "websocket";
+  if (hopByHop.has(lower) || dropped.has(lower)) return "drop";
+  return droppedPrefixes.some((prefix) => lower.startsWith(prefix)) ? "drop" : "pass";
+}
+
+/** Names that claim an address, a host, a path or a method, by beginning. */
+const droppedPrefixes: readonly string[] = [
+  "x-forwarded",
+  "x-forwarder",
+  "x-odoo-",
+  "x-openerp-",
+  "x-original-",
+  "x-rewrite-",
+  "x-accel-",
+  "x-sendfile",
+  "proxy",
+  "cf-connecting-",
+  "x-envoy-",
+];
+
+const dropped: ReadonlySet<string> = new Set([
+  // Ours to set.
+  "host",
+  "content-length",
+  "x-real-ip",
+  "x-request-id",
+  // Between the client and us.
+  "expect",
+  "http2-settings",
+  // Who the client is, in other words.
+  "forwarded",
+  "true-client-ip",
+  "client-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-remote-ip",
+  "x-remote-addr",
+  "remote-addr",
+  "x-originating-ip",
+  "x-proxyuser-ip",
+  "x-azure-clientip",
+  "x-azure-socketip",
+  "x-appengine-user-ip",
+  "fastly-client-ip",
+  "fly-client-ip",
+  "wl-proxy-client-ip",
+  // Another host, scheme, path or method than the request has.
+  "x-host",
+  "x-http-host-override",
+  "x-server-name",
+  "x-url-scheme",
+  "x-scheme",
+  "x-url",
+  "front-end-https",
+  "script-name",
+  "path-info",
+  "x-script-name",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+]);
+
+/** Is this a field name that `outboundFields` never passes on from a client; for checks and the threat model. */
+export function isDroppedOutbound(name: string): boolean {
+  return fate(name) === "drop" || nameIs(name, "x-odoo-database");
+}

@@ -1,0 +1,165 @@
+import type { Readable } from "node:stream";
+import type { Clock } from "../base/clock.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { Spool, SpoolFile } from "./spool.ts";
+
+/** Body bytes kept in memory before the spool file takes over. */
+export const bodyMemoryBytesMax = 64 * 1024;
+/** Longest silence inside a body. */
+export const bodyIdleTimeoutMs = 30_000;
+/** A body must come at this rate on average once the grace is over (Kestrel's published figures). */
+export const bodyBytesPerSecondMin = 240;
+export const bodyGraceMs = 10_000;
+/** How often a running body is looked at; idle and rate bounds are exact to this much. */
+const bodyCheckIntervalMs = 1_000;
+
+/** Why a body was not taken: larger than allowed, too slow, the client left, or there was no room for it. */
+export type BodyTrouble = "too-large" | "too-slow" | "client-left" | "no-room";
+
+/** A whole request body, set aside so that Odoo gets it at once: its worker waits 2 s for a byte, not longer. */
+export interface RequestBody {
+  readonly bytes: number;
+  /** The first bytes, at most `bodyMemoryBytesMax`. */
+  readonly memory: Buffer;
+  /** The rest, from its offset 0; null when memory holds all. */
+  readonly file: SpoolFile | null;
+  /** Frees the spool file. Call exactly once, when the exchange is over. */
+  release(): void;
+}
+
+export interface CollectOptions {
+  readonly bytesMax: number;
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly idleTimeoutMs?: number;
+}
+
+/** Reads a body to its end. Settles as soon as the answer is known; on trouble the source is left paused. */
+export function collectBody(
+  source: Readable,
+  options: CollectOptions,
+): Promise<Result<RequestBody, BodyTrouble>> {
+  return new Promise((resolve) => {
+    new Collector(source, options, resolve).start();
+  });
+}
+
+class Collector {
+  readonly #source: Readable;
+  readonly #options: CollectOptions;
+  readonly #resolve: (result: Result<RequestBody, BodyTrouble>) => void;
+  readonly #chunks: Buffer[] = [];
+  #memoryBytes = 0;
+  #bytes = 0;
+  #file: SpoolFile | null = null;
+  #fileBytes = 0;
+  #waiting: Buffer[] = [];
+  #writing = false;
+  #ended = false;
+  #settled = false;
+  #timer: NodeJS.Timeout | null = null;
+  #startedMs = 0;
+  #lastByteMs = 0;
+
+  constructor(
+    source: Readable,
+    options: CollectOptions,
+    resolve: (result: Result<RequestBody, BodyTrouble>) => void,
+  ) {
+    this.#source = source;
+    this.#options = options;
+    this.#resolve = resolve;
+  }
+
+  start(): void {
+    const source = this.#source;
+    this.#startedMs = this.#options.clock.nowMs();
+    this.#lastByteMs = this.#startedMs;
+    this.#timer = setInterval(this.#onTimer, bodyCheckIntervalMs);
+    this.#timer.unref();
+    source.on("data", this.#onData);
+    source.on("end", this.#onEnd);
+    source.on("error", this.#onGone);
+    source.on("close", this.#onGone);
+    if (source.destroyed && !source.readableEnded) this.#onGone();
+  }
+
+  #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    this.#lastByteMs = this.#options.clock.nowMs();
+    if (this.#bytes > this.#options.bytesMax) return this.#settle(err("too-large"));
+    if (this.#file === null && !this.#writing && this.#memoryBytes + chunk.length <= bodyMemoryBytesMax) {
+      this.#chunks.push(chunk);
+      this.#memoryBytes += chunk.length;
+      return;
+    }
+    this.#waiting.push(chunk);
+    if (!this.#writing) void this.#flush();
+  };
+
+  #onEnd = (): void => {
+    this.#ended = true;
+    if (!this.#writing) this.#finish();
+  };
+
+  #onGone = (): void => {
+    if (!this.#ended) this.#settle(err("client-left"));
+  };
+
+  #onTimer = (): void => {
+    if (this.#writing || this.#ended) return;
+    const nowMs = this.#options.clock.nowMs();
+    const idleMs = this.#options.idleTimeoutMs ?? bodyIdleTimeoutMs;
+    const lateMs = nowMs - this.#startedMs - bodyGraceMs;
+    const owed = (lateMs / 1000) * bodyBytesPerSecondMin;
+    if (nowMs - this.#lastByteMs > idleMs || (lateMs > 0 && this.#bytes < owed))
+      this.#settle(err("too-slow"));
+  };
+
+  /** Moves what waits into the file, one write at a time, with the source paused meanwhile. */
+  async #flush(): Promise<void> {
+    this.#writing = true;
+    this.#source.pause();
+    if (this.#file === null) {
+      const made = await this.#options.spool.create();
+      if (!made.ok) return this.#settle(err("no-room"));
+      this.#file = made.value;
+      if (this.#settled) return made.value.close();
+    }
+    while (this.#waiting.length > 0) {
+      const chunk =
+        this.#waiting.length === 1 ? (this.#waiting[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#waiting);
+      this.#waiting = [];
+      const written = await this.#file.write(chunk, this.#fileBytes);
+      if (this.#settled) return;
+      if (!written.ok) return this.#settle(err("no-room"));
+      this.#fileBytes += chunk.length;
+    }
+    this.#writing = false;
+    if (this.#ended) return this.#finish();
+    this.#lastByteMs = this.#options.clock.nowMs();
+    this.#source.resume();
+  }
+
+  #finish(): void {
+    const file = this.#file;
+    const memory =
+      this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+    this.#settle(ok({ bytes: this.#bytes, memory, file, release: () => file?.close() }));
+  }
+
+  #settle(result: Result<RequestBody, BodyTrouble>): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#source.off("data", this.#onData);
+    this.#source.off("end", this.#onEnd);
+    this.#source.off("close", this.#onGone);
+    // The error listener stays: a late error of a source nobody reads must not end the process.
+    if (!result.ok) {
+      this.#source.pause();
+      this.#file?.close();
+    }
+    this.#resolve(result);
+  }
+}

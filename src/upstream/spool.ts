@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { err, ok, type Result } from "../base/result.ts";
+
+/** Why bytes could not be set aside: the spool's bound is reached, or the disk said no. */
+export type SpoolTrouble = { readonly kind: "full" } | { readonly kind: "disk"; readonly detail: string };
+
+/**
+ * A file for the part of one message that memory should not hold. It has no name: it is unlinked as soon as it is
+ * open, so nothing is left behind by a crash. Offsets are the caller's business; a file is closed exactly once.
+ */
+export interface SpoolFile {
+  write(chunk: Buffer, position: number): Promise<Result<void, SpoolTrouble>>;
+  /** Reads up to `into.length` bytes; the number read, 0 at the end. */
+  read(into: Buffer, position: number): Promise<Result<number, SpoolTrouble>>;
+  /** Everything was read: the bytes count no more and the next write starts at 0. */
+  rewind(): void;
+  close(): void;
+}
+
+/** All spool files together, bounded by `bytesMax`; past it a writer is told `full` (413 or 503, never a hang). */
+export class Spool {
+  readonly #directory: string;
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #ready: Promise<void> | null = null;
+
+  constructor(directory: string, bytesMax: number) {
+    this.#directory = directory;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Bytes set aside at the moment. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  async create(): Promise<Result<SpoolFile, SpoolTrouble>> {
+    try {
+      this.#ready ??= prepare(this.#directory);
+      await this.#ready;
+      const path = join(this.#directory, `spool-${randomBytes(12).toString("hex")}`);
+      const handle = await open(path, "wx+", 0o600);
+      await unlink(path);
+      return ok(this.#file(handle));
+    } catch (error) {
+      this.#ready = null;
+      return err({ kind: "disk", detail: errorText(error) });
+    }
+  }
+
+  #file(handle: FileHandle): SpoolFile {
+    let counted = 0;
+    let closed = false;
+    const uncount = () => {
+      this.#bytes -= counted;
+      counted = 0;
+    };
+    return {
+      write: async (chunk, position) => {
+        if (this.#bytes + chunk.length > this.#bytesMax) return err({ kind: "full" });
+        this.#bytes += chunk.length;
+        counted += chunk.length;
+        try {
+          let done = 0;
+          while (done < chunk.length) {
+            const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, position + done);
+            done += bytesWritten;
+          }
+          return ok(undefined);
+        } catch (error) {
+          return err({ kind: "disk", detail: errorText(error) });
+        }
+      },
+      read: async (into, position) => {
+        try {
+          const { bytesRead } = await handle.read(into, 0, into.length, position);
+          return ok(bytesRead);
+        } catch (error) {
+          return err({ kind: "disk", detail: errorText(error) });
+        }
+      },
+      rewind: uncount,
+      close: () => {
+        if (closed) return;
+        closed = true;
+        uncount();
+        // Closing a file that has no name cannot lose anything; a failure here has nobody to tell.
+        handle.close().catch(() => {});
+      },
+    };
+  }
+}
+
+/** Makes the folder and removes what a kill between open and unlink may have left. */
+async function prepare(directory: string): Promise<void> {
+  // Not recursive: the state folder exists, and Node's recursive mkdir never returns on some file systems.
+  await mkdir(directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  for (const name of await readdir(directory)) {
+    if (name.startsWith("spool-")) await unlink(join(directory, name)).catch(() => {});
+  }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

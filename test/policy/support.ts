@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { HostName } from "../../src/base/brands.ts";
+import { emptyIpSet, type IpSet, parseIpSet } from "../../src/base/ip-set.ts";
+import { problemLine } from "../../src/base/problem.ts";
+import type { Policy } from "../../src/policy/compile.ts";
+import { loadPolicy } from "../../src/policy/load.ts";
+import type { Preset, Settings } from "../../src/settings/settings.ts";
+
+/** The root of the checkout, from a compiled test. */
+export const root = fileURLToPath(new URL("../../../", import.meta.url));
+
+export const shippedDirectory = `${root}policies`;
+
+export function networks(...texts: readonly string[]): IpSet {
+  const set = parseIpSet(texts);
+  if (!set.ok) {
+    throw new Error(set.error.join("; "));
+  }
+  return set.value;
+}
+
+/** Settings of a small company: erp.example.com, an admin network, an office, programs on 198.51.100.0/24. */
+export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Settings {
+  const served = (host: string) => ({ host: host as HostName, port: null });
+  return {
+    domains: [served("erp.example.com"), served("shop.example.com")],
+    redirectDomains: [served("www.example.com")],
+    odoo: { host: "127.0.0.1", port: 8069 },
+    odooKeepAlive: false,
+    odooBus: null,
+    httpsListen: { host: "", port: 0 },
+    httpListen: null,
+    adminListen: null,
+    tlsMode: "local",
+    tlsCertFile: null,
+    tlsKeyFile: null,
+    certsDir: "/nonexistent/certs",
+    stateDir: "/nonexistent/state",
+    policiesDir: null,
+    preset,
+    trustedProxies: emptyIpSet,
+    trustedNetworks: emptyIpSet,
+    adminNetworks: emptyIpSet,
+    apiNetworks: preset === "strict" ? emptyIpSet : null,
+    posNetworks: emptyIpSet,
+    bodyBytesMax: 128 * 2 ** 20,
+    spoolBytesMax: 8 * 2 ** 30,
+    logLevel: "info",
+    logFormat: "json",
+    methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+    databaseManager: "404",
+    databaseSelector: "deny",
+    hstsMaxAgeSeconds: 31_536_000,
+    hstsSubdomains: true,
+    hstsPreload: false,
+    websocketOrigins: [],
+    stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
+    stagingExempt: preset === "staging" ? ["/payment/**"] : [],
+    connectionsPerClientMax: 512,
+    tunnelsPerClientMax: 256,
+    drainTimeoutMs: 30_000,
+    ...change,
+  };
+}
+
+/** The shipped policy for these settings; problems fail the test that asked. */
+export function shippedPolicy(settings: Settings): Policy {
+  const loaded = loadPolicy({
+    directory: shippedDirectory,
+    readDirectory: (path) => readdirSync(path),
+    readFile: (path) => readFileSync(path, "utf8"),
+    settings,
+  });
+  if (!loaded.ok) {
+    throw new Error(loaded.error.map(problemLine).join("\n"));
+  }
+  return loaded.value;
+}
+
+/** Loads policy files from memory. */
+export function loadTexts(files: Readonly<Record<string, string>>, settings: Settings) {
+  return loadPolicy({
+    directory: "/etc/gateway/policies",
+    readDirectory: () => Object.keys(files),
+    readFile: (path) => files[path.slice("/etc/gateway/policies/".length)] ?? "",
+    settings,
+  });
+}

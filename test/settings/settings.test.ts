@@ -1,0 +1,622 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import t from "tap";
+import { parseIp } from "../../src/base/ip.ts";
+import { packageRoot } from "../../src/base/package-root.ts";
+import { type Problem, problemLine } from "../../src/base/problem.ts";
+import { err, ok } from "../../src/base/result.ts";
+import { readListenAddress, readServedName, readUpstream } from "../../src/settings/hosts.ts";
+import { loadSettings } from "../../src/settings/load.ts";
+import { optionsMarkdown, optionsText } from "../../src/settings/options.ts";
+import { type ReadFile, readTextFile } from "../../src/settings/read-file.ts";
+import type { Settings } from "../../src/settings/settings.ts";
+import { settingNames, settingTable } from "../../src/settings/table.ts";
+
+type Env = Readonly<Record<string, string>>;
+type Files = Readonly<Record<string, string>>;
+
+/** Files that are only in memory, all of them in /srv. */
+function memory(files: Files): ReadFile {
+  return (path) => {
+    const text = files[path.replace("/srv/", "")];
+    return text === undefined ? err({ missing: true, detail: "there is no such file" }) : ok(text);
+  };
+}
+
+function load(env: Env, files: Files = {}) {
+  return loadSettings({ env, cwd: "/srv", readFile: memory(files) });
+}
+
+function settingsOf(env: Env, files: Files = {}): Settings {
+  const loaded = load(env, files);
+  if (!loaded.ok) {
+    throw new Error(loaded.error.map(problemLine).join("\n"));
+  }
+  return loaded.value.settings;
+}
+
+function problemsOf(env: Env, files: Files = {}): readonly string[] {
+  const loaded = load(env, files);
+  return loaded.ok ? [] : loaded.error.map((problem: Problem) => problemLine(problem));
+}
+
+function warningsOf(env: Env): readonly string[] {
+  const loaded = load(env);
+  return loaded.ok
+    ? loaded.value.warnings.map(problemLine)
+    : loaded.error.map((problem) => `PROBLEM ${problemLine(problem)}`);
+}
+
+const yaml = (text: string): Files => ({ "gateway.yaml": text });
+const staging: Env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
+
+t.test("without any setting the gateway serves this machine", async (t) => {
+  const { trustedProxies, trustedNetworks, adminNetworks, posNetworks, ...plain } = settingsOf({});
+  t.strictSame(plain, {
+    domains: ["localhost", "127.0.0.1", "[::1]"].map((host) => ({ host, port: null })),
+    redirectDomains: [],
+    odoo: null,
+    odooBus: null,
+    httpsListen: { host: "", port: 8443 },
+    httpListen: { host: "", port: 8080 },
+    adminListen: { host: "127.0.0.1", port: 9180 },
+    tlsMode: "local",
+    tlsCertFile: null,
+    tlsKeyFile: null,
+    certsDir: "/srv/certs",
+    stateDir: "/srv/state",
+    policiesDir: null,
+    preset: "standard",
+    apiNetworks: null,
+    bodyBytesMax: 134_217_728,
+    spoolBytesMax: 8_589_934_592,
+    logLevel: "info",
+    logFormat: "json",
+    methods:
+      "GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH".split(
+        " ",
+      ),
+    databaseManager: "404",
+    databaseSelector: "deny",
+    hstsMaxAgeSeconds: 31_536_000,
+    hstsSubdomains: true,
+    hstsPreload: false,
+    websocketOrigins: [],
+    stagingLogin: null,
+    stagingExempt: ["/payment/**"],
+    connectionsPerClientMax: 512,
+    tunnelsPerClientMax: 256,
+    drainTimeoutMs: 30_000,
+  });
+  for (const set of [trustedProxies, trustedNetworks, adminNetworks, posNetworks]) {
+    t.ok(set.isEmpty, "nobody is trusted by default, loopback included");
+  }
+  t.same(warningsOf({}), []);
+});
+
+t.test("each setting is read", async (t) => {
+  const table: readonly (readonly [Env, Partial<Settings>])[] = [
+    [{ DOMAIN: "ERP.example.com" }, { domains: [served("erp.example.com", null)] }],
+    [
+      { DOMAIN: "erp.example.com, shop.example.com:9443 192.0.2.1,[2001:DB8::1]:8443" },
+      {
+        domains: [
+          served("erp.example.com", null),
+          served("shop.example.com", 9443),
+          served("192.0.2.1", null),
+          served("[2001:db8::1]", 8443),
+        ],
+      },
+    ],
+    [
+      { DOMAIN: "a.example", REDIRECT_DOMAINS: "b.example" },
+      { redirectDomains: [served("b.example", null)] },
+    ],
+    [{ ODOO_URL: "http://odoo:8069" }, { odoo: { host: "odoo", port: 8069 } }],
+    [{ ODOO_URL: "HTTP://My_Odoo-1:8069/" }, { odoo: { host: "my_odoo-1", port: 8069 } }],
+    [{ ODOO_URL: "http://[2001:db8::2]:8069" }, { odoo: { host: "2001:db8::2", port: 8069 } }],
+    [
+      { ODOO_URL: "http://odoo", ODOO_BUS_URL: "http://bus:8072" },
+      { odoo: { host: "odoo", port: 80 }, odooBus: { host: "bus", port: 8072 } },
+    ],
+    [{ HTTPS_LISTEN: "[::1]:443" }, { httpsListen: { host: "::1", port: 443 } }],
+    [
+      { HTTPS_LISTEN: "127.0.0.1:0", HTTP_LISTEN: "127.0.0.1:0" },
+      { httpsListen: { host: "127.0.0.1", port: 0 } },
+    ],
+    [
+      { HTTP_LISTEN: "off", ADMIN_LISTEN: "OFF" },
+      { httpListen: null, adminListen: null },
+    ],
+    [
+      { TLS_CERT_FILE: "tls/a.pem", TLS_KEY_FILE: "/etc/tls/a.key" },
+      { tlsMode: "files", tlsCertFile: "/srv/tls/a.pem", tlsKeyFile: "/etc/tls/a.key" },
+    ],
+    [
+      { POLICIES_DIR: "mine", CERTS_DIR: "/c", STATE_DIR: "./s" },
+      { policiesDir: "/srv/mine", certsDir: "/c", stateDir: "/srv/s" },
+    ],
+    [{ PRESET: "nginx-guide" }, { preset: "nginx-guide", apiNetworks: null }],
+    [
+      { BODY_MAX: "1MiB", SPOOL_MAX: "1GB" },
+      { bodyBytesMax: 1_048_576, spoolBytesMax: 1_000_000_000 },
+    ],
+    [
+      { LOG_LEVEL: "WARN", LOG_FORMAT: "text" },
+      { logLevel: "warn", logFormat: "text" },
+    ],
+    [{ METHODS: "get, post HEAD GET" }, { methods: ["GET", "POST", "HEAD"] }],
+    [
+      { DATABASE_MANAGER: "redirect", DATABASE_SELECTOR: "allow" },
+      { databaseManager: "redirect", databaseSelector: "allow" },
+    ],
+    [
+      { HSTS_MAX_AGE: "63072000", HSTS_PRELOAD: "yes" },
+      { hstsMaxAgeSeconds: 63_072_000, hstsPreload: true },
+    ],
+    [
+      { HSTS_MAX_AGE: "0", HSTS_SUBDOMAINS: "off" },
+      { hstsMaxAgeSeconds: 0, hstsSubdomains: false },
+    ],
+    [{ HSTS_MAX_AGE: "180d" }, { hstsMaxAgeSeconds: 15_552_000 }],
+    [
+      { WEBSOCKET_ORIGINS: "https://Shop.example.com:443/,https://x.example:8443" },
+      { websocketOrigins: ["https://shop.example.com", "https://x.example:8443"] },
+    ],
+    [staging, { preset: "staging", stagingLogin: { user: "team", password: "correct horse" } }],
+    [
+      { ...staging, STAGING_EXEMPT: "/payment/** /shop/hook*/x" },
+      { stagingExempt: ["/payment/**", "/shop/hook*/x"] },
+    ],
+    [{ ...staging, STAGING_EXEMPT: "none" }, { stagingExempt: [] }],
+    [
+      { CONNECTIONS_PER_CLIENT: "64", TUNNELS_PER_CLIENT: "1" },
+      { connectionsPerClientMax: 64, tunnelsPerClientMax: 1 },
+    ],
+    [{ DRAIN_TIMEOUT: "500ms" }, { drainTimeoutMs: 500 }],
+    [
+      { DOMAIN: "", ODOO_URL: "  ", PRESET: "", TLS_CERT_FILE: "" },
+      { odoo: null, preset: "standard", tlsMode: "local" },
+    ],
+  ];
+  for (const [env, expected] of table) {
+    t.match(settingsOf(env), expected, JSON.stringify(env));
+  }
+});
+
+function served(host: string, port: number | null) {
+  const name = readServedName(host);
+  if (!name.ok) {
+    throw new Error(host);
+  }
+  return { host: name.value.host, port };
+}
+
+t.test("networks", async (t) => {
+  const ip = (text: string) => parseIp(text) ?? t.fail(text);
+  const settings = settingsOf({
+    TRUSTED_PROXIES: "10.0.0.0/8, ::1",
+    ADMIN_NETWORKS: "192.0.2.7",
+    API_NETWORKS: "none",
+    POS_NETWORKS: "192.168.0.0/16",
+  });
+  const address = ip("10.2.3.4");
+  t.ok(typeof address === "object" && settings.trustedProxies.contains(address));
+  t.same(settings.adminNetworks.texts, ["192.0.2.7"]);
+  t.ok(settings.apiNetworks?.isEmpty, "none is nobody");
+  t.equal(settingsOf({ API_NETWORKS: "any", PRESET: "strict" }).apiNetworks, null);
+  t.ok(settingsOf({ PRESET: "strict" }).apiNetworks?.isEmpty, "strict closes the API");
+  t.same(settingsOf({ PRESET: "strict", API_NETWORKS: "10.0.0.0/8" }).apiNetworks?.texts, ["10.0.0.0/8"]);
+});
+
+t.test("each mistake is named with its place and its remedy", async (t) => {
+  const long = "a".repeat(64);
+  const table: readonly (readonly [Env, string])[] = [
+    [
+      { DOMAIN: "https://erp.example.com/" },
+      'environment DOMAIN "https://erp.example.com/" is a URL, not a name; write "erp.example.com"',
+    ],
+    [
+      { DOMAIN: "bücher.example" },
+      'DOMAIN "bücher.example" is not ASCII; browsers send xn--bcher-kva.example: write that',
+    ],
+    [{ DOMAIN: "*.example.com" }, 'DOMAIN "*.example.com" is a wildcard'],
+    [{ DOMAIN: "a.example,A.example:8443" }, 'DOMAIN "A.example:8443" is already in DOMAIN'],
+    [
+      { DOMAIN: "a.example", REDIRECT_DOMAINS: "a.example" },
+      'REDIRECT_DOMAINS "a.example" is already in DOMAIN',
+    ],
+    [{ REDIRECT_DOMAINS: "a.example" }, "REDIRECT_DOMAINS needs DOMAIN"],
+    [{ DOMAIN: "," }, "DOMAIN names nothing"],
+    [{ DOMAIN: "a.example:0" }, 'DOMAIN "a.example:0" has a port that is none'],
+    [{ DOMAIN: "a.example:65536" }, "has a port that is none"],
+    [{ DOMAIN: "a.example:080" }, "has a port that is none"],
+    [{ DOMAIN: "a.example:" }, "has a port that is none"],
+    [{ DOMAIN: "a.example/web" }, "has a path"],
+    [{ DOMAIN: "a.example." }, 'ends with a dot; write "a.example"'],
+    [{ DOMAIN: "::1" }, 'DOMAIN "::1" is an IPv6 address without brackets; write [::1]'],
+    [{ DOMAIN: "[::ffff:192.0.2.1]" }, "is an IPv4 address written as IPv6; write 192.0.2.1"],
+    [{ DOMAIN: "[::g]" }, "is no IPv6 address"],
+    [{ DOMAIN: "[192.0.2.1]" }, "is no IPv6 address"],
+    [{ DOMAIN: "192.0.2.256" }, "is no IPv4 address"],
+    [{ DOMAIN: "0x7f.1" }, "is no IPv4 address"],
+    [{ DOMAIN: "1.2.3" }, "is no IPv4 address"],
+    [{ DOMAIN: `${long}.example` }, "has a part longer than 63 characters"],
+    [{ DOMAIN: `${"a.".repeat(126)}ab` }, "is longer than 253 characters"],
+    [{ DOMAIN: "a_b.example" }, "is no host name"],
+    [{ DOMAIN: "-a.example" }, "is no host name"],
+    [{ DOMAIN: "a..example" }, "is no host name"],
+    [{ DOMAIN: "a\0.example" }, 'DOMAIN "a\\u0000.example" is no host name'],
+    [{ ODOO_URL: "https://odoo:8069" }, "Odoo itself speaks plain HTTP"],
+    [{ ODOO_URL: "odoo:8069" }, 'ODOO_URL "odoo:8069" must begin with http://; write "http://odoo:8069"'],
+    [{ ODOO_URL: "ftp://odoo" }, "must begin with http://"],
+    [{ ODOO_URL: "http://odoo:8069/web" }, "must end after the port"],
+    [{ ODOO_URL: "http://odoo:8069?db=x" }, "must end after the port"],
+    [{ ODOO_URL: "http://odoo\\x:8069" }, "must end after the port"],
+    [{ ODOO_URL: "http://:8069" }, "is no http://host:port"],
+    [{ ODOO_URL: "http://odoo:99999" }, "is no http://host:port"],
+    [{ ODOO_URL: "http://10.0.0.010:8069" }, "is no http://host:port"],
+    [{ ODOO_URL: "http://::1:8069" }, "is no http://host:port"],
+    [
+      { ODOO_URL: "http://localhost:8443" },
+      "ODOO_URL points at our own HTTPS_LISTEN: requests would go in a circle",
+    ],
+    [{ ODOO_URL: "http://127.0.0.9:8080" }, "points at our own HTTP_LISTEN"],
+    [{ ODOO_URL: "http://[::1]:8443" }, "points at our own HTTPS_LISTEN"],
+    [{ ODOO_URL: "http://0.0.0.0:8443" }, "points at our own HTTPS_LISTEN"],
+    [{ ODOO_BUS_URL: "http://localhost:9180" }, "ODOO_BUS_URL points at our own ADMIN_LISTEN"],
+    [{ ODOO_URL: "http://10.0.0.5:80", HTTP_LISTEN: "10.0.0.5:80" }, "points at our own HTTP_LISTEN"],
+    [{ DOMAIN: "erp.example.com", ODOO_URL: "http://erp.example.com:8080" }, "points at our own HTTP_LISTEN"],
+    [{ HTTPS_LISTEN: "8443" }, 'HTTPS_LISTEN "8443" is no address; write ":8443" for every address'],
+    [{ HTTPS_LISTEN: "*:443" }, 'write ":443" for every address'],
+    [{ HTTPS_LISTEN: "::1:443" }, "write host:port, [v6]:port or :port"],
+    [{ HTTPS_LISTEN: "off" }, "HTTPS_LISTEN cannot be off"],
+    [{ HTTPS_LISTEN: "localhost:70000" }, "is no address"],
+    [{ HTTPS_LISTEN: "a b:80" }, "has no host name or IP address"],
+    [{ HTTP_LISTEN: ":8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
+    [{ HTTP_LISTEN: "127.0.0.1:8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
+    [{ HTTPS_LISTEN: "localhost:9180" }, "ADMIN_LISTEN and HTTPS_LISTEN both take port 9180"],
+    [{ TLS_MODE: "acme" }, '"acme" comes in a later version; until then use files'],
+    [{ TLS_MODE: "files" }, "TLS_CERT_FILE is missing with TLS_MODE=files"],
+    [{ TLS_MODE: "files" }, "TLS_KEY_FILE is missing with TLS_MODE=files"],
+    [{ TLS_CERT_FILE: "a.pem" }, "TLS_KEY_FILE is missing, as TLS_CERT_FILE is set"],
+    [{ TLS_KEY_FILE: "a.key" }, "TLS_CERT_FILE is missing, as TLS_KEY_FILE is set"],
+    [{ PRESET: "strickt" }, "must be one of standard, strict, staging, nginx-guide; did you mean strict?"],
+    [{ LOG_LEVEL: "trace" }, "must be one of debug, info, warn, error, silent"],
+    [{ DATABASE_MANAGER: "500" }, "must be one of 404, 403, redirect"],
+    [{ TRUSTED_PROXIES: "10.1.2.3/8" }, "the network is 10.0.0.0/8"],
+    [{ TRUSTED_PROXIES: "0.0.0.0/0" }, "is everybody: each client could choose the address it is seen with"],
+    [{ TRUSTED_PROXIES: "10.0.0.0/8 ::/0" }, '"::/0" is everybody'],
+    [{ ADMIN_NETWORKS: "any" }, 'ADMIN_NETWORKS "any" is no network; name the networks'],
+    [{ API_NETWORKS: "any 10.0.0.0/8" }, '"any" is no network'],
+    [{ ADMIN_NETWORKS: "10.0.0.0/8,none" }, '"none" is no IP address'],
+    [{ POS_NETWORKS: "10.0.0.0/8", HTTP_LISTEN: "off" }, "POS_NETWORKS needs the plain HTTP listener"],
+    [{ BODY_MAX: "1023KiB" }, "must be at least 1MiB"],
+    [{ BODY_MAX: "128M" }, "is no size; write 64MiB"],
+    [{ SPOOL_MAX: "64MiB" }, "must not be below BODY_MAX (128MiB)"],
+    [{ METHODS: "GET TRACE" }, '"TRACE" is never let through'],
+    [{ METHODS: "GET connect" }, '"connect" is never let through'],
+    [{ METHODS: "GET PSOT" }, '"PSOT" is no HTTP method; did you mean POST?'],
+    [{ METHODS: "POST" }, "must include GET"],
+    [{ HSTS_MAX_AGE: "1500ms" }, "is no number of seconds"],
+    [{ HSTS_MAX_AGE: "11y" }, "must be at most 10y"],
+    [
+      { HSTS_PRELOAD: "true", HSTS_MAX_AGE: "30d", HSTS_SUBDOMAINS: "false" },
+      "HSTS_PRELOAD needs HSTS_MAX_AGE of at least 1y and HSTS_SUBDOMAINS=true",
+    ],
+    [{ HSTS_PRELOAD: "maybe" }, "must be true or false"],
+    [{ WEBSOCKET_ORIGINS: "http://x.example" }, "is no origin"],
+    [{ WEBSOCKET_ORIGINS: "https://x.example/web" }, "is no origin"],
+    [{ WEBSOCKET_ORIGINS: "https://*.example" }, "is a wildcard"],
+    [{ PRESET: "staging" }, "STAGING_USER is required with preset staging"],
+    [{ PRESET: "staging", STAGING_USER: "a" }, "STAGING_PASSWORD or STAGING_PASSWORD_FILE is required"],
+    [{ ...staging, STAGING_USER: "a:b" }, "STAGING_USER must not have a colon"],
+    [{ ...staging, STAGING_PASSWORD: "short" }, "STAGING_PASSWORD must have at least 8 characters"],
+    [
+      { ...staging, STAGING_PASSWORD_FILE: "pw" },
+      'STAGING_PASSWORD_FILE "pw" cannot be read: there is no such file',
+    ],
+    [{ ...staging, PRESET: "standard" }, "STAGING_PASSWORD has no effect with preset standard"],
+    [{ STAGING_USER: "team" }, "STAGING_USER has no effect with preset standard"],
+    [{ ...staging, STAGING_EXEMPT: "payment" }, 'must begin with "/"'],
+    [{ ...staging, STAGING_EXEMPT: "/a/**/b" }, "is no path pattern"],
+    [{ ...staging, STAGING_EXEMPT: "/a//b" }, "is no path pattern"],
+    [{ ...staging, STAGING_EXEMPT: "/a?x" }, "is no path pattern"],
+    [{ ...staging, STAGING_EXEMPT: "/a/../b" }, "is no path pattern"],
+    [{ CONNECTIONS_PER_CLIENT: "0" }, "must be a whole number from 1 to 1000000"],
+    [{ TUNNELS_PER_CLIENT: "1e3" }, "must be a whole number"],
+    [{ DRAIN_TIMEOUT: "30" }, "is no duration"],
+    [{ DRAIN_TIMEOUT: "2h" }, "must be at most 1h"],
+    [
+      { GATEWAY_FILE: "other.yaml" },
+      'environment GATEWAY_FILE "other.yaml" cannot be read: there is no such file',
+    ],
+  ];
+  for (const [env, expected] of table) {
+    const problems = problemsOf(env);
+    t.ok(
+      problems.some((problem) => problem.includes(expected)),
+      `${JSON.stringify(env).slice(0, 90)} → ${expected}`,
+      { found: problems, wanted: expected },
+    );
+    t.ok(
+      problems.every((problem) => /^(environment|default) /.test(problem) && !problem.includes("\n")),
+      "one line with its place",
+    );
+    t.notOk(
+      problems.some((problem) => problem.startsWith("default")),
+      "nothing is said of defaults",
+    );
+  }
+});
+
+t.test("a bad value does not cause complaints about other settings", async (t) => {
+  for (const env of [
+    { HTTPS_LISTEN: "x" },
+    { HTTP_LISTEN: "x", ODOO_URL: "http://localhost:8080" },
+    { BODY_MAX: "x", SPOOL_MAX: "2MiB" },
+    { HSTS_MAX_AGE: "x", HSTS_PRELOAD: "true" },
+    { TLS_MODE: "acme", TLS_CERT_FILE: "a" },
+    { PRESET: "x", STAGING_USER: "team" },
+  ]) {
+    t.equal(problemsOf(env).length, 1, JSON.stringify(env), { found: problemsOf(env) });
+  }
+});
+
+t.test("a misspelt variable is named; other programs' variables are not ours", async (t) => {
+  const wrong: Env = {
+    ODOO_ULR: "x",
+    DOMAINS: "x",
+    DOMIAN: "x",
+    LISTEN_HTTP: "x",
+    TLS_CERTFILE: "x",
+    odoo_url: "x",
+    API_NETWORK: "x",
+    HTTPS_LISTENS: "x",
+    STAGING_PASWORD: "hunter2hunter2",
+  };
+  const meant = [
+    "ODOO_URL",
+    "DOMAIN",
+    "DOMAIN",
+    "HTTP_LISTEN",
+    "TLS_CERT_FILE",
+    "ODOO_URL",
+    "API_NETWORKS",
+    "HTTPS_LISTEN",
+    "STAGING_PASSWORD",
+  ];
+  t.same(
+    problemsOf(wrong),
+    Object.keys(wrong).map(
+      (name, index) => `environment ${name} is no setting; did you mean ${meant[index]}?`,
+    ),
+  );
+  const foreign = `HTTPS_PROXY HTTP_PROXY https_proxy ODOO_RC ODOO_USER ODOO_DB ODOO_PORT ODOO_HOST SSL_CERT_FILE SSL_CERT_DIR
+    PATH HOME HOSTNAME HOST PORT USER SHELL LANG TERM PWD PRE TZ NODE_ENV NODE_OPTIONS STATE_DIRECTORY LOGS_DIRECTORY
+    CONFIGURATION_DIRECTORY CREDENTIALS_DIRECTORY LISTEN_FDS LISTEN_PID ODOO_SERVICE_HOST ODOO_PORT_8069_TCP KUBERNETES_PORT DOMAIN_NAME
+    USERDOMAIN METHO LOGNAME LOG_FILE LOG_DIR DATABASE_URL DB_HOST PGHOST npm_config_registry npm_lifecycle_event TLS_CA_FILE`;
+  const env = Object.fromEntries(foreign.split(/\s+/).map((name) => [name, "value"]));
+  t.same(problemsOf(env), []);
+  t.same(problemsOf({ DOMAINS: "" }), [], "an empty variable says nothing");
+});
+
+t.test("gateway.yaml gives what the environment does not", async (t) => {
+  const file = `
+# comment
+domain: [erp.example.com, "[2001:db8::1]:8443"]
+odoo_url: http://odoo:8069
+http_listen: off
+admin_networks:
+  - 192.0.2.0/24
+  - 2001:db8::/32
+api_networks: []
+trusted_proxies: 10.0.0.0/8, 127.0.0.1
+body_max: 1048576
+hsts_subdomains: false
+database_manager: 403
+tunnels_per_client: 5
+log_level:
+`;
+  const settings = settingsOf({ ODOO_URL: "http://elsewhere:8069" }, yaml(file));
+  t.match(settings, {
+    domains: [{ host: "erp.example.com" }, { host: "[2001:db8::1]", port: 8443 }],
+    odoo: { host: "elsewhere" },
+    httpListen: null,
+    bodyBytesMax: 1_048_576,
+    hstsSubdomains: false,
+    databaseManager: "403",
+    tunnelsPerClientMax: 5,
+    logLevel: "info",
+  });
+  t.same(settings.adminNetworks.texts, ["192.0.2.0/24", "2001:db8::/32"]);
+  t.same(settings.trustedProxies.texts, ["10.0.0.0/8", "127.0.0.1"]);
+  t.ok(settings.apiNetworks?.isEmpty, "an empty list is nobody, not everybody");
+  t.equal(settingsOf({ GATEWAY_FILE: "conf/x.yaml" }, { "conf/x.yaml": "preset: strict" }).preset, "strict");
+  t.equal(settingsOf({}, yaml("# nothing\n")).preset, "standard");
+});
+
+t.test("a mistake in gateway.yaml has its line and column", async (t) => {
+  const table: readonly (readonly [string, string])[] = [
+    ["domain: a.example\nodoo_ulr: x\n", "gateway.yaml:2:1 odoo_ulr is no setting; did you mean odoo_url?"],
+    ["workers: 4\n", "gateway.yaml:1:1 workers is no setting; docs/options.md lists all"],
+    ["ODOO_URL: http://odoo\n", "gateway.yaml:1:1 ODOO_URL is no setting; did you mean odoo_url?"],
+    ["\n\npreset:   strickt\n", 'gateway.yaml:3:11 preset "strickt" must be one of'],
+    [
+      "admin_networks:\n  - 10.0.0.0/8\n  - 10.1.1.1/8\n",
+      'gateway.yaml:3:5 admin_networks "10.1.1.1/8" has bits set',
+    ],
+    ["preset: strict\npreset: strict\n", "gateway.yaml:2:1 "],
+    ["odoo_url: [http://a, http://b]\n", "gateway.yaml:1:11 odoo_url takes one value, not a list"],
+    ["odoo_url: {host: a}\n", "gateway.yaml:1:11 odoo_url takes a value, not a map"],
+    ["domain: [{a: 1}]\n", "gateway.yaml:1:10 domain has an entry that is no text"],
+    ["domain: [a.example, 12]\n", "gateway.yaml:1:21 domain has an entry that is no text; put it in quotes"],
+    ["domain: []\n", "domain names nothing"],
+    ["domain: true\n", "domain must be text; put it in quotes"],
+    ["body_max: 1.5\n", "body_max must be text"],
+    ["gateway_file: x\n", "gateway.yaml:1:1 gateway_file can stand in the environment only"],
+    ["- a\n", "gateway.yaml:1:1 is no map of settings"],
+    ["a: &x 1\npreset: *x\n", 'gateway.yaml:2:9 alias "*x" is not allowed'],
+    ["domain: [a\n", "gateway.yaml:"],
+    ["__proto__: {preset: strict}\n", "__proto__ is no setting"],
+    ["http_listen: ':8443'\n", "gateway.yaml:1:1 http_listen and HTTPS_LISTEN both take port 8443"],
+  ];
+  for (const [text, expected] of table) {
+    const problems = problemsOf({}, yaml(text));
+    t.ok(
+      problems.some((problem) => problem.includes(expected)),
+      `${JSON.stringify(text)} → ${expected}`,
+      { found: problems },
+    );
+  }
+  const many = problemsOf({ PRESET: "x", DOMAINS: "y" }, yaml("odoo_url: z\nbrust: 1\n"));
+  t.equal(many.length, 4, "all mistakes of both sources at once", { many });
+});
+
+t.test("no problem ever prints the staging password", async (t) => {
+  const secret = "hunter2-hunter2";
+  const envs: readonly Env[] = [
+    { STAGING_PASSWORD: secret },
+    { ...staging, STAGING_PASSWORD: `${secret}\n${secret}` },
+    { ...staging, STAGING_PASSWORD: secret.repeat(40) },
+    { PRESET: "staging", STAGING_PASSWORD: secret },
+    { ...staging, STAGING_PASSWORD: secret, STAGING_PASSWORD_FILE: "pw" },
+    { STAGING_PASWORD: secret },
+    { ODOO_URL: `http://admin:${secret}@odoo:8069` },
+    { ODOO_URL: `https://admin:${secret}@odoo:8069` },
+    { ODOO_URL: `admin:${secret}@odoo:8069` },
+    { DOMAIN: `https://admin:${secret}@odoo` },
+    { WEBSOCKET_ORIGINS: `https://admin:${secret}@odoo` },
+    { PRESET: "staging", STAGING_USER: "a", STAGING_PASSWORD_FILE: "bad" },
+  ];
+  for (const env of envs) {
+    const problems = problemsOf(env, { pw: secret, bad: `${secret}\n${secret}` });
+    t.ok(problems.length > 0, "is refused");
+    t.notMatch(problems.join("\n"), /hunter2/, JSON.stringify(Object.keys(env)));
+  }
+  const texts = [
+    `*${secret}`,
+    `!${secret}`,
+    `&${secret}`,
+    `"${secret}`,
+    `@${secret}`,
+    `%${secret}`,
+    `[${secret}`,
+    `{${secret}`,
+    `\n  *${secret}`,
+    `|x${secret}`,
+    `>\n${secret}`,
+    `[${secret}]`,
+    "12345678",
+    "0123456",
+  ];
+  for (const text of texts) {
+    const problems = problemsOf(
+      {},
+      yaml(`preset: staging\nstaging_user: a\nstaging_password: ${text}\nlog_level: info\n`),
+    );
+    t.ok(problems.length > 0, `${text} is refused`);
+    t.notMatch(problems.join("\n"), /hunter2|12345678|123456/, text);
+  }
+});
+
+t.test("the staging password may come from a file", async (t) => {
+  const env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD_FILE: "secret" };
+  t.equal(settingsOf(env, { secret: " correct horse \n" }).stagingLogin?.password, " correct horse ");
+  t.match(problemsOf(env, { secret: "short\n" }), [/"secret": the password in it must have at least 8/]);
+  t.match(problemsOf({ ...env, STAGING_PASSWORD: "correct horse" }, { secret: "correct horse" }), [
+    /are both set/,
+  ]);
+});
+
+t.test("what works and is probably not meant is a warning", async (t) => {
+  const table: readonly (readonly [Env, string | null])[] = [
+    [{ ADMIN_LISTEN: ":9180" }, "environment ADMIN_LISTEN is open to other machines"],
+    [{ ADMIN_LISTEN: "0.0.0.0:9180" }, "ADMIN_LISTEN is open"],
+    [{ ADMIN_LISTEN: "[::1]:9180" }, null],
+    [{ ADMIN_LISTEN: "localhost:9180" }, null],
+    [{ ODOO_URL: "http://odoo" }, "ODOO_URL names no port, so port 80 is asked"],
+    [{ ODOO_URL: "http://odoo:80" }, null],
+    [{ TRUSTED_NETWORKS: "0.0.0.0/0" }, "nobody is ever limited or banned"],
+    [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
+    [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],
+    [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
+  ];
+  for (const [env, expected] of table) {
+    const warnings = warningsOf(env);
+    t.equal(warnings.length, expected === null ? 0 : 1, JSON.stringify(env), { warnings });
+    t.ok(expected === null || warnings[0]?.includes(expected), expected ?? "nothing to warn of", {
+      warnings,
+    });
+  }
+});
+
+t.test("names and addresses survive the way through text; no text makes the reader throw", async () => {
+  const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/);
+  const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
+  const port = fc.integer({ min: 1, max: 65_535 });
+  fc.assert(
+    fc.property(name, port, (host, number) => {
+      const servedName = readServedName(`${host.toUpperCase()}:${number}`);
+      const upstream = readUpstream(`http://${host}:${number}`);
+      const listen = readListenAddress(`${host}:${number}`);
+      return [servedName, upstream, listen].every(
+        (read) => read.ok && read.value.host === host && read.value.port === number,
+      );
+    }),
+  );
+  // What we take for a host name is what a browser's URL parser makes of it.
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(..."aZ09-._:[]xf*%@/é "), maxLength: 14 }), (text) => {
+      const read = readServedName(text);
+      return !read.ok || new URL(`https://${text}/`).hostname === read.value.host;
+    }),
+    { numRuns: 3000 },
+  );
+  const anyEnv = fc.dictionary(fc.constantFrom(...settingNames), fc.string({ maxLength: 20 }));
+  fc.assert(
+    fc.property(anyEnv, (env) => typeof load(env).ok === "boolean"),
+    { numRuns: 300 },
+  );
+  fc.assert(
+    fc.property(fc.string({ maxLength: 60 }), (text) => typeof load({}, yaml(text)).ok === "boolean"),
+    { numRuns: 300 },
+  );
+});
+
+t.test("the documentation says what the program does", async (t) => {
+  const file = join(packageRoot().directory, "docs", "options.md");
+  if (process.env["UPDATE_DOCS"] === "1") {
+    writeFileSync(file, optionsMarkdown());
+  }
+  t.equal(readFileSync(file, "utf8"), optionsMarkdown(), "docs/options.md; UPDATE_DOCS=1 writes it anew");
+  t.equal(new Set(settingNames).size, settingTable.length, "no name twice");
+  for (const name of settingNames) {
+    t.match(optionsText(), `${name} `);
+  }
+  const example = /```yaml\n([\s\S]*?)```/.exec(optionsMarkdown())?.[1] ?? "";
+  t.same(problemsOf({}, yaml(example)), [], "the example in it is good");
+});
+
+t.test("files are read bounded, and never a pipe or a device", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "settings-"));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const write = (name: string, content: string | Uint8Array) => {
+    writeFileSync(join(directory, name), content);
+    return readTextFile(join(directory, name));
+  };
+  t.same(write("good", "é\n"), ok("é\n"));
+  t.match(write("binary", Uint8Array.of(0xff, 0xfe)), {
+    ok: false,
+    error: { missing: false, detail: "it is not UTF-8 text" },
+  });
+  t.match(write("large", "x".repeat(1_048_577)), {
+    ok: false,
+    error: { missing: false, detail: /larger than/ },
+  });
+  t.match(readTextFile(join(directory, "none")), { ok: false, error: { missing: true } });
+  t.match(readTextFile(directory), { ok: false, error: { missing: false, detail: "it is no regular file" } });
+  t.match(readTextFile("/dev/zero"), { ok: false, error: { detail: "it is no regular file" } });
+});

@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../src/base/clock.ts";
+import { problemLine } from "../../src/base/problem.ts";
+import { err } from "../../src/base/result.ts";
+import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
+import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
+import { loadSettings } from "../../src/settings/load.ts";
+import { type RunningGateway, startGateway } from "../../src/start.ts";
+
+export interface TestGateway {
+  readonly running: RunningGateway;
+  readonly demo: Demo;
+  readonly httpsPort: number;
+  readonly httpPort: number;
+  readonly adminPort: number;
+  /** Every event since the start. */
+  readonly events: readonly GatewayEvent[];
+  /** Access records since the start. */
+  records(): readonly AccessRecord[];
+  /** Resolves with the first event, past or future, for which `test` is true. */
+  event(test: (event: GatewayEvent) => boolean): Promise<GatewayEvent>;
+  /** PEM file of the local CA. */
+  readonly caFile: string;
+  /** A temporary folder of this gateway, removed at `close`. */
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+export interface TestGatewayOptions {
+  /** Settings, spelled as in the environment; listeners are on free loopback ports, DOMAIN is odoo.test. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly demo?: DemoOptions;
+  /** Another upstream than the stand-in. */
+  readonly upstream?: { readonly webPort: number; readonly busPort: number };
+  readonly clock?: Clock;
+}
+
+/** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
+export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-test-"));
+  const demo = await startDemo(options.demo ?? {});
+  const at = options.upstream ?? demo;
+  const env = {
+    DOMAIN: "odoo.test",
+    ODOO_URL: `http://127.0.0.1:${at.webPort}`,
+    ODOO_BUS_URL: `http://127.0.0.1:${at.busPort}`,
+    HTTPS_LISTEN: "127.0.0.1:0",
+    HTTP_LISTEN: "127.0.0.1:0",
+    ADMIN_LISTEN: "127.0.0.1:0",
+    CERTS_DIR: join(folder, "certs"),
+    STATE_DIR: join(folder, "state"),
+    DRAIN_TIMEOUT: "5s",
+    ...options.env,
+  };
+  const read = () => loadSettings({ env, cwd: folder, readFile: () => err({ missing: true, detail: "" }) });
+  const loaded = read();
+  if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));
+  const events: GatewayEvent[] = [];
+  const waiting = new Set<{
+    test: (event: GatewayEvent) => boolean;
+    resolve: (event: GatewayEvent) => void;
+  }>();
+  const sink = {
+    emit(event: GatewayEvent) {
+      events.push(event);
+      for (const wait of [...waiting]) {
+        if (!wait.test(event)) continue;
+        waiting.delete(wait);
+        wait.resolve(event);
+      }
+    },
+  };
+  const started = await startGateway({
+    settings: loaded.value.settings,
+    sink,
+    readSettings: () => {
+      const again = read();
+      return again.ok ? { ok: true, value: again.value.settings } : again;
+    },
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  });
+  if (!started.ok) throw new Error(started.error.map(problemLine).join("\n"));
+  const running = started.value;
+  return {
+    running,
+    demo,
+    httpsPort: running.httpsPort,
+    httpPort: running.httpPort ?? 0,
+    adminPort: running.adminPort ?? 0,
+    events,
+    records: () => events.filter((event) => event.type === "access"),
+    event: (test) => {
+      const past = events.find(test);
+      if (past !== undefined) return Promise.resolve(past);
+      return new Promise((resolve) => waiting.add({ test, resolve }));
+    },
+    caFile: join(folder, "certs", "local-ca.pem"),
+    folder,
+    async close() {
+      await running.stop();
+      await demo.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

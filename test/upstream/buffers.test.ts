@@ -1,0 +1,213 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import t from "tap";
+import { systemClock } from "../../src/base/clock.ts";
+import { AnswerBuffer } from "../../src/upstream/answer-buffer.ts";
+import { closeGoingAway, FrameBoundary } from "../../src/upstream/frames.ts";
+import { bodyMemoryBytesMax, collectBody } from "../../src/upstream/request-body.ts";
+import { Spool } from "../../src/upstream/spool.ts";
+
+function folder(): string {
+  return mkdtempSync(join(tmpdir(), "gateway-spool-"));
+}
+
+async function readAll(
+  file: { read(into: Buffer, at: number): Promise<{ ok: boolean; value?: number }> },
+  bytes: number,
+): Promise<Buffer> {
+  const into = Buffer.alloc(bytes);
+  let at = 0;
+  while (at < bytes) {
+    const piece = Buffer.alloc(Math.min(50_000, bytes - at));
+    const read = await file.read(piece, at);
+    if (!read.ok || read.value === undefined || read.value === 0) break;
+    piece.copy(into, at, 0, read.value);
+    at += read.value;
+  }
+  return into.subarray(0, at);
+}
+
+t.test("a small body stays in memory, a large one goes to a file without a name", async (t) => {
+  const directory = folder();
+  const spool = new Spool(directory, 1e9);
+  const options = { bytesMax: 10_000_000, spool, clock: systemClock };
+  const small = new PassThrough();
+  const wantSmall = collectBody(small, options);
+  small.end("hello");
+  const gotSmall = await wantSmall;
+  if (!gotSmall.ok) throw new Error(gotSmall.error);
+  t.equal(gotSmall.value.memory.toString(), "hello");
+  t.equal(gotSmall.value.file, null);
+  gotSmall.value.release();
+
+  const bytes = randomBytes(3_000_000);
+  const large = new PassThrough();
+  const wantLarge = collectBody(large, options);
+  for (let at = 0; at < bytes.length; at += 100_003) large.write(bytes.subarray(at, at + 100_003));
+  large.end();
+  const gotLarge = await wantLarge;
+  if (!gotLarge.ok) throw new Error(gotLarge.error);
+  t.equal(gotLarge.value.bytes, bytes.length);
+  t.ok(gotLarge.value.memory.length <= bodyMemoryBytesMax);
+  const file = gotLarge.value.file;
+  if (file === null) throw new Error("no file");
+  const rest = await readAll(file, bytes.length - gotLarge.value.memory.length);
+  t.ok(Buffer.concat([gotLarge.value.memory, rest]).equals(bytes), "every byte in order");
+  t.same(readdirSync(directory), [], "nothing to find on disk");
+  t.equal(spool.bytes, rest.length);
+  gotLarge.value.release();
+  t.equal(spool.bytes, 0, "the room is free again");
+});
+
+t.test(
+  "a body larger than allowed, one that finds no room, and one that breaks off are told apart",
+  async (t) => {
+    const spool = new Spool(folder(), 200_000);
+    const large = new PassThrough();
+    const wantLarge = collectBody(large, { bytesMax: 1_000, spool, clock: systemClock });
+    large.write(Buffer.alloc(1_001));
+    t.same(await wantLarge, { ok: false, error: "too-large" });
+
+    const full = new PassThrough();
+    const wantFull = collectBody(full, { bytesMax: 1e9, spool, clock: systemClock });
+    full.end(Buffer.alloc(400_000));
+    t.same(await wantFull, { ok: false, error: "no-room" });
+    t.equal(spool.bytes, 0);
+
+    const gone = new PassThrough();
+    const wantGone = collectBody(gone, { bytesMax: 1e9, spool, clock: systemClock });
+    gone.write("half");
+    gone.destroy();
+    t.same(await wantGone, { ok: false, error: "client-left" });
+
+    const noDisk = new Spool("/proc/no-such-folder/spool", 1e9);
+    const body = new PassThrough();
+    const wantNoDisk = collectBody(body, { bytesMax: 1e9, spool: noDisk, clock: systemClock });
+    body.end(Buffer.alloc(400_000));
+    t.same(await wantNoDisk, { ok: false, error: "no-room" });
+  },
+);
+
+/** A client that takes `takes` chunks and then needs to be told to go on. */
+class SlowClient {
+  readonly got: Buffer[] = [];
+  ended = false;
+  failed = false;
+  budget = 1;
+  write(chunk: Buffer): boolean {
+    this.got.push(Buffer.from(chunk));
+    this.budget -= 1;
+    return this.budget > 0;
+  }
+  end(): void {
+    this.ended = true;
+  }
+  fail(): void {
+    this.failed = true;
+  }
+}
+
+/** Drains until the client saw the end, giving the disk its turns. */
+async function drainAll(buffer: AnswerBuffer, client: SlowClient): Promise<void> {
+  for (let turns = 0; turns < 100_000 && !client.ended && !client.failed; turns += 1) {
+    client.budget = 1;
+    buffer.drained();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+t.test(
+  "a slow client gets every byte in order, from memory and from the file, and Odoo is not held",
+  async (t) => {
+    for (const [total, fileMax, mayPause] of [
+      [50_000, 1e9, false],
+      [3_000_000, 1e9, null],
+      [3_000_000, 200_000, true],
+    ] as const) {
+      const spool = new Spool(folder(), 1e9);
+      const client = new SlowClient();
+      let paused = false;
+      let pauses = 0;
+      const flow = {
+        pause: () => {
+          paused = true;
+          pauses += 1;
+        },
+        resume: () => {
+          paused = false;
+        },
+      };
+      const buffer = new AnswerBuffer(client, flow, spool, fileMax);
+      const bytes = randomBytes(total);
+      let at = 0;
+      while (at < total) {
+        if (paused) {
+          client.budget = 1;
+          buffer.drained();
+          await new Promise((resolve) => setImmediate(resolve));
+          continue;
+        }
+        buffer.push(bytes.subarray(at, at + 16_000));
+        at += 16_000;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      buffer.finish();
+      await drainAll(buffer, client);
+      t.equal(client.ended, true, "ended");
+      t.ok(Buffer.concat(client.got).equals(bytes), `${total} bytes in order`);
+      if (mayPause !== null)
+        t.equal(pauses > 0, mayPause, mayPause ? "past the bound Odoo waits" : "Odoo never waited");
+      buffer.close();
+      t.equal(spool.bytes, 0);
+    }
+  },
+);
+
+t.test("without room for the spool nothing is lost: Odoo waits for the client", async (t) => {
+  const client = new SlowClient();
+  let paused = false;
+  const flow = {
+    pause: () => {
+      paused = true;
+    },
+    resume: () => {
+      paused = false;
+    },
+  };
+  const buffer = new AnswerBuffer(client, flow, new Spool("/proc/no-such-folder/spool", 1e9));
+  const bytes = randomBytes(400_000);
+  let at = 0;
+  for (let turns = 0; at < bytes.length && turns < 100_000; turns += 1) {
+    if (paused) {
+      client.budget = 1;
+      buffer.drained();
+    } else {
+      buffer.push(bytes.subarray(at, at + 20_000));
+      at += 20_000;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  buffer.finish();
+  await drainAll(buffer, client);
+  t.ok(Buffer.concat(client.got).equals(bytes));
+});
+
+t.test("frame boundaries are found whatever the pieces", async (t) => {
+  const frames = Buffer.concat([
+    Buffer.from([0x81, 0x00]),
+    Buffer.from([0x81, 0x05, ...Buffer.from("hello")]),
+    Buffer.concat([Buffer.from([0x82, 126, 0x01, 0x00]), Buffer.alloc(256)]),
+    Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Buffer.alloc(65_536)]),
+    Buffer.concat([Buffer.from([0x81, 0x83, 1, 2, 3, 4]), Buffer.from("abc")]),
+  ]);
+  for (const step of [1, 3, 1_000, frames.length]) {
+    const boundary = new FrameBoundary();
+    for (let at = 0; at < frames.length; at += step) boundary.feed(frames.subarray(at, at + step));
+    t.equal(boundary.atBoundary, true, `steps of ${step}`);
+    boundary.feed(closeGoingAway.subarray(0, 3));
+    t.equal(boundary.atBoundary, false, "inside a frame");
+  }
+});
