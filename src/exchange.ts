@@ -41,6 +41,8 @@ export interface Downstream {
   cut(): void;
   /** The client left before the answer's end. */
   onGone(listener: () => void): void;
+  /** The body turned out malformed while it came; it can still be answered. */
+  onBroken(listener: (status: number, code: string) => void): void;
   onDrain(listener: () => void): void;
   /** Every byte of the answer was handed to the system. */
   onSent(listener: () => void): void;

@@ -89,6 +89,7 @@ export class Gateway {
     const { plan, sink, clock } = this.#parts;
     const x = new RunningExchange(this.newId(), plan(), down, sink, clock, (ended) => this.#ended(ended));
     this.#running.add(x);
+    down.onBroken((status, code) => this.#refuse(x, status, code, "The request's body could not be read."));
     this.#travel(x).catch((error: unknown) => this.#ourMistake(x, error));
   }
 
@@ -144,9 +145,8 @@ export class Gateway {
 
   /** policy/decide: the first rule that matches. */
   #decide(x: RunningExchange, facts: RequestFacts): Decision {
-    const { sessions } = this.#parts;
-    const extra = { knownSession: facts.sessionId !== null && sessions.isKnown(facts.sessionId) };
-    const decision = decide(x.plan.policy, facts, extra);
+    x.sessionKey = this.#parts.sessions.keyOf(facts.sessionId);
+    const decision = decide(x.plan.policy, facts, { knownSession: x.sessionKey !== null });
     x.rule = decision.reason.rule;
     x.verdict = decision.verdict;
     return decision;
@@ -240,9 +240,8 @@ export class Gateway {
   /** guard/limiter: the limits the rule names; null when one is exhausted. */
   async #limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
     if (x.plan.isTrusted(facts.client)) return freeGrant;
-    const { limiter, sessions } = this.#parts;
-    const keys = { address: ipKey64(facts.client), session: sessions.keyOf(facts.sessionId) };
-    const asked = limiter.check(decision.limits, keys);
+    const keys = { address: ipKey64(facts.client), session: x.sessionKey };
+    const asked = this.#parts.limiter.check(decision.limits, keys);
     const answer = asked instanceof Promise ? await asked : asked;
     if (answer.ok && !x.isOver) return answer;
     if (answer.ok) answer.settle("unsent");
@@ -318,7 +317,6 @@ export class Gateway {
   ): void {
     const { pools, clock } = this.#parts;
     const pool = pools[decision.pool];
-    const wantsTunnel = facts.upgrade !== null;
     const request = this.#outbound(x, facts, decision, staging, body, pool);
     const startedMs = clock.nowMs();
     const peek = new AnswerPeek(decision, facts);
@@ -363,7 +361,8 @@ export class Gateway {
       body?.release();
       grant.settle("unknown");
     };
-    if (wantsTunnel || !x.isOver) call.start();
+    if (x.isOver) x.onOver();
+    else call.start();
   }
 
   #outbound(

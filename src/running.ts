@@ -13,6 +13,8 @@ export class RunningExchange {
   readonly plan: Plan;
   readonly down: Downstream;
   facts: RequestFacts | null = null;
+  /** What limits count a session by that was seen to log in; null for every other. */
+  sessionKey: string | null = null;
   rule = "none";
   verdict = "refuse";
   limit: string | null = null;
@@ -25,6 +27,7 @@ export class RunningExchange {
   onOver: (() => void) | null = null;
   #over = false;
   #cut = false;
+  #answered = false;
   readonly #sink: EventSink;
   readonly #clock: Clock;
   readonly #onEnd: (exchange: RunningExchange) => void;
@@ -47,13 +50,15 @@ export class RunningExchange {
     down.onSent(() => this.end(this.status));
   }
 
+  /** The client left, or an answer of ours is on its way: nothing more is to be done for it. */
   get isOver(): boolean {
-    return this.#over;
+    return this.#over || this.#answered;
   }
 
   /** Sends an answer of ours, with the security fields. `close`: what is unread behind it is not trusted. */
   reply(answer: OwnAnswer, close: boolean): void {
-    if (this.#over) return;
+    if (this.isOver) return;
+    this.#answered = true;
     this.status = answer.status;
     this.bytesOut += answer.body.length;
     const security = this.plan.security.classFor(this.facts?.host ?? null, this.down.secure);

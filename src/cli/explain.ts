@@ -188,7 +188,8 @@ function sayForward(
   if (plan.isTrusted(client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
   else if (decision.limits.length === 0) say("limits:  none");
   else
-    decision.limits.forEach((limit, i) => say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`));
+    for (const [i, limit] of decision.limits.entries())
+      say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
   const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
   say(
     `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,

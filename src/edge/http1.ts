@@ -12,6 +12,8 @@ export interface Connection {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  /** Ends the TCP connection with a reset. */
+  reset(): void;
 }
 
 export interface EdgeHandlers {
@@ -118,7 +120,8 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket, handlers: E
     // The bytes behind a whole request are broken: its own answer goes out first, then the connection closes.
     if (running.requestComplete) return running.closeBehind();
     if (running.hasStarted) return void socket.destroy();
-    running.breakOff(refusal.status, refusal.code);
+    // The body turned out malformed: the exchange refuses it, in its own one record.
+    return running.breakOff(refusal.status, refusal.code);
   }
   end(socket, handlers.broken(connection, refusal.status, refusal.code));
 }
@@ -151,8 +154,11 @@ class Http1Downstream implements Downstream {
   readonly #res: ServerResponse;
   readonly #handlers: EdgeHandlers;
   readonly #upgradeHead: Buffer | null;
+  readonly #reset: () => void;
+  #endsWithConnection = false;
   #goneListener: (() => void) | null = null;
   #sentListener: (() => void) | null = null;
+  #brokenListener: ((status: number, code: string) => void) | null = null;
   #close = false;
   #over = false;
 
@@ -167,6 +173,7 @@ class Http1Downstream implements Downstream {
     this.#res = res;
     this.#handlers = handlers;
     this.#upgradeHead = upgradeHead;
+    this.#reset = () => connection.reset();
     this.protocol = req.httpVersion === "1.0" ? "HTTP/1.0" : "HTTP/1.1";
     this.method = req.method ?? "";
     this.target = req.url ?? "";
@@ -213,10 +220,8 @@ class Http1Downstream implements Downstream {
     if (this.#over) this.#linger();
   }
 
-  /** The body turned out malformed: the edge answers by itself, the gateway learns that the client is done. */
-  breakOff(_status: number, _code: string): void {
-    this.#over = true;
-    this.#goneListener?.();
+  breakOff(status: number, code: string): void {
+    this.#brokenListener?.(status, code);
   }
 
   sendContinue(): void {
@@ -237,9 +242,10 @@ class Http1Downstream implements Downstream {
     if (framing.kind === "length") fields.push("Content-Length", String(framing.bytes));
     this.#writeHead(status, fields);
     if (framing.kind === "none") return;
-    this.#res.setTimeout(0);
-    this.#req.socket.setTimeout(edgeBounds.sendTimeoutMs, () => {
-      if (this.#res.writableLength > 0 || this.#res.writableNeedDrain) this.cut();
+    // The socket's own timer sees progress inside a write (a slow reader is not a dead one); Node's keep-alive resets it.
+    this.#req.socket.setTimeout(edgeBounds.sendTimeoutMs);
+    this.#res.on("timeout", () => {
+      if (this.#res.writableLength > 0) this.cut();
     });
   }
 
@@ -252,11 +258,17 @@ class Http1Downstream implements Downstream {
   }
 
   cut(): void {
+    // Where the end of the connection is the end of the answer, only a reset tells the two apart (RFC 9112 §8).
+    if (this.#endsWithConnection) this.#reset();
     this.#req.socket.destroy();
   }
 
   onGone(listener: () => void): void {
     this.#goneListener = listener;
+  }
+
+  onBroken(listener: (status: number, code: string) => void): void {
+    this.#brokenListener = listener;
   }
 
   onDrain(listener: () => void): void {
@@ -284,7 +296,8 @@ class Http1Downstream implements Downstream {
   #writeHead(status: number, fields: string[]): void {
     if (this.#handlers.draining()) this.#close = true;
     if (this.#close || this.#upgradeHead !== null) {
-      fields.push("Connection", "close");
+      // RFC 9110 §7.8: an Upgrade field (426) goes with the connection option of that name.
+      fields.push("Connection", status === 426 ? "close, upgrade" : "close");
       this.#res.shouldKeepAlive = false;
     }
     this.#res.writeHead(status, STATUS_CODES[status] ?? "", fields);

@@ -179,8 +179,9 @@ class Http2Downstream implements Downstream {
     if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
     stream.respond(headerObject(status, fields), { endStream: framing.kind === "none" });
     if (framing.kind === "none") return;
-    stream.setTimeout(edgeBounds.sendTimeoutMs, () => {
-      if (stream.writableLength > 0 || stream.writableNeedDrain) this.cut();
+    stream.setTimeout(edgeBounds.sendTimeoutMs);
+    stream.on("timeout", () => {
+      if (stream.writableLength > 0) this.cut();
     });
   }
 
@@ -194,12 +195,16 @@ class Http2Downstream implements Downstream {
   }
 
   cut(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // Not `close(code)`: that ends the writable side first, and its END_STREAM would make half an answer look whole.
+    this.#stream.destroy(new Error("the answer was cut"));
   }
 
   onGone(listener: () => void): void {
     this.#goneListener = listener;
   }
+
+  /** A malformed body ends the stream in nghttp2: it arrives as `gone`. */
+  onBroken(): void {}
 
   onDrain(listener: () => void): void {
     this.#stream.on("drain", listener);

@@ -111,7 +111,8 @@ function listen(
       if (left <= 0) perClient.delete(key);
       else perClient.set(key, left);
     });
-    accept(socket, { peer, secure, localPort: socket.localPort ?? 0 });
+    const reset = () => void socket.resetAndDestroy();
+    accept(socket, { peer, secure, localPort: socket.localPort ?? 0, reset });
   });
   return new Promise((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(err(listenProblem(error, at))));

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { hash } from "node:crypto";
 import { BoundedMap } from "../base/bounded-map.ts";
 import { setCookieName } from "../message/cookies.ts";
 import type { RawFields, RequestFacts } from "../message/facts.ts";
@@ -15,16 +15,16 @@ const none: Uint8Array = new Uint8Array(0);
 
 /**
  * Sessions that were seen to be logged in, so that ten people behind one address can have a limit each. Learnt from Odoo's
- * answers only, never from what a client claims. Ids are kept as HMAC-SHA-256 under a secret of the process:
+ * answers only, never from what a client claims. Ids are kept as SHA-256 with a secret of the process:
  * a memory dump of the gateway lends nobody a session.
  */
 export class KnownSessions {
-  readonly #secret: Uint8Array;
+  readonly #prefix: string;
   readonly #keys: BoundedMap<string, true>;
 
   /** `secret`: at least 16 random bytes, made at start. */
   constructor(secret: Uint8Array, max: number = sessionsMax) {
-    this.#secret = secret;
+    this.#prefix = Buffer.from(secret).toString("hex");
     this.#keys = new BoundedMap(max);
   }
 
@@ -35,7 +35,7 @@ export class KnownSessions {
 
   /** The key limits count a known session by; null for one that is not known, or no session. */
   keyOf(sessionId: string | null): string | null {
-    if (sessionId === null || sessionId.length < sessionCharsMin) return null;
+    if (sessionId === null || sessionId.length < sessionCharsMin || this.#keys.size === 0) return null;
     const key = this.#hash(sessionId);
     return this.#keys.get(key) === true ? key : null;
   }
@@ -84,7 +84,9 @@ export class KnownSessions {
   }
 
   #hash(sessionId: string): string {
-    return createHmac("sha256", this.#secret).update(sessionId).digest("base64url");
+    // One call, a fifth of an HMAC's cost. The secret has a fixed length and stands first, and the result leaves
+    // the process in no form, so there is nothing to extend.
+    return hash("sha256", this.#prefix + sessionId, "base64url");
   }
 }
 

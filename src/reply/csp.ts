@@ -25,7 +25,8 @@ export function odooCspDirectives(names: readonly ServedName[]): CspDirectives {
     ["style-src", ["'self'", "'unsafe-inline'", "https://fonts.googleapis.com"]],
     ["img-src", ["'self'", "data:", "blob:", "https:"]],
     ["media-src", ["'self'", "data:", "blob:", "https:"]],
-    ["font-src", ["'self'", "data:", "https://fonts.gstatic.com"]],
+    // The web client's and the reports' own Noto faces come from Odoo's font server.
+    ["font-src", ["'self'", "data:", "https://fonts.gstatic.com", "https://fonts.odoocdn.com"]],
     ["connect-src", ["'self'", "data:", "blob:", ...sockets, "https://maps.googleapis.com"]],
     ["worker-src", ["'self'", "blob:"]],
     ["frame-src", ["'self'", "blob:", "data:", "https:"]],

@@ -200,7 +200,6 @@ const permissionsPolicy = [
   "usb=(self)",
   "serial=(self)",
   "hid=(self)",
-  "bluetooth=(self)",
   "midi=()",
   "browsing-topics=()",
 ].join(", ");

@@ -122,10 +122,8 @@ export class UpstreamCall {
       socket.write(text, "latin1");
       return;
     }
-    socket.cork();
-    socket.write(text, "latin1");
-    socket.write(body.memory);
-    socket.uncork();
+    // One buffer, one packet: the worker finds head and body together.
+    socket.write(Buffer.concat([Buffer.from(text, "latin1"), body.memory]));
     if (body.file === null) this.#bodySent = true;
     else void this.#sendFile(socket, body);
   }
@@ -198,6 +196,8 @@ export class UpstreamCall {
     if (this.#over) return;
     this.#over = true;
     const socket = this.#socket;
+    // From here on the connection is somebody else's: a late abort must not reach it.
+    this.#socket = null;
     if (socket === null) return;
     if (this.#head?.status === 101) {
       socket.removeAllListeners();

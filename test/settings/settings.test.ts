@@ -59,6 +59,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     redirectDomains: [],
     odoo: null,
     odooBus: null,
+    odooKeepAlive: false,
     httpsListen: { host: "", port: 8443 },
     httpListen: { host: "", port: 8080 },
     adminListen: { host: "127.0.0.1", port: 9180 },
