@@ -319,13 +319,16 @@ export class Gateway {
     const pool = pools[decision.pool];
     const request = this.#outbound(x, facts, decision, staging, body, pool);
     const startedMs = clock.nowMs();
-    const peek = new AnswerPeek(decision, facts);
+    const isLogin = decision.limits.some((limit) => limit.refund) && loginNeedsBody(facts);
+    const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
+    const peek = new AnswerPeek(isLogin || isCall);
     let buffer: AnswerBuffer | null = null;
     let head: AnswerHead | null = null;
     const settle = () => {
       if (head === null) return grant.settle("unknown");
       const reading = readLogin(facts, { status: head.status, fields: head.fields, body: peek.bytes });
       this.#parts.sessions.observe(facts, head.status, head.fields, reading.loggedIn);
+      if (isCall) this.#parts.sessions.observeCall(facts, head.status, peek.bytes);
       grant.settle(reading.outcome);
     };
     const call = new UpstreamCall(pool, request, {
@@ -601,13 +604,13 @@ export class Gateway {
 
 const freeGrant: Grant = { ok: true, settle: () => {} };
 
-/** The first bytes of an answer, kept only where they tell how a log-in ended. */
+/** The first bytes of an answer, kept only where they tell how a log-in ended or who is logged in. */
 class AnswerPeek {
   readonly wanted: boolean;
   bytes: Buffer = nothing;
 
-  constructor(decision: ForwardDecision, facts: RequestFacts) {
-    this.wanted = decision.limits.some((limit) => limit.refund) && loginNeedsBody(facts);
+  constructor(wanted: boolean) {
+    this.wanted = wanted;
   }
 
   add(chunk: Buffer): void {

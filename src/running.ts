@@ -91,7 +91,8 @@ export class RunningExchange {
       protocol: down.protocol,
       method: facts?.method ?? "-",
       host: facts?.authority ?? "-",
-      target: redactTarget(down.target),
+      // Another form than a path is refused and may hold a password (`http://user:password@…`).
+      target: down.target.startsWith("/") ? redactTarget(down.target) : "-",
       status,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,

@@ -6,6 +6,7 @@ import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
 import { edgeBounds } from "./bounds.ts";
+import { Lane } from "./lane.ts";
 
 /** What the edge knows about a connection from accepting it. */
 export interface Connection {
@@ -27,6 +28,9 @@ export interface EdgeHandlers {
 
 const connections = new WeakMap<Socket, Connection>();
 const current = new WeakMap<Socket, Http1Downstream>();
+const lanes = new WeakMap<Socket, Lane>();
+/** Sockets that got their last bytes; the parser reports every further piece as another error. */
+const ending = new WeakSet<Socket>();
 
 /**
  * The HTTP/1 side: Node's parser with every bound set, fed by hand with accepted sockets (`accept`). Its time-outs run
@@ -48,21 +52,44 @@ export function createHttp1(handlers: EdgeHandlers): {
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = edgeBounds.requestsPerConnectionMax;
   server.timeout = 0;
-  const take = (req: IncomingMessage, res: ServerResponse, head: Buffer | null) => {
+  const run = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    connection: Connection,
+    head: Buffer | null,
+    isLast: boolean,
+  ): Http1Downstream => {
+    const lane = lanes.get(req.socket);
+    const downstream = new Http1Downstream(req, res, connection, handlers, head, () => lane?.next());
+    current.set(req.socket, downstream);
+    if (isLast) downstream.closeBehind();
+    if (req.httpVersion === "1.1" || req.httpVersion === "1.0") handlers.exchange(downstream);
+    else {
+      downstream.closeBehind();
+      end(req.socket, handlers.broken(connection, 505, "version-unsupported"));
+    }
+    return downstream;
+  };
+  const take = (req: IncomingMessage, res: ServerResponse) => {
     const connection = connections.get(req.socket);
     if (connection === undefined) return void req.socket.destroy();
-    const downstream = new Http1Downstream(req, res, connection, handlers, head);
-    current.set(req.socket, downstream);
-    if (req.httpVersion !== "1.1" && req.httpVersion !== "1.0") {
-      end(req.socket, handlers.broken(connection, 505, "version-unsupported"));
-      return;
+    // A late error of a body that nobody reads must not end the process.
+    req.on("error", () => {});
+    let lane = lanes.get(req.socket);
+    if (lane === undefined) {
+      lane = new Lane((next, answer, isLast) => run(next, answer, connection, null, isLast));
+      lanes.set(req.socket, lane);
     }
-    handlers.exchange(downstream);
+    lane.add(req, res);
   };
-  server.on("request", (req, res) => take(req, res, null));
-  server.on("checkContinue", (req, res) => take(req, res, null));
-  server.on("checkExpectation", (req, res) => take(req, res, null));
+  server.on("request", take);
+  server.on("checkContinue", take);
+  server.on("checkExpectation", take);
   const takeRaw = (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    const connection = connections.get(socket);
+    if (connection === undefined) return void socket.destroy();
+    // Behind an answer that is still under way the connection cannot change hands: it closes behind that answer.
+    if (lanes.get(socket)?.mayLeave() === false) return;
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket);
@@ -71,7 +98,7 @@ export function createHttp1(handlers: EdgeHandlers): {
       socket.end();
     });
     socket.on("error", () => socket.destroy());
-    take(req, res, head);
+    run(req, res, connection, head, false);
   };
   server.on("upgrade", takeRaw);
   server.on("connect", takeRaw);
@@ -111,10 +138,14 @@ function parserRefusal(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): {
 function onClientError(error: NodeJS.ErrnoException, socket: Socket, handlers: EdgeHandlers): void {
   const connection = connections.get(socket);
   const running = current.get(socket);
-  if (connection === undefined || error.code === "ECONNRESET" || !socket.writable) {
+  if (connection === undefined || error.code === "ECONNRESET" || (!socket.writable && !ending.has(socket))) {
     socket.destroy();
     return;
   }
+  const lane = lanes.get(socket);
+  if (lane?.isBroken === true || ending.has(socket)) return;
+  if (lane !== undefined) lane.isBroken = true;
+  if (lane?.breakOff() === true) return;
   const refusal = parserRefusal(error);
   if (running?.isRunning === true) {
     // The bytes behind a whole request are broken: its own answer goes out first, then the connection closes.
@@ -128,6 +159,7 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket, handlers: E
 
 /** Writes the last bytes of a connection and closes it, reading a little on so that they arrive (RFC 9112 §9.6). */
 function end(socket: Socket, bytes: Buffer): void {
+  ending.add(socket);
   socket.end(bytes);
   socket.on("data", () => {});
   socket.resume();
@@ -240,6 +272,7 @@ class Http1Downstream implements Downstream {
 
   start(status: number, fields: string[], framing: ReplyFraming): void {
     if (framing.kind === "length") fields.push("Content-Length", String(framing.bytes));
+    this.#endsWithConnection = framing.kind === "stream" && this.protocol === "HTTP/1.0";
     this.#writeHead(status, fields);
     if (framing.kind === "none") return;
     // The socket's own timer sees progress inside a write (a slow reader is not a dead one); Node's keep-alive resets it.

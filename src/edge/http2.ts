@@ -150,7 +150,13 @@ class Http2Downstream implements Downstream {
     stream.on("close", () => {
       if (this.#over) return;
       this.#over = true;
-      this.#goneListener?.();
+      // A stream whose request body ended first is closed with its last frame, and Node emits no "finish" then.
+      const whole =
+        stream.writableEnded &&
+        stream.writableLength === 0 &&
+        stream.rstCode === constants.NGHTTP2_NO_ERROR;
+      if (whole) this.#sentListener?.();
+      else this.#goneListener?.();
     });
   }
 

@@ -11,6 +11,12 @@ export const sessionsMax = 100_000;
 const rotationStemChars = 42;
 const sessionCharsMin = 40;
 
+/** Routes with auth="user" in Odoo 16 to 19. */
+const userCalls = "/web/dataset/call_";
+const callBytesMax = 256;
+/** `{"jsonrpc": "2.0", "id": 7, "result": …`: a result, and no error before it. */
+const resultFirst = /^\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*[^,{}[\]]{1,64},\s*"result"\s*:/;
+
 const none: Uint8Array = new Uint8Array(0);
 
 /**
@@ -81,6 +87,21 @@ export class KnownSessions {
     const fresh = newSession(fields);
     if (fresh !== null && fresh !== asked && isRotation(asked, fresh) && this.isKnown(asked))
       this.learn(fresh);
+  }
+
+  /** Must the beginning of this answer be kept for `observeCall`: a session nobody saw yet, on a route for users only. */
+  wantsCall(facts: Pick<RequestFacts, "paths" | "sessionId">, sessionKey: string | null): boolean {
+    return sessionKey === null && facts.sessionId !== null && facts.paths.some((path) => path.startsWith(userCalls));
+  }
+
+  /**
+   * Learns from the answer to a web client's call: Odoo gives a result there to users who are logged in and to nobody
+   * else. This is how open web clients are known again after the gateway restarted.
+   */
+  observeCall(facts: Pick<RequestFacts, "sessionId">, status: number, beginning: Uint8Array): void {
+    if (status !== 200 || facts.sessionId === null) return;
+    const text = Buffer.from(beginning.subarray(0, callBytesMax)).toString("latin1");
+    if (resultFirst.test(text)) this.learn(facts.sessionId);
   }
 
   #hash(sessionId: string): string {
