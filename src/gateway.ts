@@ -8,7 +8,7 @@ import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import { ipKey64 } from "./base/ip.ts";
 import { unreachable } from "./base/result.ts";
-import type { Downstream, ReplyFraming } from "./exchange.ts";
+import type { Downstream } from "./exchange.ts";
 import type { Grant, Limiter } from "./guard/limiter.ts";
 import { loginAnswerBytesMax, loginNeedsBody, readLogin } from "./guard/login-outcome.ts";
 import type { KnownSessions } from "./guard/sessions.ts";
@@ -22,11 +22,11 @@ import type { EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
 import { decide } from "./policy/decide.ts";
 import type { Decision, ForwardDecision } from "./policy/decision.ts";
+import { Relay } from "./relay.ts";
 import { errorAnswer } from "./reply/pages.ts";
 import { redirectAnswer } from "./reply/redirects.ts";
 import { mergeSecurity } from "./reply/security.ts";
 import { RunningExchange } from "./running.ts";
-import { AnswerBuffer } from "./upstream/answer-buffer.ts";
 import type { AnswerHead } from "./upstream/answer-reader.ts";
 import { failureAnswer } from "./upstream/failure.ts";
 import { UpstreamCall, type UpstreamRequest } from "./upstream/forward.ts";
@@ -61,7 +61,7 @@ const nothing = Buffer.alloc(0);
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #running = new Set<RunningExchange>();
-  readonly #tunnels = new Map<Tunnel, string>();
+  readonly #tunnels = new Set<Tunnel>();
   readonly #tunnelsByClient = new Map<string, number>();
   readonly #idPrefix = randomBytes(5).toString("hex");
   #idNext = 0;
@@ -219,11 +219,15 @@ export class Gateway {
       );
       return false;
     }
-    const open = this.#tunnelsByClient.get(ipKey64(facts.client)) ?? 0;
+    const client = ipKey64(facts.client);
+    const open = this.#tunnelsByClient.get(client) ?? 0;
     if (open >= x.plan.settings.tunnelsPerClientMax && !x.plan.isTrusted(facts.client)) {
       this.#exhausted(x, facts, "tunnels", 30);
       return false;
     }
+    // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
+    x.tunnelKey = client;
+    this.#tunnelsByClient.set(client, open + 1);
     return true;
   }
 
@@ -322,7 +326,7 @@ export class Gateway {
     const isLogin = decision.limits.some((limit) => limit.refund) && loginNeedsBody(facts);
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
     const peek = new AnswerPeek(isLogin || isCall);
-    let buffer: AnswerBuffer | null = null;
+    let relay: Relay | null = null;
     let head: AnswerHead | null = null;
     const settle = () => {
       if (head === null) return grant.settle("unknown");
@@ -337,30 +341,31 @@ export class Gateway {
         x.upstreamMs = clock.nowMs() - startedMs;
         if (got.status === 101) return;
         if (!peek.wanted) settle();
-        buffer = this.#startAnswer(x, facts, got, staging, call);
+        relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
         x.bytesOut += chunk.length;
         peek.add(chunk);
-        buffer?.push(chunk);
+        relay?.data(chunk);
       },
       end: () => {
         if (peek.wanted) settle();
-        buffer?.finish();
+        relay?.finish();
       },
       tunnel: (socket, rest) => {
         grant.settle("unknown");
         if (head !== null) this.#tunnel(x, facts, staging, head, socket, rest);
       },
       failure: (kind, detail) => {
-        grant.settle(head === null ? "unsent" : "unknown");
-        this.#failed(x, decision, kind, detail, buffer);
+        // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
+        grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
+        this.#failed(x, decision, kind, detail, relay);
       },
     });
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
       if (x.verdict !== "tunnel") call.abort();
-      buffer?.close();
+      relay?.close();
       body?.release();
       grant.settle("unknown");
     };
@@ -396,14 +401,14 @@ export class Gateway {
     };
   }
 
-  /** inbound and reply: Odoo's head for the client, and a buffer so that the client's pace is not Odoo's. */
-  #startAnswer(
+  /** inbound and reply: Odoo's head for the client, and a relay so that the client's pace is not Odoo's. */
+  #relay(
     x: RunningExchange,
     facts: RequestFacts,
     head: AnswerHead,
     staging: StagingPass,
     call: UpstreamCall,
-  ): AnswerBuffer {
+  ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
     const cleaned = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
@@ -414,15 +419,8 @@ export class Gateway {
     mergeSecurity(x.plan.security.classFor(facts.host, facts.secure), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
     x.status = head.status;
-    const target = {
-      write: (chunk: Buffer) => x.down.write(chunk),
-      end: () => x.down.end(),
-      fail: () => x.cut(),
-    };
-    const buffer = new AnswerBuffer(target, call, this.#parts.spool);
-    x.down.onDrain(() => buffer.drained());
-    x.down.start(head.status, out, replyFraming(head));
-    return buffer;
+    const { spool } = this.#parts;
+    return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);
   }
 
   /** A checked 101 leaves the road here: two pipes until one side ends. */
@@ -453,21 +451,16 @@ export class Gateway {
       upstream.destroy();
       return x.end(499);
     }
-    const client = ipKey64(facts.client);
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
       (bytesUp, bytesDown) => {
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#tunnels.delete(tunnel);
-        const left = (this.#tunnelsByClient.get(client) ?? 1) - 1;
-        if (left <= 0) this.#tunnelsByClient.delete(client);
-        else this.#tunnelsByClient.set(client, left);
         x.end(101);
       },
     );
-    this.#tunnels.set(tunnel, client);
-    this.#tunnelsByClient.set(client, (this.#tunnelsByClient.get(client) ?? 0) + 1);
+    this.#tunnels.add(tunnel);
     tunnel.start();
     if (this.#draining) tunnel.leave();
   }
@@ -478,15 +471,15 @@ export class Gateway {
     decision: ForwardDecision | null,
     kind: FailureKind,
     detail: string,
-    buffer: AnswerBuffer | null,
+    relay: Relay | null,
   ): void {
     x.failure = kind;
     const pool = decision?.pool ?? "bus";
     const member = this.#parts.pools[pool].member.name;
     this.#parts.sink.emit({ type: "upstream-failed", id: x.id, failure: kind, member, detail });
     if (kind === "connect-refused") this.#parts.onUnreachable(pool);
-    if (buffer !== null) {
-      buffer.close();
+    if (relay?.hasStarted === true) {
+      relay.close();
       return x.cut();
     }
     const answer = failureAnswer(kind);
@@ -574,6 +567,11 @@ export class Gateway {
 
   #ended(x: RunningExchange): void {
     this.#running.delete(x);
+    if (x.tunnelKey !== null) {
+      const left = (this.#tunnelsByClient.get(x.tunnelKey) ?? 1) - 1;
+      if (left <= 0) this.#tunnelsByClient.delete(x.tunnelKey);
+      else this.#tunnelsByClient.set(x.tunnelKey, left);
+    }
     if (this.#running.size === 0) this.#onIdle?.();
   }
 
@@ -583,7 +581,7 @@ export class Gateway {
    */
   drain(timeoutMs: number): Promise<number> {
     this.#draining = true;
-    for (const tunnel of this.#tunnels.keys()) tunnel.leave();
+    for (const tunnel of this.#tunnels) tunnel.leave();
     return new Promise((resolve) => {
       const finish = (cut: number) => {
         clearTimeout(timer);
@@ -592,7 +590,7 @@ export class Gateway {
       };
       const timer = setTimeout(() => {
         const left = [...this.#running];
-        for (const tunnel of [...this.#tunnels.keys()]) tunnel.destroy();
+        for (const tunnel of [...this.#tunnels]) tunnel.destroy();
         for (const x of left) x.cut();
         finish(left.length);
       }, timeoutMs);
@@ -616,19 +614,5 @@ class AnswerPeek {
   add(chunk: Buffer): void {
     if (!this.wanted || this.bytes.length >= loginAnswerBytesMax) return;
     this.bytes = Buffer.concat([this.bytes, chunk.subarray(0, loginAnswerBytesMax - this.bytes.length)]);
-  }
-}
-
-function replyFraming(head: AnswerHead): ReplyFraming {
-  switch (head.framing.kind) {
-    case "none":
-      return { kind: "none" };
-    case "length":
-      return { kind: "length", bytes: head.framing.bytes };
-    case "chunked":
-    case "close":
-      return { kind: "stream" };
-    default:
-      return unreachable(head.framing);
   }
 }

@@ -15,6 +15,8 @@ export class RunningExchange {
   facts: RequestFacts | null = null;
   /** What limits count a session by that was seen to log in; null for every other. */
   sessionKey: string | null = null;
+  /** Whose number of tunnels this exchange counts for, from its admission on; null: it is none. */
+  tunnelKey: string | null = null;
   rule = "none";
   verdict = "refuse";
   limit: string | null = null;

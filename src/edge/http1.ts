@@ -200,6 +200,7 @@ class Http1Downstream implements Downstream {
     connection: Connection,
     handlers: EdgeHandlers,
     upgradeHead: Buffer | null,
+    onOver: () => void,
   ) {
     this.#req = req;
     this.#res = res;
@@ -225,16 +226,23 @@ class Http1Downstream implements Downstream {
       this.#over = true;
       this.#sentListener?.();
       if (this.#close && upgradeHead === null) this.#linger();
+      onOver();
     });
     res.on("close", () => {
       if (this.#over) return;
       this.#over = true;
       this.#goneListener?.();
+      onOver();
     });
   }
 
   get isRunning(): boolean {
     return !this.#over;
+  }
+
+  /** No request behind this one is taken: we close, or the client said that it does. */
+  get isClosing(): boolean {
+    return this.#close || !this.#res.shouldKeepAlive;
   }
 
   get requestComplete(): boolean {

@@ -152,9 +152,7 @@ class Http2Downstream implements Downstream {
       this.#over = true;
       // A stream whose request body ended first is closed with its last frame, and Node emits no "finish" then.
       const whole =
-        stream.writableEnded &&
-        stream.writableLength === 0 &&
-        stream.rstCode === constants.NGHTTP2_NO_ERROR;
+        stream.writableEnded && stream.writableLength === 0 && stream.rstCode === constants.NGHTTP2_NO_ERROR;
       if (whole) this.#sentListener?.();
       else this.#goneListener?.();
     });

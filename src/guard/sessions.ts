@@ -91,7 +91,11 @@ export class KnownSessions {
 
   /** Must the beginning of this answer be kept for `observeCall`: a session nobody saw yet, on a route for users only. */
   wantsCall(facts: Pick<RequestFacts, "paths" | "sessionId">, sessionKey: string | null): boolean {
-    return sessionKey === null && facts.sessionId !== null && facts.paths.some((path) => path.startsWith(userCalls));
+    return (
+      sessionKey === null &&
+      facts.sessionId !== null &&
+      facts.paths.some((path) => path.startsWith(userCalls))
+    );
   }
 
   /**

@@ -61,8 +61,8 @@ export class Tunnel {
   leave(): void {
     if (this.#closed || this.#leaving) return;
     this.#leaving = true;
-    this.#sayGoingAway();
     this.#closeIn(halfClosedTimeoutMs);
+    this.#sayGoingAway();
   }
 
   /** Ends both sides at once. */
@@ -90,6 +90,8 @@ export class Tunnel {
   }
 
   #halfClose(other: Socket): void {
+    // Leaving, the client has answered our close frame: there is nothing more to wait for.
+    if (this.#leaving) return this.#close();
     other.end();
     this.#closeIn(halfClosedTimeoutMs);
   }
