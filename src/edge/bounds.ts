@@ -30,3 +30,6 @@ export const edgeBounds = {
   http2ResetBurst: 200,
   http2ResetsPerSecond: 20,
 } as const;
+
+/** The same table with other figures, for tests of what happens at a bound. */
+export type EdgeBounds = { readonly [name in keyof typeof edgeBounds]: number };

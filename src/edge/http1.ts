@@ -5,7 +5,8 @@ import type { Clock } from "../base/clock.ts";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
-import { edgeBounds } from "./bounds.ts";
+import { type EdgeBounds, edgeBounds } from "./bounds.ts";
+import { EarlyBytes } from "./early-bytes.ts";
 import { Lane } from "./lane.ts";
 
 /** What the edge knows about a connection from accepting it. */
@@ -36,31 +37,34 @@ const ending = new WeakSet<Socket>();
  * The HTTP/1 side: Node's parser with every bound set, fed by hand with accepted sockets (`accept`). Its time-outs run
  * only because `listening` was emitted once: without it a slow head is never cut.
  */
-export function createHttp1(handlers: EdgeHandlers): {
+export function createHttp1(
+  handlers: EdgeHandlers,
+  bounds: EdgeBounds = edgeBounds,
+): {
   accept(socket: Socket, connection: Connection): void;
   server: Server;
 } {
   const server = createServer({
-    maxHeaderSize: edgeBounds.headerBlockBytesMax,
-    headersTimeout: edgeBounds.headerTimeoutMs,
+    maxHeaderSize: bounds.headerBlockBytesMax,
+    headersTimeout: bounds.headerTimeoutMs,
     requestTimeout: 0,
-    keepAliveTimeout: edgeBounds.keepAliveTimeoutMs,
-    connectionsCheckingInterval: edgeBounds.connectionsCheckMs,
+    keepAliveTimeout: bounds.keepAliveTimeoutMs,
+    connectionsCheckingInterval: bounds.connectionsCheckMs,
     requireHostHeader: false,
     highWaterMark: 64 * 1024,
   });
   server.maxHeadersCount = 0;
-  server.maxRequestsPerSocket = edgeBounds.requestsPerConnectionMax;
+  server.maxRequestsPerSocket = bounds.requestsPerConnectionMax;
   server.timeout = 0;
   const run = (
     req: IncomingMessage,
     res: ServerResponse,
     connection: Connection,
-    head: Buffer | null,
+    early: EarlyBytes | null,
     isLast: boolean,
   ): Http1Downstream => {
     const lane = lanes.get(req.socket);
-    const downstream = new Http1Downstream(req, res, connection, handlers, head, () => lane?.next());
+    const downstream = new Http1Downstream(req, res, connection, handlers, early, () => lane?.next());
     current.set(req.socket, downstream);
     if (isLast) downstream.closeBehind();
     if (req.httpVersion === "1.1" || req.httpVersion === "1.0") handlers.exchange(downstream);
@@ -89,16 +93,18 @@ export function createHttp1(handlers: EdgeHandlers): {
     const connection = connections.get(socket);
     if (connection === undefined) return void socket.destroy();
     // Behind an answer that is still under way the connection cannot change hands: it closes behind that answer.
-    if (lanes.get(socket)?.mayLeave() === false) return;
+    if (lanes.get(socket)?.mayLeave() === false) return void new EarlyBytes(socket, head);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket);
     res.on("finish", () => {
       res.detachSocket(socket);
       socket.end();
+      // The client may keep its side open; nobody reads it any more.
+      closeSoon(socket);
     });
     socket.on("error", () => socket.destroy());
-    run(req, res, connection, head, false);
+    run(req, res, connection, new EarlyBytes(socket, head), false);
   };
   server.on("upgrade", takeRaw);
   server.on("connect", takeRaw);
@@ -163,6 +169,11 @@ function end(socket: Socket, bytes: Buffer): void {
   socket.end(bytes);
   socket.on("data", () => {});
   socket.resume();
+  closeSoon(socket);
+}
+
+/** Whatever the peer does, the socket is gone after `lingerMs`. */
+function closeSoon(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), edgeBounds.lingerMs);
   timer.unref();
   socket.on("close", () => clearTimeout(timer));
@@ -185,7 +196,7 @@ class Http1Downstream implements Downstream {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #handlers: EdgeHandlers;
-  readonly #upgradeHead: Buffer | null;
+  readonly #early: EarlyBytes | null;
   readonly #reset: () => void;
   #endsWithConnection = false;
   #goneListener: (() => void) | null = null;
@@ -199,13 +210,13 @@ class Http1Downstream implements Downstream {
     res: ServerResponse,
     connection: Connection,
     handlers: EdgeHandlers,
-    upgradeHead: Buffer | null,
+    early: EarlyBytes | null,
     onOver: () => void,
   ) {
     this.#req = req;
     this.#res = res;
     this.#handlers = handlers;
-    this.#upgradeHead = upgradeHead;
+    this.#early = early;
     this.#reset = () => connection.reset();
     this.protocol = req.httpVersion === "1.0" ? "HTTP/1.0" : "HTTP/1.1";
     this.method = req.method ?? "";
@@ -216,7 +227,7 @@ class Http1Downstream implements Downstream {
     this.localPort = connection.localPort;
     const headers = req.headers;
     const framed = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
-    this.body = framed && upgradeHead === null ? req : null;
+    this.body = framed && early === null ? req : null;
     this.expectsContinue = headers.expect !== undefined && /^100-continue$/i.test(headers.expect);
     this.arrivedMs = handlers.clock.nowMs();
     // A late error of a body that nobody reads must not end the process.
@@ -225,7 +236,7 @@ class Http1Downstream implements Downstream {
     res.on("finish", () => {
       this.#over = true;
       this.#sentListener?.();
-      if (this.#close && upgradeHead === null) this.#linger();
+      if (this.#close && early === null) this.#linger();
       onOver();
     });
     res.on("close", () => {
@@ -321,8 +332,9 @@ class Http1Downstream implements Downstream {
   }
 
   upgrade(status: number, fields: string[]): { readonly socket: Socket; readonly head: Buffer } | null {
-    const head = this.#upgradeHead;
-    if (head === null) return null;
+    const early = this.#early;
+    if (early === null) return null;
+    const head = early.end();
     const socket = this.#req.socket;
     this.#over = true;
     this.#res.detachSocket(socket);
@@ -336,7 +348,7 @@ class Http1Downstream implements Downstream {
 
   #writeHead(status: number, fields: string[]): void {
     if (this.#handlers.draining()) this.#close = true;
-    if (this.#close || this.#upgradeHead !== null) {
+    if (this.#close || this.#early !== null) {
       // RFC 9110 §7.8: an Upgrade field (426) goes with the connection option of that name.
       fields.push("Connection", status === 426 ? "close, upgrade" : "close");
       this.#res.shouldKeepAlive = false;
@@ -350,8 +362,6 @@ class Http1Downstream implements Downstream {
     if (socket.destroyed) return;
     if (this.#req.complete) return void socket.destroySoon();
     this.#req.resume();
-    const timer = setTimeout(() => socket.destroy(), edgeBounds.lingerMs);
-    timer.unref();
-    socket.on("close", () => clearTimeout(timer));
+    closeSoon(socket);
   }
 }

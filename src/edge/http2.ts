@@ -11,28 +11,31 @@ import type { Readable } from "node:stream";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
-import { edgeBounds } from "./bounds.ts";
+import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 
 const sessions = new WeakMap<ServerHttp2Session, Connection>();
 
 /** The HTTP/2 side: Node's nghttp2 with every bound set, fed by hand with TLS sockets that chose `h2`. */
-export function createHttp2(handlers: EdgeHandlers): {
+export function createHttp2(
+  handlers: EdgeHandlers,
+  bounds: EdgeBounds = edgeBounds,
+): {
   accept(socket: Socket, connection: Connection): void;
   /** GOAWAY to all; running streams finish. */
   close(): void;
 } {
   const server = createServer({
-    maxSessionMemory: edgeBounds.http2SessionMemoryMiB,
+    maxSessionMemory: bounds.http2SessionMemoryMiB,
     maxHeaderListPairs: 128,
     maxOutstandingPings: 10,
-    streamResetBurst: edgeBounds.http2ResetBurst,
-    streamResetRate: edgeBounds.http2ResetsPerSecond,
+    streamResetBurst: bounds.http2ResetBurst,
+    streamResetRate: bounds.http2ResetsPerSecond,
     unknownProtocolTimeout: 1_000,
     settings: {
-      maxConcurrentStreams: edgeBounds.http2StreamsMax,
-      maxHeaderListSize: edgeBounds.http2HeaderListBytesMax,
-      initialWindowSize: edgeBounds.http2StreamWindowBytes,
+      maxConcurrentStreams: bounds.http2StreamsMax,
+      maxHeaderListSize: bounds.http2HeaderListBytesMax,
+      initialWindowSize: bounds.http2StreamWindowBytes,
       enablePush: false,
       enableConnectProtocol: false,
     },
@@ -51,7 +54,7 @@ export function createHttp2(handlers: EdgeHandlers): {
         streams -= 1;
       });
     });
-    session.setTimeout(edgeBounds.keepAliveTimeoutMs, () => {
+    session.setTimeout(bounds.keepAliveTimeoutMs, () => {
       // Streams have their own bounds; a session without one has nothing left to wait for.
       if (streams === 0) session.close();
     });
@@ -68,6 +71,8 @@ export function createHttp2(handlers: EdgeHandlers): {
   });
   return {
     accept(socket, connection) {
+      // HTTP/2 has no half-closed connection: whoever ended his side takes no more of any answer (RFC 9113 §5.4.1, §9.1).
+      socket.on("end", () => socket.destroy());
       accepting = connection;
       server.emit("connection", socket);
       accepting = null;

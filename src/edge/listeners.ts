@@ -4,7 +4,7 @@ import type { Ip } from "../base/ip.ts";
 import { ipKey64, parseSocketIp } from "../base/ip.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
-import { edgeBounds } from "./bounds.ts";
+import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
 
@@ -33,13 +33,14 @@ export function listenTls(
   tlsOptions: TlsOptions,
   admission: () => Admission,
   handlers: EdgeHandlers,
+  bounds: EdgeBounds = edgeBounds,
 ): Promise<Result<Listener, string>> {
-  const http1 = createHttp1(handlers);
-  const http2 = createHttp2(handlers);
+  const http1 = createHttp1(handlers, bounds);
+  const http2 = createHttp2(handlers, bounds);
   const tls = new TlsServer({
     ...tlsOptions,
     ALPNProtocols: ["h2", "http/1.1"],
-    handshakeTimeout: edgeBounds.handshakeTimeoutMs,
+    handshakeTimeout: bounds.handshakeTimeoutMs,
   });
   // A TLS socket does not name the socket below it; the peer's address and port do.
   const byPort = new Map<string, Connection>();
@@ -73,8 +74,9 @@ export function listenPlain(
   at: ListenAddress,
   admission: () => Admission,
   handlers: EdgeHandlers,
+  bounds: EdgeBounds = edgeBounds,
 ): Promise<Result<Listener, string>> {
-  const http1 = createHttp1(handlers);
+  const http1 = createHttp1(handlers, bounds);
   return listen(at, false, admission, (socket, connection) => http1.accept(socket, connection), {
     tls: null,
     stop() {
