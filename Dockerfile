@@ -5,12 +5,16 @@ ARG BASE=node:26-bookworm-slim
 FROM ${BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-# The pinned Node of the checkout is for machines with an older one; the image brings its own.
-RUN npm ci --omit=optional --ignore-scripts
+# Optional packages too: the compiler's program is one of them (and the Node pinned for checkouts, which is not used here).
+RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY src ./src
-RUN node node_modules/typescript/bin/tsc -p . --sourceMap false \
- && npm prune --omit=dev --omit=optional --ignore-scripts
+RUN node node_modules/typescript/bin/tsc -p . --sourceMap false
+
+FROM ${BASE} AS modules
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM ${BASE}
 ENV NODE_ENV=production \
@@ -26,7 +30,7 @@ WORKDIR /app
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY policies ./policies
-COPY --from=build /src/node_modules ./node_modules
+COPY --from=modules /src/node_modules ./node_modules
 COPY --from=build /src/build/src ./build/src
 USER gateway
 VOLUME ["/certs", "/state"]

@@ -182,28 +182,31 @@ t.test("sessions are learnt from Odoo's answers and never from a claim", (t) => 
   t.end();
 });
 
-t.test("an open web client is known again after a restart by the answers to its calls, and nobody by an echoed id", (t) => {
-  const call = factsOf("POST /web/dataset/call_kw/res.partner/web_search_read", anna);
-  const known = new KnownSessions(Buffer.from("sixteen bytes ok"));
-  t.ok(known.wantsCall(call, null));
-  t.notOk(known.wantsCall(call, "key"), "known already");
-  t.notOk(known.wantsCall(factsOf("POST /web/dataset/call_kw/x/y"), null), "no session");
-  t.notOk(known.wantsCall(factsOf("POST /website/form/", anna), null), "a route for everybody");
-  for (const [status, text] of [
-    [200, '{"jsonrpc": "2.0", "id": 7, "error": {"code": 100, "message": "Odoo Session Expired"}}'],
-    [200, JSON.stringify({ jsonrpc: "2.0", id: '","result":1', error: {} })],
-    [200, JSON.stringify({ jsonrpc: "2.0", id: '1,"result":', error: {} })],
-    [200, JSON.stringify({ jsonrpc: "2.0", id: { result: 1 }, error: {} })],
-    [200, "<html>"],
-    [403, '{"jsonrpc": "2.0", "id": 7, "result": 1}'],
-  ] as const) {
-    known.observeCall(call, status, Buffer.from(text));
-    t.notOk(known.isKnown(anna), text);
-  }
-  known.observeCall(call, 200, Buffer.from('{"jsonrpc": "2.0", "id": 7, "result": {"length": 0}}'));
-  t.ok(known.isKnown(anna));
-  t.end();
-});
+t.test(
+  "an open web client is known again after a restart by the answers to its calls, and nobody by an echoed id",
+  (t) => {
+    const call = factsOf("POST /web/dataset/call_kw/res.partner/web_search_read", anna);
+    const known = new KnownSessions(Buffer.from("sixteen bytes ok"));
+    t.ok(known.wantsCall(call, null));
+    t.notOk(known.wantsCall(call, "key"), "known already");
+    t.notOk(known.wantsCall(factsOf("POST /web/dataset/call_kw/x/y"), null), "no session");
+    t.notOk(known.wantsCall(factsOf("POST /website/form/", anna), null), "a route for everybody");
+    for (const [status, text] of [
+      [200, '{"jsonrpc": "2.0", "id": 7, "error": {"code": 100, "message": "Odoo Session Expired"}}'],
+      [200, JSON.stringify({ jsonrpc: "2.0", id: '","result":1', error: {} })],
+      [200, JSON.stringify({ jsonrpc: "2.0", id: '1,"result":', error: {} })],
+      [200, JSON.stringify({ jsonrpc: "2.0", id: { result: 1 }, error: {} })],
+      [200, "<html>"],
+      [403, '{"jsonrpc": "2.0", "id": 7, "result": 1}'],
+    ] as const) {
+      known.observeCall(call, status, Buffer.from(text));
+      t.notOk(known.isKnown(anna), text);
+    }
+    known.observeCall(call, 200, Buffer.from('{"jsonrpc": "2.0", "id": 7, "result": {"length": 0}}'));
+    t.ok(known.isKnown(anna));
+    t.end();
+  },
+);
 
 t.test("no document type reaches Odoo's XML parser, however it is written", (t) => {
   const call = "<methodCall><methodName>version</methodName><params/></methodCall>";

@@ -1,0 +1,245 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import t from "tap";
+import { systemClock } from "../../src/base/clock.ts";
+import { edgeBounds } from "../../src/edge/bounds.ts";
+import type { EdgeHandlers } from "../../src/edge/http1.ts";
+import { pipelinedMax } from "../../src/edge/lane.ts";
+import { type Admission, type Listener, listenPlain, listenTls } from "../../src/edge/listeners.ts";
+import { startTestGateway } from "../support/gateway.ts";
+import { rawTalk } from "../support/upstream-raw.ts";
+import { request, smuggled } from "./corpus/case.ts";
+import { nextClient, open, Wire } from "./corpus/run.ts";
+import { frameType, RawHttp2 } from "./frames.ts";
+
+t.test("what stands behind a message that is refused late is not run", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const bomb = "<!DOCTYPE a [<!ENTITY x 'y'>]><methodCall/>";
+  const answer = await rawTalk(
+    gateway.httpsPort,
+    `${request("POST /xmlrpc/2/common", [`Content-Length: ${bomb.length}`], bomb)}${smuggled}`,
+    { socket: open(gateway, nextClient()) },
+  );
+  t.equal(answer.status, 400);
+  t.notMatch(answer.body, "HTTP/1.1", "one answer");
+  t.strictSame(gateway.demo.requests, [], "Odoo saw neither");
+});
+
+t.test("a pipeline gets one worker of Odoo at a time, and ends at its bound", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const wire = new Wire(open(gateway, nextClient()));
+  const all = Array.from({ length: pipelinedMax * 3 }, (_, i) => request(`GET /web/assets/1/${i}.js`));
+  wire.socket.write(all.join(""));
+  let answers = 0;
+  while ((await wire.answer(false)) !== null) answers += 1;
+  t.equal(answers, pipelinedMax + 1, "the first and those that may wait behind it");
+  t.equal(await wire.rest(), "");
+  t.equal(gateway.demo.stats.maxActiveWorkers, 1);
+  t.strictSame(
+    gateway.demo.requests.map(({ target }) => target),
+    Array.from({ length: pipelinedMax + 1 }, (_, i) => `/web/assets/1/${i}.js`),
+    "in order",
+  );
+});
+
+t.test(
+  "a refusal reaches a client that is still sending, and nothing of its body reaches Odoo",
+  async (t) => {
+    const gateway = await startTestGateway({ env: { BODY_MAX: "1MiB" } });
+    t.teardown(() => gateway.close());
+    const length = ["Content-Length: 3000000"];
+    const heads: readonly (readonly [string, number])[] = [
+      [request("POST /web/database/restore", length), 404],
+      [request("POST /demo/echo", length), 413],
+      [`${request("POST /demo/echo", ["Transfer-Encoding: chunked"])}2dc6c0\r\n`, 413],
+      [request("POST //demo/echo", length), 400],
+      [request("POST /demo/echo", ["X-A : b", ...length]), 400],
+      [request("POST /demo/echo", [`X-A: ${"b".repeat(70_000)}`, ...length]), 431],
+    ];
+    for (const [head, status] of heads) {
+      const wire = new Wire(open(gateway, nextClient()));
+      wire.socket.write(Buffer.concat([Buffer.from(head), Buffer.alloc(3_000_000, "a")]));
+      const got = (await wire.answer(false))?.status;
+      t.ok(got === status || (status === 431 && got === 414), `${got} instead of ${status}`);
+      t.equal(await wire.rest(), "", "and then the end");
+    }
+    t.strictSame(gateway.demo.requests, []);
+  },
+);
+
+t.test(
+  "an upgrade or CONNECT behind an unfinished answer ends the connection and not the process",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const upgrade = request("GET /websocket", [
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+      "Origin: https://odoo.test",
+    ]);
+    for (const second of [upgrade, "CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test\r\n\r\n"]) {
+      gateway.demo.forget();
+      const answer = await rawTalk(
+        gateway.httpsPort,
+        `${request("GET /demo/slow?ms=30")}${second}${smuggled}`,
+        { socket: open(gateway, nextClient()) },
+      );
+      t.equal(answer.status, 200);
+      t.notMatch(answer.body, "HTTP/1.1", "one answer");
+      t.strictSame(
+        gateway.demo.requests.map(({ target }) => target),
+        ["/demo/slow?ms=30"],
+      );
+    }
+  },
+);
+
+t.test("one client's connections are bounded, others' are not", async (t) => {
+  const gateway = await startTestGateway({ env: { CONNECTIONS_PER_CLIENT: "3" } });
+  t.teardown(() => gateway.close());
+  const client = nextClient();
+  const held = Array.from({ length: 3 }, () => open(gateway, client));
+  t.strictSame(await Promise.all(held.map(opens)), [true, true, true]);
+  t.equal(await opens(open(gateway, client)), false, "the fourth is closed without a handshake");
+  const other = open(gateway, nextClient());
+  t.equal(await opens(other), true, "another client is served");
+  held.pop()?.destroy();
+  // The place is free once the gateway saw the end; until then it closes.
+  let again = open(gateway, client);
+  while (!(await opens(again))) again = open(gateway, client);
+  held.push(again);
+  t.pass("a place that is left can be taken");
+  for (const socket of [...held, other]) socket.destroy();
+});
+
+/** Does the socket come to a TLS session, or is it closed before. */
+function opens(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    socket.on("error", () => resolve(false));
+    socket.once("close", () => resolve(false));
+    socket.once("secureConnect", () => resolve(true));
+  });
+}
+
+const quick = {
+  ...edgeBounds,
+  headerTimeoutMs: 100,
+  connectionsCheckMs: 30,
+  handshakeTimeoutMs: 100,
+  keepAliveTimeoutMs: 100,
+};
+
+/** Answers everything with `ok`; a message that cannot be read with its status alone. */
+const handlers: EdgeHandlers = {
+  clock: systemClock,
+  exchange: (down) => down.answer(200, [], Buffer.from("ok"), false),
+  broken: (_connection, status) => Buffer.from(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`),
+  draining: () => false,
+};
+const admission = (): Admission => ({ connectionsPerClientMax: 1_000, isExempt: () => false });
+const anywhere = { host: "127.0.0.1", port: 0 };
+
+/** Sends `first`, then one byte of `rest` every 20 ms; what came back until the end. */
+async function drip(socket: Socket, first: string, rest: string): Promise<string> {
+  let received = "";
+  socket.on("data", (chunk: Buffer) => {
+    received += chunk.toString("latin1");
+  });
+  socket.on("error", () => {});
+  socket.write(first);
+  let at = 0;
+  const timer = setInterval(() => {
+    if (rest !== "") socket.write(rest[at % rest.length] ?? "");
+    at += 1;
+  }, 20);
+  const closed = once(socket, "close");
+  socket.on("end", () => socket.destroy());
+  await closed;
+  clearInterval(timer);
+  return received;
+}
+
+t.test("slow clients are cut at the bound, on plain HTTP", async (t) => {
+  const listener = await mustListen(listenPlain(anywhere, admission, handlers, quick));
+  t.teardown(() => close(listener));
+  const dial = () => connect({ host: "127.0.0.1", port: listener.port });
+  t.match(await drip(dial(), "", ""), /^(?:HTTP\/1.1 408 |$)/, "not a byte");
+  t.match(await drip(dial(), "GET / HT", ""), /^HTTP\/1.1 408 /, "half a request line");
+  t.match(await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n", ""), /^HTTP\/1.1 408 /, "half a head");
+  t.match(await drip(dial(), "GET /", "a"), /^HTTP\/1.1 408 /, "a target a byte at a time");
+  t.match(await drip(dial(), "GET / HTTP/1.1\r\nX-A: ", "a"), /^HTTP\/1.1 408 /, "a field a byte at a time");
+  t.match(await drip(dial(), "", "\r\n"), /^HTTP\/1.1 408 /, "empty lines a byte at a time");
+  const kept = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\n", "");
+  t.match(kept, /^HTTP\/1.1 200 /, "a kept connection is closed when it is idle");
+  const second = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\nGET / HT", "");
+  t.match(second, /^HTTP\/1.1 200 [^]*HTTP\/1.1 408 /, "the second head has the same bound");
+});
+
+t.test("slow clients are cut at the bound, on TLS", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const { certPem, keyPem } = gateway.running.tls().fallback;
+  const listener = await mustListen(
+    listenTls(anywhere, { cert: certPem, key: keyPem }, admission, handlers, quick),
+  );
+  t.teardown(() => close(listener));
+  const dial = () => connect({ host: "127.0.0.1", port: listener.port });
+  const dialTls = () =>
+    connectTls({
+      host: "127.0.0.1",
+      port: listener.port,
+      servername: "odoo.test",
+      rejectUnauthorized: false,
+      ALPNProtocols: ["http/1.1"],
+    });
+  t.equal(await drip(dial(), "", ""), "", "not a byte of a handshake");
+  t.equal(await drip(dial(), "\x16\x03\x01\x02\x00\x01", ""), "", "half a hello");
+  t.equal(
+    await drip(dial(), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\x01"),
+    "",
+    "a hello a byte at a time",
+  );
+  t.match(await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\n", ""), /^[^H]?/, "plain HTTP");
+  t.match(await drip(dialTls(), "", ""), /^(?:HTTP\/1.1 408 |$)/, "a handshake and nothing behind it");
+  t.match(await drip(dialTls(), "GET / HTTP/1.1\r\n", "X"), /^HTTP\/1.1 408 /, "a head a byte at a time");
+  const silent = new RawHttp2(listener.port, "127.0.0.1");
+  await silent.closed;
+  t.ok(
+    silent.frames.some(({ type }) => type === frameType.goaway),
+    "an HTTP/2 session without a stream",
+  );
+});
+
+t.test(
+  "a client that keeps its side open after a refused handshake does not keep the connection",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const socket = connect({ host: "127.0.0.1", port: gateway.httpPort, allowHalfOpen: true });
+    socket.on("error", () => {});
+    socket.write(request("GET /nowhere", ["Upgrade: h2c", "Connection: Upgrade"]));
+    socket.resume();
+    await once(socket, "end");
+    // Only a write finds out that the other side is gone.
+    const timer = setInterval(() => socket.write("x"), 50);
+    await new Promise((resolve) => socket.once("close", resolve));
+    clearInterval(timer);
+    t.pass("reset");
+  },
+);
+
+async function mustListen(opening: ReturnType<typeof listenPlain>): Promise<Listener> {
+  const opened = await opening;
+  if (!opened.ok) throw new Error(opened.error);
+  return opened.value;
+}
+
+function close(listener: Listener): void {
+  listener.stop();
+  listener.destroy();
+}

@@ -1,0 +1,263 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { packageRoot } from "../../src/base/package-root.ts";
+import { accepts } from "../../src/upstream/bus-watch.ts";
+import { member } from "../../src/upstream/pool.ts";
+
+const program = fileURLToPath(new URL("../../src/main.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-cli-"));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+
+type Env = Readonly<Record<string, string>>;
+const loopback: Env = {
+  HTTPS_LISTEN: "127.0.0.1:0",
+  HTTP_LISTEN: "127.0.0.1:0",
+  ADMIN_LISTEN: "127.0.0.1:0",
+};
+
+/** The built command, in an empty folder, with nothing in its environment but what is given. */
+class Command {
+  readonly child: ChildProcess;
+  out = "";
+  errors = "";
+  readonly ended: Promise<number | null>;
+  #changed: () => void = () => {};
+
+  constructor(args: readonly string[], env: Env = {}) {
+    const PATH = process.env["PATH"] ?? "";
+    this.child = spawn(process.execPath, [program, ...args], { cwd: folder, env: { PATH, ...env } });
+    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.out += text;
+      this.#changed();
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.errors += text;
+      this.#changed();
+    });
+    this.ended = once(this.child, "close").then(([status]) => {
+      this.#changed();
+      return status;
+    });
+  }
+
+  /** Resolves with the match as soon as the pattern is printed; rejects when the command ends without it. */
+  printed(pattern: RegExp): Promise<RegExpExecArray> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const match = pattern.exec(this.errors) ?? pattern.exec(this.out);
+        if (match !== null) return resolve(match);
+        if (this.child.exitCode !== null)
+          reject(new Error(`ended without printing ${pattern}:\n${this.out}${this.errors}`));
+      };
+      this.#changed = look;
+      look();
+    });
+  }
+}
+
+async function call(args: readonly string[], env: Env = {}) {
+  const command = new Command(args, env);
+  return { status: await command.ended, out: command.out, errors: command.errors };
+}
+
+/** Asks over HTTPS and trusts nothing but that CA. */
+function statusOf(port: string, path: string, caFile: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const request = get(
+      { host: "localhost", port, path, ca: readFileSync(caFile), agent: false },
+      (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      },
+    );
+    request.on("error", reject);
+  });
+}
+
+t.test("each help fits a screen of 24 lines and 80 columns", async (t) => {
+  const ways = [
+    [["--help"], /^Usage: odoo-gateway \[command\]/m],
+    [["help"], /^Usage: odoo-gateway \[command\]/m],
+    ...["run", "demo", "validate", "explain"].map((name) => [
+      [name, "--help"],
+      new RegExp(`^Usage: odoo-gateway ${name}`, "m"),
+    ]),
+    [["health", "--help"], /health/],
+  ] as const;
+  const answers = await Promise.all(ways.map(([args]) => call(args as string[])));
+  for (const [index, { status, out, errors }] of answers.entries()) {
+    const [args, pattern] = ways[index] ?? [[], /$^/];
+    const name = (args as string[]).join(" ");
+    const lines = out.replace(/\n$/, "").split("\n");
+    t.equal(status, 0, `${name} ends with 0`);
+    t.equal(errors, "", `${name} prints no error`);
+    t.match(out, pattern, name);
+    t.ok(lines.length <= 24, `${name} has ${lines.length} lines`);
+    t.same(
+      lines.filter((line) => line.length > 80),
+      [],
+      `${name} has no line beyond column 80`,
+    );
+  }
+});
+
+t.test("what is no command or argument is named, with status 2", async (t) => {
+  const [command, argument, option, request] = await Promise.all([
+    call(["frobnicate"]),
+    call(["run", "--port=1"]),
+    call(["explain", "GET /", "--form", "1.2.3.4"]),
+    call(["explain", "/web/login"]),
+  ]);
+  t.match(command, { status: 2, errors: /no command "frobnicate"/ });
+  t.match(argument, { status: 2, errors: /takes no argument, but got "--port=1"/ });
+  t.match(option, { status: 2, errors: /--form/ });
+  t.match(request, { status: 2, errors: /give one request in quotes/ });
+  t.match(await call(["--version"]), { status: 0, out: packageRoot().version });
+});
+
+t.test("validate says what is good, or every problem at once", async (t) => {
+  const [good, bad, policy] = await Promise.all([
+    call(["validate"], { DOMAIN: "erp.example.com", PRESET: "strict" }),
+    call(["validate"], { DOMAN: "x", BODY_MAX: "foo", PRESET: "stric", HTTPS_LISTEN: ":99999" }),
+    call(["validate"], { POLICIES_DIR: brokenPolicies() }),
+  ]);
+  t.match(good, {
+    status: 0,
+    out: /^settings and policies are good: preset strict, \d+ rules.*erp\.example\.com$/m,
+  });
+  t.equal(bad.status, 1);
+  t.match(bad.errors, /DOMAN is no setting; did you mean DOMAIN\?/);
+  t.match(bad.errors, /BODY_MAX "foo"/);
+  t.match(bad.errors, /PRESET "stric".*did you mean strict\?/);
+  t.match(bad.errors, /HTTPS_LISTEN ":99999"/);
+  t.match(bad.errors, /^4 problems; nothing was started or changed$/m);
+  t.equal(policy.status, 1);
+  t.match(policy.errors, /99-broken\.yaml:3:\d+ .*"forwrad"/, "a policy file's problem has its place");
+});
+
+/** The shipped policies and one file with a mistake. */
+function brokenPolicies(): string {
+  const directory = mkdtempSync(join(folder, "broken-"));
+  cpSync(join(packageRoot().directory, "policies"), directory, { recursive: true });
+  writeFileSync(join(directory, "99-broken.yaml"), brokenRule);
+  return directory;
+}
+const brokenRule = "rules:\n  - id: mine\n    forwrad: web\n    why: A rule with a misspelt verdict.\n";
+
+t.test("explain names rule, file, line and reason", async (t) => {
+  const [login, denied, refused, moved, unserved] = await Promise.all([
+    call(["explain", "POST /fr/web/login", "--from", "203.0.113.9"]),
+    call(["explain", "GET /fr/web/database/manager"]),
+    call(["explain", "GET /web/..%2fdatabase/manager"]),
+    call(["explain", "GET /shop?page=2", "--plain"], { DOMAIN: "erp.example.com", HTTPS_LISTEN: ":443" }),
+    call(["explain", "GET /", "--host", "evil.example"]),
+  ]);
+  t.equal(login.status, 0);
+  t.match(login.out, /^path: +\/fr\/web\/login +or, behind a language: \/web\/login$/m);
+  t.match(login.out, /^ {2}=> login +policies\/20-login\.yaml:\d+ /m);
+  t.match(login.out, /^verdict: forward to web/m);
+  t.match(login.out, /^limits: +login: 5 a minute, 5 more at once, per client address; a success gives/m);
+  t.match(login.out, /^why: +\S/m);
+  t.match(denied.out, /^verdict: deny with 404$/m);
+  t.match(denied.out, /^rule: +database-manager, policies\/10-database\.yaml:\d+$/m);
+  t.match(refused.out, /^verdict: refused by the screen before any rule, 400 \(target-encoded-separator\)$/m);
+  t.match(
+    moved.out,
+    /^verdict: redirect 301 to https:\/\/erp\.example\.com\/shop\?page=2, before any rule$/m,
+  );
+  t.match(unserved.out, /^verdict: refused by the screen before any rule, 421 \(host-unknown\)$/m);
+});
+
+t.test("run serves without settings, survives a bad reload, and ends with 0", async (t) => {
+  const policies = mkdtempSync(join(folder, "policies-"));
+  cpSync(join(packageRoot().directory, "policies"), policies, { recursive: true });
+  const odooIsHere = await accepts(member("127.0.0.1", 8069));
+  const run = new Command(["run"], { ...loopback, POLICIES_DIR: policies });
+  t.teardown(() => run.child.kill("SIGKILL"));
+  const [, https = ""] = await run.printed(/^ {2}https +127\.0\.0\.1:(\d+)$/m);
+  const [, admin = ""] = await run.printed(/^ {2}admin +http:\/\/(127\.0\.0\.1:\d+)\/status$/m);
+  await run.printed(/^ {2}npx odoo-gateway explain .*\n/m);
+  t.match(run.errors, /preset standard, \d+ rules/);
+  t.match(run.errors, /Three things to try/);
+  if (odooIsHere)
+    t.match(run.errors, /Odoo +http:\/\/127\.0\.0\.1:8069/, "something answers there: it is used");
+  else t.match(run.errors, /built-in STAND-IN,\nnot a real Odoo/, "the banner says what stands behind");
+
+  const ca = join(folder, "certs", "local-ca.pem");
+  t.equal(await statusOf(https, "/web/login", ca), 200);
+  t.equal(await statusOf(https, "/web/database/manager", ca), 404);
+  t.equal((await call(["health"], { ...loopback, ADMIN_LISTEN: admin })).status, 0, "health says it runs");
+
+  writeFileSync(join(policies, "99-broken.yaml"), brokenRule);
+  run.child.kill("SIGHUP");
+  await run.printed(/^reload refused: .*99-broken\.yaml:3:/m);
+  t.equal(await statusOf(https, "/web/login", ca), 200, "the old plan serves on");
+  rmSync(join(policies, "99-broken.yaml"));
+  run.child.kill("SIGHUP");
+  await run.printed(/"event":"plan-loaded".*"revision":2/);
+  t.equal(await statusOf(https, "/web/database/manager", ca), 404);
+
+  run.child.kill("SIGTERM");
+  t.equal(await run.ended, 0, "SIGTERM is a clean end");
+  t.match(run.out, /"event":"stopped"/);
+  for (const line of run.out.trim().split("\n"))
+    t.ok(JSON.parse(line), "standard output has JSON lines only");
+  t.equal((await call(["health"], { ...loopback, ADMIN_LISTEN: admin })).status, 1, "health says it is gone");
+});
+
+t.test("a taken port is a problem, and nothing stays open", async (t) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  // Not a name that needs a stand-in: nothing is asked there.
+  const ODOO_URL = "http://127.0.0.1:9";
+  const ways: Env[] = [
+    { HTTPS_LISTEN: `127.0.0.1:${port}` },
+    { HTTP_LISTEN: `127.0.0.1:${port}` },
+    { ADMIN_LISTEN: `127.0.0.1:${port}` },
+  ];
+  for (const way of ways) {
+    const [name = ""] = Object.keys(way);
+    const { status, errors } = await call(["run"], { ...loopback, ODOO_URL, ...way });
+    t.equal(status, 1, name);
+    t.match(errors, new RegExp(`^problem: environment ${name} .*${port} is taken by another program`, "m"));
+    t.match(errors, /^1 problem; nothing was started or changed$/m);
+    t.notMatch(errors, / {2,}| $|;$/m, "the message reads well");
+  }
+});
+
+t.test("demo starts alone on free ports and ends with 0", async (t) => {
+  const demo = new Command(["demo", "--port", "0", "--bus-port", "0"]);
+  t.teardown(() => demo.child.kill("SIGKILL"));
+  const [, port = ""] = await demo.printed(/http:\/\/127\.0\.0\.1:(\d+) \(web\)/);
+  const answer = await fetch(`http://127.0.0.1:${port}/web/login`);
+  t.equal(answer.status, 200);
+  await answer.text();
+  demo.child.kill("SIGTERM");
+  t.equal(await demo.ended, 0);
+  t.match(await call(["demo", "--port", "x"]), { status: 2, errors: /whole numbers/ });
+});
+
+t.test("the command of the package runs the built program", async (t) => {
+  const bin = join(packageRoot().directory, "bin", "odoo-gateway.js");
+  const child = spawn(process.execPath, [bin, "--version"], { cwd: folder });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const [status] = await once(child, "close");
+  const built = existsSync(join(packageRoot().directory, "build", "src", "main.js"));
+  t.equal(status, built ? 0 : 1);
+  t.match(text, built ? packageRoot().version : /npm ci && npm run build/, "or says how to build it");
+});
