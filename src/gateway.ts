@@ -413,10 +413,11 @@ export class Gateway {
     const cleaned = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: x.plan.site.sessionCookie,
+      cookieOverPlain: x.plan.isPointOfSale(facts.client),
       headLength: length === null ? null : Number(length),
     });
     const out: string[] = [];
-    mergeSecurity(x.plan.security.classFor(facts.host, facts.secure), cleaned, out);
+    mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
     x.status = head.status;
     const { spool } = this.#parts;
@@ -441,6 +442,7 @@ export class Gateway {
     const fields = inboundHandshakeFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: x.plan.site.sessionCookie,
+      cookieOverPlain: x.plan.isPointOfSale(facts.client),
       headLength: null,
     });
     if (staging.setCookie !== null) fields.push("Set-Cookie", staging.setCookie);

@@ -6,6 +6,7 @@ import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
 import type { OwnAnswer } from "./reply/pages.ts";
+import type { SecurityClass } from "./reply/security.ts";
 
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
 export class RunningExchange {
@@ -63,8 +64,14 @@ export class RunningExchange {
     this.#answered = true;
     this.status = answer.status;
     this.bytesOut += answer.body.length;
-    const security = this.plan.security.classFor(this.facts?.host ?? null, this.down.secure);
-    this.down.answer(answer.status, [...answer.fields, ...security.own], answer.body, close);
+    this.down.answer(answer.status, [...answer.fields, ...this.security().own], answer.body, close);
+  }
+
+  /** The security fields of this exchange's answer. Where plain HTTP was opened on purpose, HSTS would close it again. */
+  security(): SecurityClass {
+    const { down, facts, plan } = this;
+    const client = facts?.client ?? down.peer;
+    return plan.security.classFor(facts?.host ?? null, down.secure && !plan.isPointOfSale(client));
   }
 
   /** Cuts the answer: what went out must not look complete. */

@@ -91,7 +91,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
   }
   if (tls.localAuthority !== null) {
     lines.push("", "The certificate comes from a local CA of our own. To make this machine trust it:");
-    for (const line of howToTrust(tls.localAuthority.caFile)) lines.push(`  ${line}`);
+    for (const line of howToTrust(tls.localAuthority.caFile, site)) lines.push(`  ${line}`);
   }
   lines.push(
     "",

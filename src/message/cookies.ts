@@ -57,10 +57,10 @@ export function renameSetCookie(line: string, from: string, to: string): string 
  * Gives Odoo's session cookie what Odoo 16–19 leave out behind a proxy: `Secure`, and `SameSite=Lax` when
  * there is no SameSite. Everything else of the line, and every other cookie, is kept byte for byte.
  */
-export function hardenSetCookie(line: string, name: string = odooSessionCookie): string {
+export function hardenSetCookie(line: string, name: string = odooSessionCookie, secure = true): string {
   if (setCookieName(line) !== name) return line;
   let hardened = line;
-  if (!secureAttribute.test(line)) hardened += "; Secure";
+  if (secure && !secureAttribute.test(line)) hardened += "; Secure";
   if (!sameSiteAttribute.test(line)) hardened += "; SameSite=Lax";
   return hardened;
 }

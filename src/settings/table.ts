@@ -167,7 +167,8 @@ export const settingTable = [
     name: "POS_NETWORKS",
     type: "networks",
     default: "none",
-    meaning: "Clients in the LAN that may open `/pos/web` over plain HTTP.",
+    meaning:
+      "Clients in the LAN that may open `/pos/web` over plain HTTP; for them the session cookie goes without Secure and HSTS is not sent.",
   },
   {
     name: "BODY_MAX",

@@ -1,8 +1,8 @@
 /**
  * How to make browsers and programs of one machine trust the local authority, one line each.
- * `caPath` is quoted for the shell of the system it stands beside.
+ * `site` is where curl would try it; `caPath` is quoted for the shell of the system it stands beside.
  */
-export function howToTrust(caPath: string): string[] {
+export function howToTrust(caPath: string, site = "https://localhost:8443"): string[] {
   const posix = `'${caPath.replaceAll("'", "'\\''")}'`;
   const windows = `"${caPath.replaceAll('"', "")}"`;
   return [
@@ -11,6 +11,6 @@ export function howToTrust(caPath: string): string[] {
     `macOS:  sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${posix}`,
     `Windows, as administrator:  certutil -addstore -f Root ${windows}`,
     `Firefox:  Settings, Privacy & Security, View Certificates, Authorities, Import: ${caPath}`,
-    `curl, one call:  curl --cacert ${posix} https://localhost:8443/`,
+    `curl, one call:  curl --cacert ${posix} ${site}/`,
   ];
 }

@@ -7,6 +7,8 @@ export interface InboundOptions {
   readonly authorityOf: (host: string) => string | null;
   /** The name browsers know Odoo's session cookie by; `session_id` but on staging. */
   readonly sessionCookie: string;
+  /** The session is also used over the plain HTTP that the operator opened for this client: no Secure. */
+  readonly cookieOverPlain?: boolean;
   /** A Content-Length to tell although no body follows (HEAD); null: the edge writes what frames the body. */
   readonly headLength: number | null;
 }
@@ -29,7 +31,8 @@ export function inboundFields(
     const lower = name.toLowerCase();
     if (isDropped(lower) || !isToken(name) || !isFieldValue(value)) continue;
     if (nominated.length > 0 && nominated.includes(lower) && !keptThoughNominated.has(lower)) continue;
-    if (lower === "set-cookie") value = ownCookie(value, facts.secure, options.sessionCookie);
+    if (lower === "set-cookie")
+      value = ownCookie(value, facts.secure && options.cookieOverPlain !== true, options.sessionCookie);
     else if (lower === "location" && facts.secure) value = ownLocation(value, facts, options);
     out.push(name, value);
   }
@@ -84,8 +87,8 @@ function isDropped(lower: string): boolean {
 }
 
 function ownCookie(line: string, secure: boolean, name: string): string {
-  // Over the plain HTTP the operator opened for a LAN, a Secure cookie would be refused and nobody could log in.
-  const hardened = secure ? hardenSetCookie(line) : line;
+  // Over the plain HTTP the operator opened for a LAN, a Secure cookie would not be sent.
+  const hardened = hardenSetCookie(line, odooSessionCookie, secure);
   return name === odooSessionCookie ? hardened : renameSetCookie(hardened, odooSessionCookie, name);
 }
 

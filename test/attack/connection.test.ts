@@ -177,7 +177,7 @@ t.test("slow clients are cut at the bound, on plain HTTP", async (t) => {
   const kept = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\n", "");
   t.match(kept, /^HTTP\/1.1 200 /, "a kept connection is closed when it is idle");
   const second = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\nGET / HT", "");
-  t.match(second, /^HTTP\/1.1 200 [^]*HTTP\/1.1 408 /, "the second head has the same bound");
+  t.match(second, /^HTTP\/1.1 200 .*HTTP\/1.1 408 /s, "the second head has the same bound");
 });
 
 t.test("slow clients are cut at the bound, on TLS", async (t) => {

@@ -90,7 +90,7 @@ async function send(gateway: TestGateway, client: string, bytes: string): Promis
   await closed;
 }
 
-t.test(`${runs} mutations of attacks do no harm either`, async (t) => {
+t.test(`${runs} mutations of attacks do no harm either`, { timeout: 30_000 + 20 * runs }, async (t) => {
   const gateway = await startTestGateway({ demo: { recordMax: 100_000 } });
   t.teardown(() => gateway.close());
   const pick = generator(seed);
@@ -111,5 +111,6 @@ t.test(`${runs} mutations of attacks do no harm either`, async (t) => {
     gateway.events.filter((event) => event.type === "error"),
     [],
   );
-  t.notOk(gateway.records().some(({ status }) => status === 500 || status === 502));
+  const failed = gateway.records().filter(({ failure }) => failure !== null);
+  t.strictSame(failed, [], "what reaches Odoo is whole and gets an answer");
 });

@@ -112,6 +112,17 @@ t.test("POS_NETWORKS may open the point of sale over plain HTTP, and nothing bes
   }
   const elsewhere = await startTestGateway({ env: { POS_NETWORKS: "10.0.0.0/8" } });
   t.teardown(() => elsewhere.close());
+  // The session of the log-in over https is the one the plain page uses, so neither Secure nor HSTS may stand in its way.
+  for (const [where, strict] of [
+    [gateway, false],
+    [elsewhere, true],
+  ] as const) {
+    const login = await h1(where, "GET /web/login");
+    const session = valuesOf(login, "set-cookie").find((line) => line.startsWith("session_id=")) ?? "";
+    t.equal(/; Secure/.test(session), strict, session);
+    t.match(session, /; SameSite=Lax/);
+    t.equal(valuesOf(login, "strict-transport-security").length, strict ? 1 : 0);
+  }
   t.equal((await h1(elsewhere, "GET /pos/web", [], "", plain)).status, 301);
 });
 

@@ -34,7 +34,7 @@ const refusals: readonly (readonly [string, string, readonly number[]])[] = [
   ["a backslash", "GET /\\evil.test/ HTTP/1.1\r\nHost: odoo.test\r\n\r\n", twoReadings],
   ["an escaped line end", "GET /%0d%0aX-Evil:%20y HTTP/1.1\r\nHost: odoo.test\r\n\r\n", twoReadings],
   ["a bare CR", "GET /\rX-Evil:y HTTP/1.1\r\nHost: odoo.test\r\n\r\n", twoReadings],
-  ["a bare LF", "GET /\nX-Evil:y HTTP/1.1\r\nHost: odoo.test\r\n\r\n", twoReadings],
+  ["a bare LF", "GET /\nX-Evil:y HTTP/1.1\r\nHost: odoo.test\r\n\r\n", [400, 505]],
   [
     "dot segments out of the challenges",
     "GET /.well-known/acme-challenge/../../web/login HTTP/1.1\r\nHost: odoo.test\r\n\r\n",

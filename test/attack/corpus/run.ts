@@ -111,7 +111,8 @@ export function judgeUpstream(
 export function judgeRequest(request: RecordedRequest, client: string): string[] {
   const problems: string[] = [];
   const lines = request.lines.map((line) => line.toLowerCase());
-  if (/^\/(?:web\/database|xmlrpc\/(?:2\/)?db)/.test(request.path)) problems.push(`Odoo ran ${request.path}`);
+  if (/^\/(?:web\/database|xmlrpc\/(?:2\/)?db)(?:\/|$)/.test(request.path))
+    problems.push(`Odoo ran ${request.path}`);
   const exactly: readonly (readonly [string, string])[] = [
     ["x-forwarded-for", client],
     ["x-forwarded-host", "odoo.test"],
