@@ -22,10 +22,9 @@ symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 t.test("what is published brings no Node, no tools, and everything the program reads", async (t) => {
   const before = readFileSync(join(folder, "package.json"), "utf8");
   // A machine may tell npm to skip scripts; then the manifest would not be stripped, and this test would show it.
-  const packing = await run("npm", ["pack", "--json", "--ignore-scripts=false"], {
-    cwd: folder,
-    shell: process.platform === "win32",
-  });
+  // Without the test runner's loader, which the compiler that `prepack` calls cannot be loaded through.
+  const pack = ["-u", "NODE_OPTIONS", "npm", "pack", "--json", "--ignore-scripts=false"];
+  const packing = await run("env", pack, { cwd: folder });
   const [{ filename, files }] = JSON.parse(packing.stdout);
   t.equal(readFileSync(join(folder, "package.json"), "utf8"), before, "package.json is as it was");
   t.notOk(existsSync(join(folder, "package.json.kept")), "no copy is left behind");
