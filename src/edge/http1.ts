@@ -6,6 +6,7 @@ import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
+import { closeSoon } from "./close-soon.ts";
 import { EarlyBytes } from "./early-bytes.ts";
 import { Lane } from "./lane.ts";
 
@@ -170,13 +171,6 @@ function end(socket: Socket, bytes: Buffer): void {
   socket.on("data", () => {});
   socket.resume();
   closeSoon(socket);
-}
-
-/** Whatever the peer does, the socket is gone after `lingerMs`. */
-function closeSoon(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), edgeBounds.lingerMs);
-  timer.unref();
-  socket.on("close", () => clearTimeout(timer));
 }
 
 /** One HTTP/1 exchange as the gateway sees it. */

@@ -12,6 +12,7 @@ import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
+import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 
 const sessions = new WeakMap<ServerHttp2Session, Connection>();
@@ -42,21 +43,36 @@ export function createHttp2(
   });
   const open = new Set<ServerHttp2Session>();
   let accepting: Connection | null = null;
+  let acceptedSocket: Socket | null = null;
   server.on("session", (session) => {
     if (accepting !== null) sessions.set(session, accepting);
     open.add(session);
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;
+    let leaving = false;
+    const socket = acceptedSocket;
+    const left = () => {
+      if (leaving && streams === 0 && socket !== null) closeSoon(socket);
+    };
+    session.on("goaway", () => {
+      leaving = true;
+      left();
+    });
     session.on("stream", (stream: ServerHttp2Stream) => {
       streams += 1;
       stream.on("close", () => {
         streams -= 1;
+        left();
       });
     });
     session.setTimeout(bounds.keepAliveTimeoutMs, () => {
       // Streams have their own bounds; a session without one has nothing left to wait for.
       if (streams === 0) session.close();
+      // Behind a client's GOAWAY Node may stop reading for good without an event, and its streams would never end.
+      else if (leaving) session.destroy(new Error("the client said GOAWAY"), constants.NGHTTP2_CANCEL);
+      else return;
+      if (socket !== null) closeSoon(socket);
     });
   });
   server.on("sessionError", () => {});
@@ -74,8 +90,10 @@ export function createHttp2(
       // HTTP/2 has no half-closed connection: whoever ended his side takes no more of any answer (RFC 9113 §5.4.1, §9.1).
       socket.on("end", () => socket.destroy());
       accepting = connection;
+      acceptedSocket = socket;
       server.emit("connection", socket);
       accepting = null;
+      acceptedSocket = null;
     },
     close() {
       for (const session of open) session.close();

@@ -11,7 +11,7 @@ import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
 import { request, smuggled } from "./corpus/case.ts";
 import { nextClient, open, Wire } from "./corpus/run.ts";
-import { frameType, RawHttp2 } from "./frames.ts";
+import { frame, frameType, get, RawHttp2 } from "./frames.ts";
 
 t.test("what stands behind a message that is refused late is not run", async (t) => {
   const gateway = await startTestGateway();
@@ -232,6 +232,34 @@ t.test(
     t.pass("reset");
   },
 );
+
+t.test("a client that says goodbye and then breaks the protocol leaves nothing behind", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const { certPem, keyPem } = gateway.running.tls().fallback;
+  const over: Promise<void>[] = [];
+  const listener = await mustListen(
+    listenTls(
+      anywhere,
+      { cert: certPem, key: keyPem },
+      admission,
+      { ...handlers, exchange: (down) => over.push(new Promise((resolve) => down.onGone(resolve))) },
+      quick,
+    ),
+  );
+  t.teardown(() => close(listener));
+  const raw = new RawHttp2(listener.port, "127.0.0.1");
+  // Node 24 stops reading such a session without any event; its stream would live for ever.
+  raw.send(
+    get(1, "/"),
+    frame(frameType.goaway, 0, 0, Buffer.alloc(8)),
+    frame(frameType.ping, 0, 0, Buffer.alloc(3)),
+  );
+  await raw.closed;
+  t.equal(over.length, 1);
+  await Promise.all(over);
+  t.pass("the exchange is over and the connection closed");
+});
 
 async function mustListen(opening: ReturnType<typeof listenPlain>): Promise<Listener> {
   const opened = await opening;
