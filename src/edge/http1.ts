@@ -93,10 +93,10 @@ export function createHttp1(
   const takeRaw = (req: IncomingMessage, socket: Socket, head: Buffer) => {
     const connection = connections.get(req.socket);
     if (connection === undefined) return void socket.destroy();
+    // Behind an answer that is still under way the connection cannot change hands: it closes behind that answer.
+    if (lanes.get(req.socket)?.mayLeave() === false) return void new EarlyBytes(socket, head);
     // Node 26 hands over a wrapper when the request has a body, which no handshake has (RFC 6455 §4.1).
     if (socket !== req.socket) return end(req.socket, handlers.broken(connection, 400, "upgrade-body"));
-    // Behind an answer that is still under way the connection cannot change hands: it closes behind that answer.
-    if (lanes.get(socket)?.mayLeave() === false) return void new EarlyBytes(socket, head);
     const res = new ServerResponse(req);
     res.shouldKeepAlive = false;
     res.assignSocket(socket);
