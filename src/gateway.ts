@@ -11,6 +11,7 @@ import { unreachable } from "./base/result.ts";
 import type { Downstream } from "./exchange.ts";
 import type { Grant, Limiter } from "./guard/limiter.ts";
 import { loginAnswerBytesMax, loginNeedsBody, readLogin } from "./guard/login-outcome.ts";
+import { EnvelopeReader, envelopeRefusalText } from "./guard/rpc-envelope.ts";
 import type { KnownSessions } from "./guard/sessions.ts";
 import { doctypeReason, hasDoctype } from "./guard/xml.ts";
 import type { RequestFacts } from "./message/facts.ts";
@@ -26,6 +27,7 @@ import { Relay } from "./relay.ts";
 import { errorAnswer } from "./reply/pages.ts";
 import { redirectAnswer } from "./reply/redirects.ts";
 import { mergeSecurity } from "./reply/security.ts";
+import { xmlFaultAnswer } from "./reply/xml-fault.ts";
 import { RunningExchange } from "./running.ts";
 import type { AnswerHead } from "./upstream/answer-reader.ts";
 import { failureAnswer } from "./upstream/failure.ts";
@@ -33,7 +35,7 @@ import { UpstreamCall, type UpstreamRequest } from "./upstream/forward.ts";
 import { inboundFields, inboundHandshakeFields } from "./upstream/inbound.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "./upstream/outbound.ts";
 import type { Pool } from "./upstream/pool.ts";
-import { type BodyTrouble, collectBody, type RequestBody } from "./upstream/request-body.ts";
+import { type BodyTrouble, collectBody, eachPiece, type RequestBody } from "./upstream/request-body.ts";
 import type { Spool } from "./upstream/spool.ts";
 import { Tunnel } from "./upstream/tunnel.ts";
 
@@ -156,13 +158,7 @@ export class Gateway {
   #carryOut(x: RunningExchange, facts: RequestFacts, decision: Exclude<Decision, ForwardDecision>): void {
     switch (decision.verdict) {
       case "deny":
-        this.#parts.sink.emit({
-          type: "denied",
-          id: x.id,
-          client: facts.client.text,
-          rule: decision.reason.rule,
-          target: redactTarget(facts.target),
-        });
+        this.#denied(x, facts, decision.reason.rule);
         return this.#error(x, decision.status, "");
       case "redirect":
         return x.reply(redirectAnswer(decision.status, decision.location), false);
@@ -283,10 +279,39 @@ export class Gateway {
       hasDoctype(body.memory, firstField(facts.fields, "content-type") ?? "")
     ) {
       body.release();
-      this.#refuse(x, 400, "xml-doctype", doctypeReason);
+      this.#refused(x, "xml-doctype", doctypeReason);
+      x.reply(xmlFaultAnswer(doctypeReason, x.id), false);
+      return "stopped";
+    }
+    if (decision.rpcEnvelope && body.bytes > 0 && !(await this.#mayCall(x, facts, body))) {
+      body.release();
       return "stopped";
     }
     return body;
+  }
+
+  /** guard/rpc-envelope: a JSON-RPC call with one reading, and its db service for administrators' networks only. */
+  async #mayCall(x: RunningExchange, facts: RequestFacts, body: RequestBody): Promise<boolean> {
+    const reader = new EnvelopeReader();
+    const whole = await eachPiece(body, (piece) => reader.push(piece));
+    if (x.isOver) return false;
+    if (!whole) {
+      this.#bodyTrouble(x, "no-room", 0);
+      return false;
+    }
+    const read = reader.end();
+    if (!read.ok) {
+      const sentence = envelopeRefusalText(read.error);
+      this.#refused(x, `rpc-${read.error}`, sentence);
+      this.#error(x, 400, sentence, { jsonRpc: true });
+      return false;
+    }
+    x.call = read.value;
+    if (read.value.service !== "db" || x.plan.settings.adminNetworks.contains(facts.client)) return true;
+    x.verdict = "deny";
+    this.#denied(x, facts, "rpc-database-service");
+    this.#error(x, x.plan.settings.databaseManager === "403" ? 403 : 404, "", { jsonRpc: true });
+    return false;
   }
 
   #bodyTrouble(x: RunningExchange, trouble: BodyTrouble, bytesMax: number): void {
@@ -502,6 +527,12 @@ export class Gateway {
     this.#error(x, 429, "", { retryAfterSeconds });
   }
 
+  #denied(x: RunningExchange, facts: RequestFacts, rule: string): void {
+    x.rule = rule;
+    const target = redactTarget(facts.target);
+    this.#parts.sink.emit({ type: "denied", id: x.id, client: facts.client.text, rule, target });
+  }
+
   #tooLarge(x: RunningExchange, bytesMax: number): void {
     x.verdict = "refuse";
     this.#parts.sink.emit({
@@ -522,15 +553,20 @@ export class Gateway {
     detail: string,
     more: { readonly extraFields?: readonly string[] } = {},
   ): void {
-    x.rule = code;
-    x.verdict = "refuse";
     const client = x.facts?.client.text ?? x.down.peer.text;
     if (code === "host-unknown" || code === "host-unknown-plain") {
       const host = x.down.authority ?? firstField(x.down.fields, "host") ?? "";
       this.#parts.sink.emit({ type: "unknown-host", client, host });
     }
-    this.#parts.sink.emit({ type: "refused", id: x.id, client, code, detail });
+    this.#refused(x, code, detail);
     this.#error(x, status, detail, { extraFields: more.extraFields ?? [], close: true });
+  }
+
+  #refused(x: RunningExchange, code: string, detail: string): void {
+    x.rule = code;
+    x.verdict = "refuse";
+    const client = x.facts?.client.text ?? x.down.peer.text;
+    this.#parts.sink.emit({ type: "refused", id: x.id, client, code, detail });
   }
 
   #error(
@@ -541,6 +577,7 @@ export class Gateway {
       readonly retryAfterSeconds?: number | null;
       readonly bodyBytesMax?: number;
       readonly extraFields?: readonly string[];
+      readonly jsonRpc?: boolean;
       readonly close?: boolean;
     } = {},
   ): void {
@@ -552,6 +589,7 @@ export class Gateway {
       retryAfterSeconds: more.retryAfterSeconds ?? null,
       bodyBytesMax: more.bodyBytesMax ?? null,
       extraFields: more.extraFields ?? [],
+      jsonRpc: more.jsonRpc ?? false,
     });
     x.reply(answer, more.close ?? false);
   }

@@ -1,6 +1,7 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Downstream } from "./exchange.ts";
+import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
@@ -18,6 +19,8 @@ export class RunningExchange {
   sessionKey: string | null = null;
   /** Whose number of tunnels this exchange counts for, from its admission on; null: it is none. */
   tunnelKey: string | null = null;
+  /** The JSON-RPC call in the body, where the rule wants it read. */
+  call: RpcEnvelope | null = null;
   rule = "none";
   verdict = "refuse";
   limit: string | null = null;

@@ -236,6 +236,7 @@ function compileDecision(
         (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault,
       bodyBytesMax: document.body_max === undefined ? null : parseBytes(document.body_max),
       xmlWithoutDoctype: document.xml === "without-doctype",
+      rpcEnvelope: document.rpc === "envelope",
       withoutStagingPassword: document.staging_password === "skip",
     };
   }

@@ -37,6 +37,8 @@ export interface ForwardDecision {
   readonly bodyBytesMax: number | null;
   /** Refuse an XML body with a document type declaration. */
   readonly xmlWithoutDoctype: boolean;
+  /** Read the JSON-RPC call in the body: one reading or 400, and its db service only from ADMIN_NETWORKS. */
+  readonly rpcEnvelope: boolean;
   /** No staging password is asked on this route. */
   readonly withoutStagingPassword: boolean;
 }

@@ -17,6 +17,7 @@ export const forwardOnlyKeys = [
   "body_max",
   "websocket",
   "xml",
+  "rpc",
   "staging_password",
 ] as const;
 
@@ -69,6 +70,7 @@ export interface RuleDocument {
   readonly body_max?: string | undefined;
   readonly websocket?: boolean | undefined;
   readonly xml?: "without-doctype" | undefined;
+  readonly rpc?: "envelope" | undefined;
   readonly staging_password?: "skip" | undefined;
 }
 

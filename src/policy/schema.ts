@@ -183,6 +183,10 @@ const rule = z
       .describe("Largest request body; BODY_MAX when absent"),
     websocket: z.boolean().optional().describe("The exchange may become a WebSocket tunnel"),
     xml: z.literal("without-doctype").optional(),
+    rpc: z
+      .literal("envelope")
+      .optional()
+      .describe("Read the JSON-RPC call: one reading or 400, and its db service only from ADMIN_NETWORKS"),
     staging_password: z.literal("skip").optional(),
   })
   // Zod cannot say "exactly one of"; editors can.

@@ -25,6 +25,8 @@ export interface ErrorAnswerInput {
   readonly bodyBytesMax?: number | null;
   /** Name and value alternating: WWW-Authenticate, Allow, Sec-WebSocket-Version. */
   readonly extraFields?: readonly string[];
+  /** The caller is a JSON-RPC client whatever its method and Content-Type say; left out: those decide. */
+  readonly jsonRpc?: boolean;
 }
 
 interface StatusText {
@@ -98,7 +100,7 @@ export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
   const fields = ["Content-Type", "", "Cache-Control", "no-store"];
   if (input.retryAfterSeconds !== null) fields.push("Retry-After", String(input.retryAfterSeconds));
   for (const part of input.extraFields ?? []) fields.push(part);
-  if (facts !== null && wantsJsonRpc(facts)) {
+  if (facts !== null && (input.jsonRpc === true || wantsJsonRpc(facts))) {
     fields[1] = "application/json; charset=utf-8";
     return { status: input.status, fields, body: jsonRpcError(input.status, sentence, input.exchangeId) };
   }

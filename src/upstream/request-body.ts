@@ -44,6 +44,28 @@ export function collectBody(
   });
 }
 
+/** Bytes of the spool file that are read at once. */
+const pieceBytes = 64 * 1024;
+
+/**
+ * Hands over the whole body piece by piece, until `take` answers false. False: the spool file could not be read. A piece is
+ * only good until `take` returns.
+ */
+export async function eachPiece(body: RequestBody, take: (piece: Uint8Array) => boolean): Promise<boolean> {
+  if (!take(body.memory)) return true;
+  const { file } = body;
+  const bytes = body.bytes - body.memory.length;
+  if (file === null) return true;
+  const piece = Buffer.allocUnsafe(pieceBytes);
+  for (let position = 0; position < bytes; ) {
+    const read = await file.read(piece, position);
+    if (!read.ok || read.value === 0) return false;
+    if (!take(piece.subarray(0, read.value))) return true;
+    position += read.value;
+  }
+  return true;
+}
+
 class Collector {
   readonly #source: Readable;
   readonly #options: CollectOptions;

@@ -307,7 +307,7 @@ rules:
   - { id: dropped, why: closes without an answer, match: { path: /drop }, drop: true }
   - { id: moved, why: sends people elsewhere, match: { path: /old }, redirect: { to: /new, status: 308 } }
   - { id: said, why: answers by itself, match: { path: /say }, answer: { status: 200, content_type: text/plain, body: hi } }
-  - { id: hook, why: a webhook on staging, match: { path: /hook }, forward: bus, limits: [slow], timeout: 2s, body_max: 1MiB, xml: without-doctype, staging_password: skip }
+  - { id: hook, why: a webhook on staging, match: { path: /hook }, forward: bus, limits: [slow], timeout: 2s, body_max: 1MiB, xml: without-doctype, rpc: envelope, staging_password: skip }
 ${rest}`);
   const of = (path: string) => decide(policy, factsFor({ path }), stranger);
   t.match(of("/DROP"), {
@@ -324,6 +324,7 @@ ${rest}`);
     answerTimeoutMs: 2_000,
     bodyBytesMax: 1_048_576,
     xmlWithoutDoctype: true,
+    rpcEnvelope: true,
     withoutStagingPassword: true,
   });
   t.match(of("/"), {
