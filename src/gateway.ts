@@ -280,7 +280,7 @@ export class Gateway {
     ) {
       body.release();
       this.#refused(x, "xml-doctype", doctypeReason);
-      x.reply(xmlFaultAnswer(doctypeReason, x.id), false);
+      x.reply(xmlFaultAnswer(400, doctypeReason, x.id), true);
       return "stopped";
     }
     if (decision.rpcEnvelope && body.bytes > 0 && !(await this.#mayCall(x, facts, body))) {

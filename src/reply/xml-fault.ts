@@ -4,13 +4,13 @@ import { escapeHtml, type OwnAnswer } from "./pages.ts";
 const clientFault = 1;
 
 /**
- * A fault that XML-RPC libraries raise as one. The status must be 200: every other is a transport error to them, without
- * the text (xmlrpc.com/spec "Fault example"; Python's xmlrpc.client raises ProtocolError).
+ * A refusal with an XML-RPC fault as its body (xmlrpc.com/spec "Fault example"). The status stays the refusal's, so that every tool sees
+ * it refused; libraries that look for faults in a 200 only (Python's xmlrpc.client) report the status instead.
  */
-export function xmlFaultAnswer(sentence: string, exchangeId: string): OwnAnswer {
+export function xmlFaultAnswer(status: number, sentence: string, exchangeId: string): OwnAnswer {
   const text = escapeHtml(`${sentence} (exchange ${exchangeId})`);
   return {
-    status: 200,
+    status,
     fields: ["Content-Type", "text/xml; charset=utf-8", "Cache-Control", "no-store"],
     body: Buffer.from(
       `<?xml version="1.0" encoding="UTF-8"?>\n<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>${clientFault}</int></value></member><member><name>faultString</name><value><string>${text}</string></value></member></struct></value></fault></methodResponse>\n`,

@@ -87,16 +87,16 @@ t.test("administrators' networks may ask; 403 is said openly where the operator 
   t.equal((await h1(open, "POST /jsonrpc", [json], database)).status, 403);
 });
 
-t.test("a document type gets a fault XML-RPC libraries raise, and never reaches Odoo", async (t) => {
+t.test("a document type is refused with an XML-RPC fault, and never reaches Odoo", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
   const body =
     '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><methodCall><methodName>version</methodName></methodCall>';
   const answer = await h1(gateway, "POST /xmlrpc/2/common", ["Content-Type: text/xml"], body);
-  t.equal(answer.status, 200);
+  t.equal(answer.status, 400);
   t.match(valuesOf(answer, "content-type")[0], /^text\/xml/);
   t.match(answer.body, /<fault><value><struct><member><name>faultCode<\/name><value><int>1<\/int>/);
   t.match(answer.body, /document type/);
-  t.match(gateway.records()[0], { rule: "xml-doctype", verdict: "refuse", status: 200 });
+  t.match(gateway.records()[0], { rule: "xml-doctype", verdict: "refuse", status: 400 });
   t.equal(reached(gateway), 0);
 });
