@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type Admin, startAdmin } from "./admin/admin.ts";
+import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { packageRoot } from "./base/package-root.ts";
@@ -177,12 +177,8 @@ export async function startGateway(
       },
     ],
   });
-  const admin = await openAdmin(settings, state, () => ready);
-  if (!admin.ok) {
-    https.stop();
-    http?.stop();
-    return admin;
-  }
+  const admin = new AdminDoor(settings, state, () => ready, sink);
+  await admin.open();
 
   const announce = () => {
     sink.emit({
@@ -200,7 +196,6 @@ export async function startGateway(
   };
   sink.emit({ type: "listening", what: "https", address: https.address });
   if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
-  if (admin.value !== null) sink.emit({ type: "listening", what: "admin", address: admin.value.address });
   announce();
   // Not waited for: Odoo may start after us.
   void busWatch.look();
@@ -245,7 +240,7 @@ export async function startGateway(
     front.close();
     pools.web.close();
     pools.bus.close();
-    await admin.value?.close();
+    await admin.close();
     sink.emit({ type: "stopped", cut });
     return cut;
   };
@@ -299,16 +294,6 @@ async function openListeners(
   if (http.ok) http.value?.stop();
   else problems.push({ place: "environment", thing: `HTTP_LISTEN ${http.error}`, remedy: "" });
   return err(problems);
-}
-
-async function openAdmin(
-  settings: Settings,
-  state: () => AdminState,
-  ready: () => readonly string[],
-): Promise<Result<Admin | null, readonly Problem[]>> {
-  if (settings.adminListen === null) return ok(null);
-  const admin = await startAdmin({ listen: settings.adminListen, state, ready });
-  return admin.ok ? admin : err([admin.error]);
 }
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */

@@ -78,7 +78,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  site      ${site}`,
     `  https     ${running.addresses.https}`,
     `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
-    `  admin     ${running.addresses.admin === null ? "off" : `http://${running.addresses.admin}/status`}`,
+    `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
     `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,
   ];
@@ -102,6 +102,11 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     "",
   );
   return `${lines.join("\n")}\n`;
+}
+
+function adminText(running: RunningGateway, settings: Settings): string {
+  if (running.addresses.admin !== null) return `http://${running.addresses.admin}/status`;
+  return settings.adminListen === null ? "off" : "could not be opened, see the log";
 }
 
 /** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads; our own bug ends the process with its reason in the log. */

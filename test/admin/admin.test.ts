@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import t from "tap";
 import { type Admin, startAdmin } from "../../src/admin/admin.ts";
 import { isLoopback, isOwnHost } from "../../src/admin/host.ts";
@@ -7,6 +7,7 @@ import type { AdminState } from "../../src/admin/state.ts";
 import { manualClock } from "../../src/base/clock.ts";
 import { problemLine } from "../../src/base/problem.ts";
 import { createCounters } from "../../src/observe/counters.ts";
+import { startTestGateway } from "../support/gateway.ts";
 
 const clock = manualClock();
 const dayMs = 86_400_000;
@@ -143,6 +144,20 @@ t.test(
     t.notOk(isLoopback("127.evil.com") || isLoopback("0.0.0.0") || isLoopback("::"));
   },
 );
+
+t.test("a gateway whose admin port is taken serves all the same, and says so", async (t) => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  t.teardown(() => taken.close());
+  const address = taken.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const gateway = await startTestGateway({ env: { ADMIN_LISTEN: `127.0.0.1:${port}` } });
+  t.teardown(() => gateway.close());
+  const warning = await gateway.event((event) => event.type === "warning" && event.what === "admin listener");
+  t.match(warning, { detail: /is taken by another program.*the site is served without it/ });
+  t.equal(gateway.running.adminPort, null);
+  t.ok(gateway.httpsPort > 0);
+});
 
 t.test("an open address is warned about, a taken one is a problem", async (t) => {
   const { port } = await started();

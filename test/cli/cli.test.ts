@@ -219,11 +219,7 @@ t.test("a taken port is a problem, and nothing stays open", async (t) => {
   const { port } = taken.address() as AddressInfo;
   // Not a name that needs a stand-in: nothing is asked there.
   const ODOO_URL = "http://127.0.0.1:9";
-  const ways: Env[] = [
-    { HTTPS_LISTEN: `127.0.0.1:${port}` },
-    { HTTP_LISTEN: `127.0.0.1:${port}` },
-    { ADMIN_LISTEN: `127.0.0.1:${port}` },
-  ];
+  const ways: Env[] = [{ HTTPS_LISTEN: `127.0.0.1:${port}` }, { HTTP_LISTEN: `127.0.0.1:${port}` }];
   for (const way of ways) {
     const [name = ""] = Object.keys(way);
     const { status, errors } = await call(["run"], { ...loopback, ODOO_URL, ...way });
