@@ -10,7 +10,8 @@ import { ipKey64 } from "./base/ip.ts";
 import { unreachable } from "./base/result.ts";
 import type { Downstream } from "./exchange.ts";
 import type { Grant, Limiter } from "./guard/limiter.ts";
-import { loginAnswerBytesMax, loginNeedsBody, readLogin } from "./guard/login-outcome.ts";
+import type { LoginReading } from "./guard/login-outcome.ts";
+import { watchLogin } from "./guard/login-watch.ts";
 import { EnvelopeReader, envelopeRefusalText } from "./guard/rpc-envelope.ts";
 import type { KnownSessions } from "./guard/sessions.ts";
 import { doctypeReason, hasDoctype } from "./guard/xml.ts";
@@ -58,7 +59,7 @@ interface StagingPass {
 }
 
 const noStaging: StagingPass = { setCookie: null, dropAuthorization: false };
-const nothing = Buffer.alloc(0);
+const noReading: LoginReading = { outcome: "unknown", loggedIn: false };
 
 export class Gateway {
   readonly #parts: GatewayParts;
@@ -348,42 +349,59 @@ export class Gateway {
     const pool = pools[decision.pool];
     const request = this.#outbound(x, facts, decision, staging, body, pool);
     const startedMs = clock.nowMs();
-    const isLogin = decision.limits.some((limit) => limit.refund) && loginNeedsBody(facts);
+    const watch = watchLogin(
+      facts,
+      body === null ? null : { call: x.call, memory: body.memory, whole: body.file === null },
+    );
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
-    const peek = new AnswerPeek(isLogin || isCall);
     let relay: Relay | null = null;
     let head: AnswerHead | null = null;
+    let settled = false;
     const settle = () => {
+      if (settled) return;
+      settled = true;
       if (head === null) return grant.settle("unknown");
-      const reading = readLogin(facts, { status: head.status, fields: head.fields, body: peek.bytes });
+      const reading = watch?.reading ?? noReading;
       this.#parts.sessions.observe(facts, head.status, head.fields, reading.loggedIn);
-      if (isCall) this.#parts.sessions.observeCall(facts, head.status, peek.bytes);
-      grant.settle(reading.outcome);
+      if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
+      grant.settle(reading.outcome === "pending" ? "success" : reading.outcome);
+      if (watch === null || reading.outcome === "unknown") return;
+      const { sink } = this.#parts;
+      sink.emit({
+        type: "login",
+        id: x.id,
+        client: facts.client.text,
+        door: watch.door,
+        outcome: reading.outcome,
+      });
     };
     const call = new UpstreamCall(pool, request, {
       head: (got) => {
         head = got;
         x.upstreamMs = clock.nowMs() - startedMs;
         if (got.status === 101) return;
-        if (!peek.wanted) settle();
+        watch?.head(got.status, got.fields);
+        if (watch?.wantsBody !== true) settle();
         relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
         x.bytesOut += chunk.length;
-        peek.add(chunk);
+        watch?.data(chunk);
         relay?.data(chunk);
       },
       end: () => {
-        if (peek.wanted) settle();
+        settle();
         relay?.finish();
       },
       tunnel: (socket, rest) => {
+        settled = true;
         grant.settle("unknown");
         if (head !== null) this.#tunnel(x, facts, staging, head, socket, rest);
       },
       failure: (kind, detail) => {
         // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
-        grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
+        if (head === null) grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
+        else settle();
         this.#failed(x, decision, kind, detail, relay);
       },
     });
@@ -392,7 +410,8 @@ export class Gateway {
       if (x.verdict !== "tunnel") call.abort();
       relay?.close();
       body?.release();
-      grant.settle("unknown");
+      // Who hangs up early has read what was sent so far: so have we.
+      settle();
     };
     if (x.isOver) x.onOver();
     else call.start();
@@ -641,18 +660,3 @@ export class Gateway {
 }
 
 const freeGrant: Grant = { ok: true, settle: () => {} };
-
-/** The first bytes of an answer, kept only where they tell how a log-in ended or who is logged in. */
-class AnswerPeek {
-  readonly wanted: boolean;
-  bytes: Buffer = nothing;
-
-  constructor(wanted: boolean) {
-    this.wanted = wanted;
-  }
-
-  add(chunk: Buffer): void {
-    if (!this.wanted || this.bytes.length >= loginAnswerBytesMax) return;
-    this.bytes = Buffer.concat([this.bytes, chunk.subarray(0, loginAnswerBytesMax - this.bytes.length)]);
-  }
-}

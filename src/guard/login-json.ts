@@ -1,27 +1,71 @@
-/** What a JSON-RPC answer of `/web/session/authenticate` says. */
-export type UidReading = "number" | "null" | "error" | "unknown";
+/** What a JSON-RPC answer says. */
+export type RpcAnswer =
+  | {
+      readonly kind: "result";
+      /** The result itself when it is a scalar. */
+      readonly value: "number" | "false" | "null" | "other";
+      /** Its member `uid`, when it is an object. */
+      readonly uid: "number" | "null" | "unknown";
+    }
+  /** `name` is `error.data.name`, the class of Odoo's exception; empty when it is not there. */
+  | { readonly kind: "error"; readonly name: string }
+  | { readonly kind: "unknown" };
+
+const unknownAnswer: RpcAnswer = Object.freeze({ kind: "unknown" });
 
 /**
- * Reads `result.uid` or the presence of `error` from the beginning of a JSON-RPC answer. The whole answer can be
- * longer than what is kept, so it is walked key by key instead of parsed; and not searched, because the answer echoes
- * the caller's `id`, in which an attacker can write `"result": {"uid": 1}`. Anything cut or odd is `unknown`.
+ * Reads the beginning of a JSON-RPC answer of Odoo. The whole answer can be longer than what is kept, so it is walked key by key
+ * instead of parsed; and not searched, because the answer echoes the caller's `id`, in which an attacker can write
+ * `"result": {"uid": 1}`. Anything cut or odd is `unknown`.
  */
-export function readUid(bytes: Uint8Array): UidReading {
-  const walk = new Walk(Buffer.from(bytes).toString("latin1"));
-  if (!walk.eat("{")) return "unknown";
+export function readRpcAnswer(bytes: Uint8Array): RpcAnswer {
+  const walk = new Walk(textOf(bytes));
+  if (!walk.eat("{")) return unknownAnswer;
   for (let key = walk.key(); key !== null; key = walk.next()) {
-    if (key === "error") return "error";
-    if (key === "result") {
-      if (!walk.eat("{")) return "unknown";
-      for (let inner = walk.key(); inner !== null; inner = walk.next()) {
-        if (inner === "uid") return walk.uid();
-        if (!walk.skip()) return "unknown";
-      }
-      return "unknown";
-    }
-    if (!walk.skip()) return "unknown";
+    if (key === "error") return { kind: "error", name: nameOfError(walk) };
+    if (key === "result") return readResult(walk);
+    if (!walk.skip()) return unknownAnswer;
   }
-  return "unknown";
+  return unknownAnswer;
+}
+
+/** The top-level `name` of a /json/2 error; empty when there is none. */
+export function readErrorName(bytes: Uint8Array): string {
+  const walk = new Walk(textOf(bytes));
+  return walk.eat("{") ? memberText(walk, "name") : "";
+}
+
+function readResult(walk: Walk): RpcAnswer {
+  if (!walk.eat("{")) return { kind: "result", value: walk.scalar(), uid: "unknown" };
+  for (let inner = walk.key(); inner !== null; inner = walk.next()) {
+    if (inner === "uid") {
+      const uid = walk.scalar();
+      return { kind: "result", value: "other", uid: uid === "number" || uid === "null" ? uid : "unknown" };
+    }
+    if (!walk.skip()) break;
+  }
+  return { kind: "result", value: "other", uid: "unknown" };
+}
+
+function nameOfError(walk: Walk): string {
+  if (!walk.eat("{")) return "";
+  for (let key = walk.key(); key !== null; key = walk.next()) {
+    if (key === "data") return walk.eat("{") ? memberText(walk, "name") : "";
+    if (!walk.skip()) return "";
+  }
+  return "";
+}
+
+function memberText(walk: Walk, name: string): string {
+  for (let key = walk.key(); key !== null; key = walk.next()) {
+    if (key === name) return walk.text() ?? "";
+    if (!walk.skip()) return "";
+  }
+  return "";
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
 /** A position in JSON text. Bounded by the text: each step moves on or gives up. */
@@ -77,13 +121,20 @@ class Walk {
     return false;
   }
 
-  uid(): UidReading {
+  /** What kind of scalar stands here; `other` for everything else, and for a number that may be cut. */
+  scalar(): "number" | "false" | "null" | "other" {
     this.#space();
-    const value = /^(null|[1-9][0-9]{0,15})(?=[ \t\r\n,}])/.exec(
+    const value = /^(null|false|[1-9][0-9]{0,15})(?=[ \t\r\n,}])/.exec(
       this.#text.slice(this.#at, this.#at + 24),
     )?.[1];
-    if (value === undefined) return "unknown";
-    return value === "null" ? "null" : "number";
+    if (value === undefined) return "other";
+    return value === "null" || value === "false" ? value : "number";
+  }
+
+  /** A text value, escapes left as they are; null when there is none. */
+  text(): string | null {
+    this.#space();
+    return this.#string();
   }
 
   #string(): string | null {

@@ -56,7 +56,7 @@ export class KnownSessions {
    * `loggedIn` is what `readLogin` said when the caller had read a log-in answer's body.
    */
   observe(
-    facts: Pick<RequestFacts, "method" | "paths" | "host" | "sessionId">,
+    facts: Pick<RequestFacts, "method" | "paths" | "host" | "query" | "fields" | "sessionId">,
     status: number,
     fields: RawFields,
     loggedIn = false,

@@ -17,6 +17,8 @@ export interface CounterSnapshot {
   readonly refused: { readonly [code: string]: number };
   readonly denied: { readonly [rule: string]: number };
   readonly limited: { readonly [limit: string]: number };
+  /** Attempts to log in: success, pending (a second factor is asked), failure. */
+  readonly logins: { readonly [outcome: string]: number };
   readonly failures: { readonly [failure: string]: number };
   readonly untrustedForwarding: number;
   readonly unknownHost: number;
@@ -45,6 +47,7 @@ export function createCounters(): Counters {
   const refused = new Map<string, number>();
   const denied = new Map<string, number>();
   const limited = new Map<string, number>();
+  const logins = new Map<string, number>();
   const failures = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
@@ -63,6 +66,8 @@ export function createCounters(): Counters {
           return add(denied, event.rule);
         case "limited":
           return add(limited, event.limit);
+        case "login":
+          return add(logins, event.outcome);
         case "upstream-failed":
           return add(failures, event.failure);
         case "untrusted-forwarding":
@@ -97,6 +102,7 @@ export function createCounters(): Counters {
       refused: Object.fromEntries(refused),
       denied: Object.fromEntries(denied),
       limited: Object.fromEntries(limited),
+      logins: Object.fromEntries(logins),
       failures: Object.fromEntries(failures),
     }),
   };

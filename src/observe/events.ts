@@ -73,6 +73,15 @@ export type GatewayEvent =
       readonly member: string;
       readonly detail: string;
     }
+  | {
+      /** An attempt to log in, as Odoo's answer tells it. */
+      readonly type: "login";
+      readonly id: ExchangeId;
+      readonly client: string;
+      /** Where it was tried (guard/login-door). */
+      readonly door: string;
+      readonly outcome: "success" | "pending" | "failure";
+    }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
   | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }

@@ -38,6 +38,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "draining":
     case "stopped":
       return "info";
+    case "login":
+      return event.outcome === "failure" ? "warn" : "info";
     case "refused":
     case "denied":
     case "limited":
@@ -73,6 +75,7 @@ function streamOf(event: GatewayEvent): LineStream {
     case "refused":
     case "denied":
     case "limited":
+    case "login":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";

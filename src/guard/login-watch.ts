@@ -1,0 +1,110 @@
+import type { RawFields, RequestFacts } from "../message/facts.ts";
+import { JsonScan, type Wanted } from "./json-scan.ts";
+import { answerBytesMax, type Door, doorOf } from "./login-door.ts";
+import { type AskedCall, type LoginReading, readLogin } from "./login-outcome.ts";
+import type { RpcEnvelope } from "./rpc-envelope.ts";
+
+/** What the watch may see of the request beside the facts: the call, where it was read, and the body's beginning. */
+export interface AskedBody {
+  readonly call: RpcEnvelope | null;
+  /** The first bytes of the body. */
+  readonly memory: Uint8Array;
+  /** `memory` is all of it. */
+  readonly whole: boolean;
+}
+
+/** `{"jsonrpc": "2.0", "id": 7, "result": …`: most answers of the web client's calls, told by their first bytes. */
+const resultFirst = /^\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(?:[0-9]{1,16}|null)\s*,\s*"result"\s*:/;
+const resultFirstBytes = 128;
+
+/**
+ * Watches one attempt: takes Odoo's answer as it passes, keeps at most `answerBytesMax` bytes of it, and tells at any time
+ * how the attempt ended as far as it can be told. Nothing is held back and nothing is changed.
+ */
+export class LoginWatch {
+  readonly door: Door;
+  readonly #facts: RequestFacts;
+  readonly #call: AskedCall | null;
+  readonly #bytesMax: number;
+  #status = 0;
+  #fields: RawFields = [];
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+  #told = false;
+
+  constructor(door: Door, facts: RequestFacts, call: AskedCall | null) {
+    this.door = door;
+    this.#facts = facts;
+    this.#call = call;
+    this.#bytesMax = answerBytesMax(door);
+  }
+
+  /** Must the body be seen before the outcome is asked for. */
+  get wantsBody(): boolean {
+    return this.#bytesMax > 0;
+  }
+
+  head(status: number, fields: RawFields): void {
+    this.#status = status;
+    this.#fields = fields;
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#told || this.#bytes >= this.#bytesMax) return;
+    const part = chunk.subarray(0, this.#bytesMax - this.#bytes);
+    this.#parts.push(part);
+    this.#bytes += part.length;
+    if (this.door !== "call" || this.#parts.length > 1) return;
+    const beginning = Buffer.from(part.subarray(0, resultFirstBytes)).toString("latin1");
+    if (!resultFirst.test(beginning)) return;
+    this.#told = true;
+    this.#parts = [Buffer.from(beginning, "latin1")];
+  }
+
+  /** The answer's beginning, as far as it was kept. */
+  get beginning(): Uint8Array {
+    const only = this.#parts[0];
+    if (this.#parts.length === 1 && only !== undefined) return only;
+    return Buffer.concat(this.#parts);
+  }
+
+  /** How the attempt ended; also when the client left before the end, since it may have read as much as we have. */
+  get reading(): LoginReading {
+    const answer = { status: this.#status, fields: this.#fields, body: this.beginning };
+    return readLogin(this.#facts, answer, this.door, this.#call);
+  }
+}
+
+/** A watch for this exchange; null when it tries nothing. */
+export function watchLogin(facts: RequestFacts, body: AskedBody | null): LoginWatch | null {
+  const door = doorOf(facts);
+  if (door === null) return null;
+  return new LoginWatch(door, facts, body === null ? null : askedCall(door, body));
+}
+
+function askedCall(door: Door, body: AskedBody): AskedCall | null {
+  if (body.call !== null) return body.call;
+  return door === "call" ? passwordCall(body) : null;
+}
+
+/** Methods of `res.users` and `res.users.identitycheck` that check a password. */
+const passwordMethods: readonly string[] = ["authenticate", "change_password", "run_check"];
+const calledMethod: Wanted = { members: { params: { members: { method: { as: "method" } } } } };
+
+/**
+ * Which password-checking method a web client's call names. The path of such a call is decoration to Odoo, the body decides. It is
+ * only read when it holds such a word, or an escape that could spell one; of a body that is not all in memory the word
+ * alone must do.
+ */
+function passwordCall(body: AskedBody): AskedCall | null {
+  const memory = Buffer.from(body.memory.buffer, body.memory.byteOffset, body.memory.byteLength);
+  const named = passwordMethods.find((method) => memory.includes(method, 0, "latin1"));
+  if (named === undefined && !memory.includes("\\u00", 0, "latin1")) return null;
+  if (!body.whole) return named === undefined ? null : { service: null, method: named };
+  const scan = new JsonScan(calledMethod);
+  scan.push(memory);
+  const scanned = scan.end();
+  const method = scanned.ok ? scanned.found.get("method") : undefined;
+  if (method?.kind !== "text" || !passwordMethods.includes(method.text)) return null;
+  return { service: null, method: method.text };
+}
