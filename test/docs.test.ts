@@ -283,6 +283,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     refused: true,
     denied: true,
     limited: true,
+    login: true,
     "upstream-failed": true,
     "untrusted-forwarding": true,
     "unknown-host": true,
