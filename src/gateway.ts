@@ -372,6 +372,7 @@ export class Gateway {
         id: x.id,
         client: facts.client.text,
         door: watch.door,
+        eachCall: watch.isEachCall,
         outcome: reading.outcome,
       });
     };

@@ -39,6 +39,14 @@ export class LoginWatch {
     this.#bytesMax = answerBytesMax(door);
   }
 
+  /**
+   * Is the password or key sent with each call (programs). A success is then one call among thousands and no news; a failure
+   * is an attempt like any other.
+   */
+  get isEachCall(): boolean {
+    return this.door === "xml-object" || this.door === "key" || this.#call?.service === "object";
+  }
+
   /** Must the body be seen before the outcome is asked for. */
   get wantsBody(): boolean {
     return this.#bytesMax > 0;

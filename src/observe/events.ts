@@ -80,6 +80,8 @@ export type GatewayEvent =
       readonly client: string;
       /** Where it was tried (guard/login-door). */
       readonly door: string;
+      /** The password or key comes with each call: a success is no news and is logged at debug. */
+      readonly eachCall: boolean;
       readonly outcome: "success" | "pending" | "failure";
     }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }

@@ -39,7 +39,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "stopped":
       return "info";
     case "login":
-      return event.outcome === "failure" ? "warn" : "info";
+      if (event.outcome === "failure") return "warn";
+      return event.eachCall && event.outcome === "success" ? "debug" : "info";
     case "refused":
     case "denied":
     case "limited":
@@ -66,7 +67,10 @@ export function lineOf(event: GatewayEvent): Line {
     event: type,
     stream: streamOf(event),
   };
-  for (const [name, value] of Object.entries<FieldValue>(rest)) fields[name] = clean(value);
+  for (const [name, value] of Object.entries<FieldValue>(rest)) {
+    // It chose the level; a reader of the line has the door.
+    if (name !== "eachCall") fields[name] = clean(value);
+  }
   return { level, fields };
 }
 

@@ -54,7 +54,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     rule: "login",
     retryAfterSeconds: 12,
   },
-  login: { type: "login", id, client: "203.0.113.9", door: "json-rpc", outcome: "failure" },
+  login: { type: "login", id, client: "203.0.113.9", door: "json-rpc", eachCall: true, outcome: "failure" },
   "upstream-failed": {
     type: "upstream-failed",
     id,
