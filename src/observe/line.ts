@@ -34,6 +34,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "listening":
     case "plan-loaded":
     case "certificate-loaded":
+    case "certificate-ordered":
+    case "certificate-renewed":
     case "bus-restored":
     case "draining":
     case "stopped":
@@ -45,8 +47,10 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "unknown-host":
     case "upstream-failed":
     case "bus-fallback":
+    case "certificate-expiring":
     case "warning":
       return "warn";
+    case "certificate-failed":
     case "reload-refused":
     case "error":
       return "error";

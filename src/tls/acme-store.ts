@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -14,7 +14,7 @@ import {
   replaceFile,
 } from "./keep.ts";
 import { FileLock } from "./lock.ts";
-import { splitPem } from "./pem.ts";
+import { splitPem, validity } from "./pem.ts";
 import { makeKeyPem } from "./x509.ts";
 
 /** How an authority can be shown that a name is ours (RFC 8555 §8, RFC 8737). */
@@ -209,12 +209,28 @@ async function readCertificate(
   if (text === null) return ok(null);
   const certPem = splitPem(text, "CERTIFICATE").join("\n");
   const keyPem = splitPem(text, "PRIVATE KEY").join("\n");
-  const checked = checkCertificate({ certFile: path, certPem, keyFile: path, keyPem }, [], wallMs);
-  if (checked.ok) return ok({ ...checked.value, warnings: [] });
+  const moment = momentFor(certPem, wallMs);
   // One that ended is simply of no use any more; the issuer orders the next.
-  const real = checked.error.filter((problem) => !problem.thing.startsWith("expired on"));
+  if (moment === null) return ok(null);
+  const checked = checkCertificate({ certFile: path, certPem, keyFile: path, keyPem }, [], moment);
+  if (checked.ok) return ok({ ...checked.value, warnings: [] });
   const remedy = "delete it: the certificate is ordered anew";
-  return real.length === 0 ? ok(null) : err(real.map((problem) => ({ ...problem, remedy })));
+  return err(checked.error.map((problem) => ({ ...problem, remedy })));
+}
+
+/**
+ * The moment to judge an authority's certificate at: now, or its own beginning when that is at most an hour ahead, since
+ * two clocks always differ a little. null: it has ended. Text that is no certificate is left to the judge.
+ */
+export function momentFor(certPem: string, wallMs: number): number | null {
+  let life: { readonly fromMs: number; readonly untilMs: number };
+  try {
+    life = validity(new X509Certificate(certPem));
+  } catch {
+    return wallMs;
+  }
+  if (life.untilMs <= wallMs) return null;
+  return life.fromMs > wallMs && life.fromMs - wallMs <= 3_600_000 ? life.fromMs : wallMs;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
