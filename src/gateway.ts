@@ -30,6 +30,7 @@ import { redirectAnswer } from "./reply/redirects.ts";
 import { mergeSecurity } from "./reply/security.ts";
 import { xmlFaultAnswer } from "./reply/xml-fault.ts";
 import { RunningExchange } from "./running.ts";
+import type { Challenges } from "./tls/challenges.ts";
 import type { AnswerHead } from "./upstream/answer-reader.ts";
 import { failureAnswer } from "./upstream/failure.ts";
 import { UpstreamCall, type UpstreamRequest } from "./upstream/forward.ts";
@@ -45,6 +46,7 @@ export interface GatewayParts {
   readonly pools: { readonly web: Pool; readonly bus: Pool };
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
+  readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly spool: Spool;
   readonly sink: EventSink;
   readonly clock: Clock;
@@ -105,7 +107,7 @@ export class Gateway {
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
     const facts = this.#screen(x);
-    if (facts === null || this.#moved(x, facts)) return;
+    if (facts === null || this.#challenge(x, facts) || this.#moved(x, facts)) return;
     const decision = this.#decide(x, facts);
     if (decision.verdict !== "forward") return this.#carryOut(x, facts, decision);
     const staging = this.#staging(x, facts, decision);
@@ -133,6 +135,17 @@ export class Gateway {
     const refusal = read.error;
     this.#refuse(x, refusal.status, refusal.code, refusal.detail, { extraFields: refusal.headers ?? [] });
     return null;
+  }
+
+  /** tls/challenges: what a certificate authority asks for while it looks whether a name is ours (RFC 8555 §8.3). */
+  #challenge(x: RunningExchange, facts: RequestFacts): boolean {
+    const answer = this.#parts.challenges.httpAnswer(facts.path);
+    if (answer === null || (facts.method !== "GET" && facts.method !== "HEAD")) return false;
+    x.rule = "certificate-challenge";
+    x.verdict = "answer";
+    const fields = ["Content-Type", "application/octet-stream", "Cache-Control", "no-store"];
+    x.reply({ status: 200, fields, body: Buffer.from(answer) }, false);
+    return true;
   }
 
   /** reply/redirects: names that live elsewhere, and plain HTTP. */

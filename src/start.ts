@@ -22,7 +22,9 @@ import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
 import type { Settings } from "./settings/settings.ts";
+import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
+import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
 import { member, Pool } from "./upstream/pool.ts";
@@ -52,6 +54,8 @@ export interface RunningGateway {
   readonly gateway: Gateway;
   readonly plan: () => Plan;
   readonly tls: () => TlsMaterial;
+  /** Orders and renews certificates with TLS_MODE=acme; does nothing with others. */
+  readonly issuer: Issuer;
   readonly policiesDir: string;
   readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
   readonly busFallback: () => boolean;
@@ -116,8 +120,10 @@ export async function startGateway(
   const rebuild = () => buildPlan({ ...current, secret, clock });
   plan = rebuild();
 
+  const challenges = createChallenges();
   const gateway = new Gateway({
     plan: () => plan,
+    challenges,
     pools,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
@@ -142,12 +148,36 @@ export async function startGateway(
   });
 
   const front = createTlsFront(tls);
-  const opened = await openListeners(settings, front.options, admission, handlers);
+  const opened = await openListeners(settings, front.options, admission, handlers, challenges);
   if (!opened.ok) return opened;
   const { https, http } = opened.value;
   if (https.tls !== null) front.attach(https.tls);
   current.httpsPort = https.port;
   plan = rebuild();
+
+  const announceCertificates = () => {
+    for (const { names, notAfterMs } of tls.certificates) {
+      sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
+    }
+  };
+  const issuer = new Issuer({
+    settings: () => current.settings,
+    challenges,
+    sink,
+    clock,
+    random: Math.random,
+    shows: (serial) => tls.certificates.some((certificate) => certificate.serial === serial),
+    changed: async () => {
+      const next = await loadTls(current.settings, clock.wallMs());
+      if (!next.ok) {
+        const problems = next.error.map(problemLine);
+        return sink.emit({ type: "reload-refused", problems });
+      }
+      tls = next.value;
+      front.swap(tls);
+      announceCertificates();
+    },
+  });
 
   let ready: readonly string[] = [];
   const state = (): AdminState => ({
@@ -177,7 +207,7 @@ export async function startGateway(
       },
     ],
   });
-  const admin = new AdminDoor(settings, state, () => ready, sink);
+  const admin = new AdminDoor(settings, state, () => [...ready, ...issuer.reasons], sink);
   await admin.open();
 
   const announce = () => {
@@ -187,9 +217,7 @@ export async function startGateway(
       rules: plan.policy.rules.length,
       preset: plan.settings.preset,
     });
-    for (const { names, notAfterMs } of tls.certificates) {
-      sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
-    }
+    announceCertificates();
     for (const warning of [...tls.warnings, ...(admin.value?.warnings ?? [])]) {
       sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
     }
@@ -199,6 +227,7 @@ export async function startGateway(
   announce();
   // Not waited for: Odoo may start after us.
   void busWatch.look();
+  issuer.start();
 
   const reload = async (): Promise<readonly Problem[]> => {
     const read = options.readSettings?.() ?? ok(current.settings);
@@ -219,6 +248,8 @@ export async function startGateway(
     front.swap(tls);
     plan = rebuild();
     announce();
+    // New names in DOMAIN are ordered now, not at the next look.
+    void issuer.look();
     return [];
   };
 
@@ -230,6 +261,7 @@ export async function startGateway(
   const stop = async (): Promise<number> => {
     ready = ["stopping"];
     clearInterval(renewal);
+    const issuerStopped = issuer.stop();
     busWatch.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
@@ -241,6 +273,7 @@ export async function startGateway(
     pools.web.close();
     pools.bus.close();
     await admin.close();
+    await issuerStopped;
     sink.emit({ type: "stopped", cut });
     return cut;
   };
@@ -252,6 +285,7 @@ export async function startGateway(
     gateway,
     plan: () => plan,
     tls: () => tls,
+    issuer,
     policiesDir: policiesDirOf(settings),
     addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
     busFallback: () => busWatch.hasFallenBack,
@@ -283,8 +317,9 @@ async function openListeners(
   tlsOptions: Parameters<typeof listenTls>[1],
   admission: () => Admission,
   handlers: EdgeHandlers,
+  challenges: Challenges,
 ): Promise<Result<{ readonly https: Listener; readonly http: Listener | null }, readonly Problem[]>> {
-  const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers);
+  const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers, undefined, challenges);
   const http =
     settings.httpListen === null ? ok(null) : await listenPlain(settings.httpListen, admission, handlers);
   if (https.ok && http.ok) return ok({ https: https.value, http: http.value });

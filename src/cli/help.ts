@@ -14,7 +14,7 @@ Settings come from the environment and gateway.yaml; the usual ones:
   DOMAIN=erp.example.com              names to serve, the first is canonical
   ODOO_URL=http://127.0.0.1:8069      where Odoo answers
   HTTPS_LISTEN=:8443 HTTP_LISTEN=:8080
-  TLS_MODE=local|files                own local CA, or your PEM files
+  TLS_MODE=local|files|acme           own CA, your PEM files, Let's Encrypt
   PRESET=standard|strict|staging|nginx-guide
 All of them: docs/options.md. One command's help: odoo-gateway run --help
 `;

@@ -4,6 +4,7 @@ import type { Ip } from "../base/ip.ts";
 import { ipKey64, parseSocketIp } from "../base/ip.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
+import type { Challenges } from "../tls/challenges.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
@@ -34,6 +35,7 @@ export function listenTls(
   admission: () => Admission,
   handlers: EdgeHandlers,
   bounds: EdgeBounds = edgeBounds,
+  challenges: Pick<Challenges, "watchesHellos" | "sort"> | null = null,
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
   const http2 = createHttp2(handlers, bounds);
@@ -58,7 +60,10 @@ export function listenTls(
     const key = `${socket.remoteAddress}|${socket.remotePort}`;
     byPort.set(key, connection);
     socket.on("close", () => byPort.delete(key));
-    tls.emit("connection", socket);
+    // While an authority looks at our TLS port, its connections are told from all others by their hello.
+    if (challenges?.watchesHellos === true)
+      challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
+    else tls.emit("connection", socket);
   };
   return listen(at, true, admission, accept, {
     tls,

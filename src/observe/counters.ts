@@ -77,16 +77,20 @@ export function createCounters(): Counters {
           totals.unknownHost += 1;
           return;
         case "warning":
+        case "certificate-expiring":
         case "bus-fallback":
           totals.warnings += 1;
           return;
         case "error":
+        case "certificate-failed":
         case "reload-refused":
           totals.errors += 1;
           return;
         case "listening":
         case "plan-loaded":
         case "certificate-loaded":
+        case "certificate-ordered":
+        case "certificate-renewed":
         case "bus-restored":
         case "draining":
         case "stopped":

@@ -95,6 +95,37 @@ export type GatewayEvent =
     }
   | { readonly type: "reload-refused"; readonly problems: readonly string[] }
   | { readonly type: "certificate-loaded"; readonly names: readonly string[]; readonly notAfter: string }
+  | {
+      readonly type: "certificate-ordered";
+      readonly names: readonly string[];
+      readonly issuer: string;
+      readonly notAfter: string;
+      /** The authority's directory. */
+      readonly directory: string;
+    }
+  | {
+      readonly type: "certificate-renewed";
+      readonly names: readonly string[];
+      readonly issuer: string;
+      readonly notAfter: string;
+      readonly directory: string;
+    }
+  | {
+      readonly type: "certificate-failed";
+      readonly names: readonly string[];
+      readonly directory: string;
+      /** What went wrong, the authority's own words, and what to do. */
+      readonly detail: string;
+      /** Attempts that failed since the last certificate. */
+      readonly failures: number;
+      readonly nextTry: string;
+    }
+  | {
+      readonly type: "certificate-expiring";
+      readonly names: readonly string[];
+      readonly notAfter: string;
+      readonly daysLeft: number;
+    }
   | { readonly type: "bus-fallback"; readonly bus: string; readonly web: string }
   | { readonly type: "bus-restored"; readonly bus: string }
   | { readonly type: "draining"; readonly exchanges: number; readonly tunnels: number }

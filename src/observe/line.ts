@@ -34,6 +34,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "listening":
     case "plan-loaded":
     case "certificate-loaded":
+    case "certificate-ordered":
+    case "certificate-renewed":
     case "bus-restored":
     case "draining":
     case "stopped":
@@ -48,8 +50,10 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "unknown-host":
     case "upstream-failed":
     case "bus-fallback":
+    case "certificate-expiring":
     case "warning":
       return "warn";
+    case "certificate-failed":
     case "reload-refused":
     case "error":
       return "error";
@@ -67,9 +71,9 @@ export function lineOf(event: GatewayEvent): Line {
     event: type,
     stream: streamOf(event),
   };
-  for (const [name, value] of Object.entries<FieldValue>(rest)) {
-    // It chose the level; a reader of the line has the door.
-    if (name !== "eachCall") fields[name] = clean(value);
+  for (const [name, value] of Object.entries<FieldValue | boolean>(rest)) {
+    // A yes or no chose the level; a reader of the line has the door.
+    if (typeof value !== "boolean") fields[name] = clean(value);
   }
   return { level, fields };
 }

@@ -97,7 +97,13 @@ function checkTls(settings: Settings, reader: SettingReader): void {
   } else if (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE")) {
     const name = reader.has("TLS_CERT_FILE") ? "TLS_CERT_FILE" : "TLS_KEY_FILE";
     const remedy = "set TLS_MODE=files, or take it out";
-    reader.warn(name, { thing: "has no effect with TLS_MODE=local", remedy });
+    reader.warn(name, { thing: `has no effect with TLS_MODE=${settings.tlsMode}`, remedy });
+  }
+  if (settings.tlsMode === "acme" && !reader.has("DOMAIN") && reader.good("DOMAIN")) {
+    reader.complain("TLS_MODE", {
+      thing: "acme needs DOMAIN: no authority signs for localhost",
+      remedy: "set DOMAIN to the names you serve, or use TLS_MODE=local",
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import { readAcme } from "./acme.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
@@ -63,6 +64,9 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     readChoice<Preset>(text, ["standard", "strict", "staging", "nginx-guide"]),
   );
   const tlsCertFile = reader.maybe("TLS_CERT_FILE", path);
+  const tlsMode =
+    reader.maybe("TLS_MODE", readTlsMode) ??
+    (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local");
   return {
     ...readDomains(reader),
     odoo: reader.maybe("ODOO_URL", readUpstream),
@@ -71,11 +75,10 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,
     adminListen: reader.one("ADMIN_LISTEN", offOr).address,
-    tlsMode:
-      reader.maybe("TLS_MODE", readTlsMode) ??
-      (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local"),
+    tlsMode,
     tlsCertFile,
     tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
+    acme: readAcme(reader, tlsMode, path),
     certsDir: reader.one("CERTS_DIR", path),
     stateDir: reader.one("STATE_DIR", path),
     policiesDir: reader.maybe("POLICIES_DIR", path),
@@ -151,9 +154,7 @@ function offOr(text: string): Read<{ readonly address: ListenAddress | null }> {
 }
 
 function readTlsMode(text: string): Read<TlsMode> {
-  return text.toLowerCase() === "acme"
-    ? complain('"acme" comes in a later version', "until then use files (certbot's, for example) or local")
-    : readChoice(text, ["local", "files"]);
+  return readChoice<TlsMode>(text, ["local", "files", "acme"]);
 }
 
 function networks(reader: SettingReader, name: SettingName): IpSet {

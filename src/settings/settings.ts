@@ -2,7 +2,7 @@ import type { HostName } from "../base/brands.ts";
 import type { IpSet } from "../base/ip-set.ts";
 
 export type Preset = "standard" | "strict" | "staging" | "nginx-guide";
-export type TlsMode = "local" | "files";
+export type TlsMode = "local" | "files" | "acme";
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 export type LogFormat = "json" | "text";
 
@@ -25,6 +25,23 @@ export interface UpstreamAddress {
   readonly port: number;
 }
 
+/** Certificates from an authority, ordered and renewed by us (RFC 8555). */
+export interface AcmeSettings {
+  readonly email: string | null;
+  /** Names of the certificate, wildcards included; empty: every served and redirected name. */
+  readonly names: readonly string[];
+  /** https URL. */
+  readonly directory: string;
+  readonly fallbackDirectory: string | null;
+  /** Absolute; PEM of the authorities that the directory's own certificate is trusted by. */
+  readonly caFile: string | null;
+  readonly profile: string | null;
+  /** External account binding for `directory`; `hmacKey` is base64url and secret. */
+  readonly eab: { readonly kid: string; readonly hmacKey: string } | null;
+  /** Absolute; program that adds and removes TXT records. */
+  readonly dnsHook: string | null;
+}
+
 /** Everything an operator can say, checked and in units. Documented in docs/options.md, one row each. */
 export interface Settings {
   /** First is canonical. Without DOMAIN: localhost, 127.0.0.1 and [::1]. */
@@ -44,6 +61,8 @@ export interface Settings {
   readonly tlsMode: TlsMode;
   readonly tlsCertFile: string | null;
   readonly tlsKeyFile: string | null;
+  /** null unless `tlsMode` is "acme". */
+  readonly acme: AcmeSettings | null;
   /** Absolute. */
   readonly certsDir: string;
   /** Absolute. */

@@ -124,8 +124,8 @@ function readYamlFile(
         insideSecret(read.value, mistake.line)
           ? {
               place,
-              thing: "staging_password is not valid YAML",
-              remedy: "put the password in single quotes",
+              thing: "a password or key is not valid YAML",
+              remedy: "put it in single quotes",
             }
           : { place, thing: mistake.message, remedy: "" },
       );
@@ -139,7 +139,7 @@ function readYamlFile(
 function insideSecret(text: string, line: number): boolean {
   const before = text.split(/\r?\n|\r/).slice(0, line);
   const key = before.findLast((one) => /^["'?]?\s*[A-Za-z]/.test(one)) ?? "";
-  const secret = /pass|pw|secret/i;
+  const secret = /pass|pw|secret|hmac/i;
   return secret.test(key) || secret.test(before.at(-1) ?? "");
 }
 

@@ -92,10 +92,11 @@ export const settingTable = [
   {
     name: "TLS_MODE",
     type: "choice",
-    choices: ["local", "files"],
+    choices: ["local", "files", "acme"],
     default: null,
     defaultWords: "files when TLS_CERT_FILE or TLS_KEY_FILE is set, else local",
-    meaning: "Where the certificate comes from: a local CA of our own, or the two files below.",
+    meaning:
+      "Where the certificate comes from: a local CA of our own, the two files below, or ordered and renewed from an authority such as Let's Encrypt (ACME).",
   },
   {
     name: "TLS_CERT_FILE",
@@ -110,6 +111,70 @@ export const settingTable = [
     default: null,
     defaultWords: "none",
     meaning: "Its private key, PEM.",
+  },
+  {
+    name: "ACME_EMAIL",
+    type: "text",
+    default: null,
+    defaultWords: "none",
+    meaning: "Mail address the authority may write to.",
+  },
+  {
+    name: "ACME_NAMES",
+    type: "names",
+    default: null,
+    defaultWords: "all of DOMAIN and REDIRECT_DOMAINS",
+    meaning: "Names of the certificate. Here wildcards may stand (`*.example.com`); they need ACME_DNS_HOOK.",
+  },
+  {
+    name: "ACME_DIRECTORY",
+    type: "url",
+    default: "production",
+    meaning: "The authority's directory: an https URL, or `production` or `staging` of Let's Encrypt.",
+  },
+  {
+    name: "ACME_FALLBACK_DIRECTORY",
+    type: "url",
+    default: null,
+    defaultWords: "none",
+    meaning: "A second authority, asked when the first has failed several times.",
+  },
+  {
+    name: "ACME_CA_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "the authorities Node trusts",
+    meaning: "Authorities (PEM) that a private directory's own certificate is trusted by.",
+  },
+  {
+    name: "ACME_PROFILE",
+    type: "text",
+    default: null,
+    defaultWords: "the authority's default",
+    meaning: "Certificate profile to ask for, such as `tlsserver` or `shortlived`.",
+  },
+  {
+    name: "ACME_EAB_KID",
+    type: "text",
+    default: null,
+    defaultWords: "none",
+    meaning:
+      "Key id of the external account binding, for authorities that ask for one (ACME_DIRECTORY only).",
+  },
+  {
+    name: "ACME_EAB_HMAC_KEY",
+    type: "secret",
+    default: null,
+    defaultWords: "none",
+    meaning: "Its key, base64url. Needed until the account is registered.",
+  },
+  {
+    name: "ACME_DNS_HOOK",
+    type: "path",
+    default: null,
+    defaultWords: "none",
+    meaning:
+      "Program that sets TXT records, called without a shell as `HOOK add|remove NAME VALUE`; exit status 0 when the record can be seen.",
   },
   {
     name: "CERTS_DIR",

@@ -43,9 +43,31 @@ export function loadCertificateFiles(
   wallMs: number,
 ): Result<Certificate, readonly Problem[]> {
   const problems: Problem[] = [];
-  const warnings: Problem[] = [];
   const certPem = readPem(certFile, problems);
   const keyPem = readPem(keyFile, problems);
+  const checked = checkCertificate({ certFile, certPem, keyFile, keyPem }, names, wallMs);
+  if (!checked.ok) return err([...problems, ...checked.error]);
+  const warnings = [...checked.value.warnings];
+  checkMode(keyFile, warnings);
+  return ok({ ...checked.value, warnings });
+}
+
+/** Texts of a certificate and its key, and where they stand; null: could not be read, which is already told. */
+export interface CertificateTexts {
+  readonly certFile: string;
+  readonly certPem: string | null;
+  readonly keyFile: string;
+  readonly keyPem: string | null;
+}
+
+/** The checks of `loadCertificateFiles` on texts that were read already; modes of files are not looked at. */
+export function checkCertificate(
+  { certFile, certPem, keyFile, keyPem }: CertificateTexts,
+  names: readonly string[],
+  wallMs: number,
+): Result<Certificate, readonly Problem[]> {
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   const chain = certPem === null ? null : readChain(certFile, certPem, problems);
   const key = keyPem === null ? null : readKey(keyFile, keyPem, problems);
   const leaf = chain?.[0];
@@ -67,7 +89,6 @@ export function loadCertificateFiles(
       remedy: `browsers will refuse https://${name}; get a certificate with that name`,
     });
   }
-  checkMode(keyFile, warnings);
   const certificate: Certificate = {
     names: covered,
     notBeforeMs: validity(leaf).fromMs,

@@ -1,9 +1,13 @@
+import type { SecureContext } from "node:tls";
+import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result, unreachable } from "../base/result.ts";
-import type { Settings } from "../settings/settings.ts";
+import type { AcmeSettings, Settings } from "../settings/settings.ts";
+import { acmeDirectory, createDiskStore } from "./acme-store.ts";
 import { type Certificate, loadCertificateFiles } from "./certificate.ts";
 import { makeSecureContext } from "./context.ts";
 import { ensureLocalCertificate } from "./local-ca.ts";
+import { certificateName, coversName } from "./names.ts";
 import type { ContextSet } from "./select.ts";
 
 /** Everything the TLS listener needs to know; made anew at each load, never changed. */
@@ -21,7 +25,7 @@ export interface TlsMaterial {
 
 export type TlsSettings = Pick<
   Settings,
-  "tlsMode" | "tlsCertFile" | "tlsKeyFile" | "certsDir" | "domains" | "redirectDomains"
+  "tlsMode" | "tlsCertFile" | "tlsKeyFile" | "acme" | "certsDir" | "domains" | "redirectDomains"
 >;
 
 /**
@@ -48,9 +52,78 @@ export async function loadTls(
       const loaded = loadCertificateFiles(tlsCertFile, tlsKeyFile, names, wallMs);
       return loaded.ok ? material(loaded.value, null, null, []) : loaded;
     }
+    case "acme": {
+      if (settings.acme === null) return err([noAcme]);
+      // For the names an authority has not signed yet, or never will (localhost).
+      const files = await ensureLocalCertificate({ directory: settings.certsDir, names, wallMs });
+      if (!files.ok) return files;
+      const local = loadCertificateFiles(files.value.certFile, files.value.keyFile, [], wallMs);
+      if (!local.ok) return local;
+      const stored = await storedCertificates(settings.acme, settings.certsDir, wallMs);
+      const { renewAtWallMs, warnings } = files.value;
+      return mixed(names, stored.found, local.value, renewAtWallMs, [...warnings, ...stored.problems]);
+    }
     default:
       return unreachable(settings.tlsMode);
   }
+}
+
+const noAcme: Problem = { place: "environment", thing: "TLS_MODE is not acme", remedy: "set it" };
+
+/** The certificates of the authorities we ask, best last: longest valid, and of the first directory before the second. */
+async function storedCertificates(
+  acme: AcmeSettings,
+  certsDir: string,
+  wallMs: number,
+): Promise<{ readonly found: readonly Certificate[]; readonly problems: readonly Problem[] }> {
+  const directories = [acme.fallbackDirectory, acme.directory].filter((url) => url !== null);
+  const found: Certificate[] = [];
+  const problems: Problem[] = [];
+  for (const url of directories) {
+    const stored = await createDiskStore(acmeDirectory(certsDir, url), systemClock).certificates(wallMs);
+    found.push(...stored.found.map(({ certificate }) => certificate));
+    problems.push(...stored.problems);
+  }
+  return { found: found.sort((a, b) => a.notAfterMs - b.notAfterMs), problems };
+}
+
+/** For each served name the best certificate that covers it, else the local one. */
+function mixed(
+  served: readonly string[],
+  stored: readonly Certificate[],
+  local: Certificate,
+  renewAtWallMs: number,
+  warnings: readonly Problem[],
+): Result<TlsMaterial, readonly Problem[]> {
+  const contexts = new Map<Certificate, SecureContext>();
+  const byName = new Map<string, SecureContext>();
+  let fallback: Certificate | null = null;
+  for (const name of served.map(certificateName)) {
+    const certificate = stored.findLast((one) => coversName(one.names, name)) ?? local;
+    let context = contexts.get(certificate);
+    if (context === undefined) {
+      const made = makeSecureContext(certificate);
+      if (!made.ok)
+        return err([{ place: "certificate", thing: made.error, remedy: "get a new certificate" }]);
+      context = made.value;
+      contexts.set(certificate, context);
+    }
+    for (const covered of certificate.names) if (!byName.has(covered)) byName.set(covered, context);
+    byName.set(name, context);
+    fallback ??= certificate;
+  }
+  const chosen = fallback ?? local;
+  const context = contexts.get(chosen);
+  if (context === undefined)
+    return err([{ place: "environment", thing: "DOMAIN names nothing", remedy: "set it" }]);
+  return ok({
+    certificates: [...contexts.keys()],
+    fallback: chosen,
+    contexts: { default: context, byName },
+    localAuthority: null,
+    renewAtWallMs,
+    warnings,
+  });
 }
 
 function material(

@@ -103,3 +103,19 @@ async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
   const publicKey = await webcrypto.subtle.importKey("jwk", publicJwk, ecP256, true, ["verify"]);
   return { privateKey, publicKey };
 }
+
+/**
+ * Name of a certificate in renewal information (RFC 9773 §4.1): key identifier of its issuer and serial number, both
+ * base64url. null when the certificate does not name its issuer's key.
+ */
+export function renewalId(certPem: string): string | null {
+  const certificate = new X509Certificate(certPem);
+  const issuer = new x509.X509Certificate(certificate.raw).getExtension(x509.AuthorityKeyIdentifierExtension);
+  if (issuer?.keyId === undefined) return null;
+  const hex =
+    certificate.serialNumber.length % 2 === 0 ? certificate.serialNumber : `0${certificate.serialNumber}`;
+  const serial = Buffer.from(hex, "hex");
+  // DER integers are signed: a leading bit of one gets a zero byte before it, which counts here.
+  const content = (serial[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), serial]) : serial;
+  return `${Buffer.from(issuer.keyId, "hex").toString("base64url")}.${content.toString("base64url")}`;
+}

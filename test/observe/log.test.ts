@@ -73,6 +73,34 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
   },
   "bus-fallback": { type: "bus-fallback", bus: "127.0.0.1:8072", web: "127.0.0.1:8069" },
+  "certificate-ordered": {
+    type: "certificate-ordered",
+    names: ["erp.example.com"],
+    issuer: "CN=R3",
+    notAfter: "2027-01-01T00:00:00.000Z",
+    directory: "https://ca.example/dir",
+  },
+  "certificate-renewed": {
+    type: "certificate-renewed",
+    names: ["erp.example.com"],
+    issuer: "CN=R3",
+    notAfter: "2027-01-01T00:00:00.000Z",
+    directory: "https://ca.example/dir",
+  },
+  "certificate-failed": {
+    type: "certificate-failed",
+    names: ["erp.example.com"],
+    directory: "https://ca.example/dir",
+    detail: "rateLimited: too many certificates",
+    failures: 2,
+    nextTry: "2027-01-01T00:00:00.000Z",
+  },
+  "certificate-expiring": {
+    type: "certificate-expiring",
+    names: ["erp.example.com"],
+    notAfter: "2027-01-01T00:00:00.000Z",
+    daysLeft: 9,
+  },
   "bus-restored": { type: "bus-restored", bus: "127.0.0.1:8072" },
   draining: { type: "draining", exchanges: 1, tunnels: 2 },
   stopped: { type: "stopped", cut: 0 },
@@ -157,10 +185,10 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 18);
-    t.equal(seen("info", format), 18);
-    t.equal(seen("warn", format), 11, "no access lines, all security events");
-    t.equal(seen("error", format), 2);
+    t.equal(seen("debug", format), 22);
+    t.equal(seen("info", format), 22);
+    t.equal(seen("warn", format), 13, "no access lines, all security events");
+    t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
   t.end();
@@ -364,7 +392,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 18), Object.keys(everyEvent));
+  t.same(heard.slice(0, 22), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,
@@ -372,8 +400,8 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 2,
-    errors: 2,
+    warnings: 3,
+    errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },
     refused: { "host-repeated": 1 },

@@ -35,6 +35,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     tlsMode: "local",
     tlsCertFile: null,
     tlsKeyFile: null,
+    acme: null,
     certsDir: "/nonexistent/certs",
     stateDir: "/nonexistent/state",
     policiesDir: null,

@@ -50,6 +50,7 @@ function warningsOf(env: Env): readonly string[] {
 }
 
 const yaml = (text: string): Files => ({ "gateway.yaml": text });
+const acme: Env = { TLS_MODE: "acme", DOMAIN: "erp.example.com" };
 const staging: Env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
 
 t.test("without any setting the gateway serves this machine", async (t) => {
@@ -66,6 +67,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     tlsMode: "local",
     tlsCertFile: null,
     tlsKeyFile: null,
+    acme: null,
     certsDir: "/srv/certs",
     stateDir: "/srv/state",
     policiesDir: null,
@@ -134,6 +136,47 @@ t.test("each setting is read", async (t) => {
     [
       { TLS_CERT_FILE: "tls/a.pem", TLS_KEY_FILE: "/etc/tls/a.key" },
       { tlsMode: "files", tlsCertFile: "/srv/tls/a.pem", tlsKeyFile: "/etc/tls/a.key" },
+    ],
+    [
+      { ...acme, ACME_EMAIL: "it@example.com" },
+      {
+        tlsMode: "acme",
+        acme: {
+          email: "it@example.com",
+          names: [],
+          directory: "https://acme-v02.api.letsencrypt.org/directory",
+          fallbackDirectory: null,
+          caFile: null,
+          profile: null,
+          eab: null,
+          dnsHook: null,
+        },
+      },
+    ],
+    [
+      {
+        ...acme,
+        ACME_NAMES: "example.com *.Example.com",
+        ACME_DIRECTORY: "https://ca.internal:14000/dir",
+        ACME_FALLBACK_DIRECTORY: "staging",
+        ACME_CA_FILE: "ca.pem",
+        ACME_PROFILE: "shortlived",
+        ACME_EAB_KID: "kid-1",
+        ACME_EAB_HMAC_KEY: "c2VjcmV0LXNlY3JldC1zZWNyZXQ=",
+        ACME_DNS_HOOK: "bin/hook",
+      },
+      {
+        acme: {
+          email: null,
+          names: ["example.com", "*.example.com"],
+          directory: "https://ca.internal:14000/dir",
+          fallbackDirectory: "https://acme-staging-v02.api.letsencrypt.org/directory",
+          caFile: "/srv/ca.pem",
+          profile: "shortlived",
+          eab: { kid: "kid-1", hmacKey: "c2VjcmV0LXNlY3JldC1zZWNyZXQ" },
+          dnsHook: "/srv/bin/hook",
+        },
+      },
     ],
     [
       { POLICIES_DIR: "mine", CERTS_DIR: "/c", STATE_DIR: "./s" },
@@ -279,7 +322,26 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ HTTP_LISTEN: ":8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
     [{ HTTP_LISTEN: "127.0.0.1:8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
     [{ HTTPS_LISTEN: "localhost:9180" }, "ADMIN_LISTEN and HTTPS_LISTEN both take port 9180"],
-    [{ TLS_MODE: "acme" }, '"acme" comes in a later version; until then use files'],
+    [{ TLS_MODE: "acme" }, "TLS_MODE acme needs DOMAIN: no authority signs for localhost"],
+    [{ ...acme, ACME_EMAIL: "it" }, "ACME_EMAIL is no mail address"],
+    [{ ...acme, ACME_DIRECTORY: "http://ca.internal/dir" }, "is no directory; write https://"],
+    [{ ...acme, ACME_DIRECTORY: "https://user:word@ca.internal/dir" }, '"https://***@ca.internal/dir" is no'],
+    [{ ...acme, ACME_FALLBACK_DIRECTORY: "production" }, "is the same as ACME_DIRECTORY"],
+    [{ ...acme, ACME_EAB_KID: "kid-1" }, "ACME_EAB_KID needs ACME_EAB_HMAC_KEY too"],
+    [
+      { ...acme, ACME_EAB_HMAC_KEY: "c2VjcmV0LXNlY3JldC1zZWNyZXQ" },
+      "ACME_EAB_HMAC_KEY needs ACME_EAB_KID too",
+    ],
+    [
+      { ...acme, ACME_EAB_KID: "kid-1", ACME_EAB_HMAC_KEY: "not base64!" },
+      "ACME_EAB_HMAC_KEY is no base64url key",
+    ],
+    [{ ...acme, ACME_PROFILE: "short lived" }, '"short lived" is no profile name'],
+    [{ ...acme, ACME_NAMES: "*.example.com" }, "has a wildcard, which authorities prove by DNS only"],
+    [
+      { ...acme, ACME_NAMES: "erp.example.com:8443" },
+      "has a port; a certificate is for a name on every port",
+    ],
     [{ TLS_MODE: "files" }, "TLS_CERT_FILE is missing with TLS_MODE=files"],
     [{ TLS_MODE: "files" }, "TLS_KEY_FILE is missing with TLS_MODE=files"],
     [{ TLS_CERT_FILE: "a.pem" }, "TLS_KEY_FILE is missing, as TLS_CERT_FILE is set"],
@@ -359,7 +421,7 @@ t.test("a bad value does not cause complaints about other settings", async (t) =
     { HTTP_LISTEN: "x", ODOO_URL: "http://localhost:8080" },
     { BODY_MAX: "x", SPOOL_MAX: "2MiB" },
     { HSTS_MAX_AGE: "x", HSTS_PRELOAD: "true" },
-    { TLS_MODE: "acme", TLS_CERT_FILE: "a" },
+    { TLS_MODE: "x", TLS_CERT_FILE: "a" },
     { PRESET: "x", STAGING_USER: "team" },
   ]) {
     t.equal(problemsOf(env).length, 1, JSON.stringify(env), { found: problemsOf(env) });
@@ -543,6 +605,8 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ TRUSTED_NETWORKS: "0.0.0.0/0" }, "nobody is ever limited or banned"],
     [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
     [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],
+    [{ ...acme, TLS_KEY_FILE: "a.key" }, "TLS_KEY_FILE has no effect with TLS_MODE=acme"],
+    [{ ACME_EMAIL: "it@example.com" }, "ACME_EMAIL has no effect with TLS_MODE=local"],
     [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
   ];
   for (const [env, expected] of table) {

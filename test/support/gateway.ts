@@ -42,7 +42,8 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
   const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-test-"));
   const demo = await startDemo(options.demo ?? {});
   const at = options.upstream ?? demo;
-  const env = {
+  // Read anew at a reload: a test may change `options.env`.
+  const env = () => ({
     DOMAIN: "odoo.test",
     ODOO_URL: `http://127.0.0.1:${at.webPort}`,
     ODOO_BUS_URL: `http://127.0.0.1:${at.busPort}`,
@@ -53,8 +54,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     STATE_DIR: join(folder, "state"),
     DRAIN_TIMEOUT: "5s",
     ...options.env,
-  };
-  const read = () => loadSettings({ env, cwd: folder, readFile: () => err({ missing: true, detail: "" }) });
+  });
+  const read = () =>
+    loadSettings({ env: env(), cwd: folder, readFile: () => err({ missing: true, detail: "" }) });
   const loaded = read();
   if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));
   const events: GatewayEvent[] = [];

@@ -57,6 +57,7 @@ function settings(certFile: string, keyFile: string, ...hosts: string[]): TlsSet
     tlsMode: "files",
     tlsCertFile: certFile,
     tlsKeyFile: keyFile,
+    acme: null,
     certsDir: directory,
     domains: hosts.map(served),
     redirectDomains: [],

@@ -1,0 +1,109 @@
+import { complain, type Read, shown } from "./complaint.ts";
+import { readServedName } from "./hosts.ts";
+import type { SettingReader } from "./reader.ts";
+import type { AcmeSettings, TlsMode } from "./settings.ts";
+import type { SettingName } from "./table.ts";
+import { readLine } from "./values.ts";
+
+const letsEncrypt = {
+  production: "https://acme-v02.api.letsencrypt.org/directory",
+  staging: "https://acme-staging-v02.api.letsencrypt.org/directory",
+} as const;
+
+const acmeNames = [
+  "ACME_EMAIL",
+  "ACME_NAMES",
+  "ACME_DIRECTORY",
+  "ACME_FALLBACK_DIRECTORY",
+  "ACME_CA_FILE",
+  "ACME_PROFILE",
+  "ACME_EAB_KID",
+  "ACME_EAB_HMAC_KEY",
+  "ACME_DNS_HOOK",
+] as const satisfies readonly SettingName[];
+
+/** Reads the settings of automatic certificates; null with another TLS_MODE. */
+export function readAcme(
+  reader: SettingReader,
+  tlsMode: TlsMode,
+  path: (text: string) => Read<string>,
+): AcmeSettings | null {
+  const email = reader.maybe("ACME_EMAIL", readEmail);
+  const names = reader.list("ACME_NAMES", readCertificateName);
+  const directory = reader.one("ACME_DIRECTORY", readDirectory);
+  const fallbackDirectory = reader.maybe("ACME_FALLBACK_DIRECTORY", readDirectory);
+  const caFile = reader.maybe("ACME_CA_FILE", path);
+  const profile = reader.maybe("ACME_PROFILE", readWord);
+  const kid = reader.maybe("ACME_EAB_KID", readLine);
+  const hmacKey = reader.maybe("ACME_EAB_HMAC_KEY", readHmacKey);
+  const dnsHook = reader.maybe("ACME_DNS_HOOK", path);
+  if (tlsMode !== "acme") {
+    const stray = acmeNames.find((name) => reader.has(name));
+    if (stray !== undefined && reader.good("TLS_MODE")) {
+      const remedy = "set TLS_MODE=acme, or take it out";
+      reader.warn(stray, { thing: `has no effect with TLS_MODE=${tlsMode}`, remedy });
+    }
+    return null;
+  }
+  if (reader.has("ACME_EAB_KID") !== reader.has("ACME_EAB_HMAC_KEY")) {
+    const [given, missing]: readonly [SettingName, string] = reader.has("ACME_EAB_KID")
+      ? ["ACME_EAB_KID", "ACME_EAB_HMAC_KEY"]
+      : ["ACME_EAB_HMAC_KEY", "ACME_EAB_KID"];
+    reader.complain(given, { thing: `needs ${missing} too`, remedy: "the authority gives both" });
+  }
+  if (fallbackDirectory !== null && fallbackDirectory === directory) {
+    reader.complain("ACME_FALLBACK_DIRECTORY", {
+      thing: "is the same as ACME_DIRECTORY",
+      remedy: "name another authority, or take it out",
+    });
+  }
+  if (dnsHook === null && names.some((name) => name.startsWith("*."))) {
+    reader.complain("ACME_NAMES", {
+      thing: "has a wildcard, which authorities prove by DNS only",
+      remedy: "set ACME_DNS_HOOK, or name each host",
+    });
+  }
+  const eab = kid === null || hmacKey === null ? null : { kid, hmacKey };
+  return { email, names, directory, fallbackDirectory, caFile, profile, eab, dnsHook };
+}
+
+function readEmail(text: string): Read<string> {
+  return /^[^\s@,;<>"]+@[^\s@,;<>"]+$/.test(text) && text.length <= 254
+    ? { ok: true, value: text }
+    : complain("is no mail address", "write name@example.com");
+}
+
+/** RFC 8555 §6.1: HTTPS only. */
+function readDirectory(text: string): Read<string> {
+  const word = text.toLowerCase();
+  if (word === "production" || word === "staging") return { ok: true, value: letsEncrypt[word] };
+  const url = /^https:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/i.test(text) ? URL.parse(text) : null;
+  return url === null
+    ? complain(`${shown(text)} is no directory`, "write https://…, or production or staging (Let's Encrypt)")
+    : { ok: true, value: url.href };
+}
+
+/** A host name, or `*.` and a host name; no address and no port. */
+function readCertificateName(text: string): Read<string> {
+  const wildcard = text.startsWith("*.");
+  const name = readServedName(wildcard ? text.slice(2) : text);
+  if (!name.ok) return name;
+  const { host, port } = name.value;
+  if (port !== null)
+    return complain(`${shown(text)} has a port`, "a certificate is for a name on every port");
+  return { ok: true, value: wildcard ? `*.${host}` : host };
+}
+
+function readWord(text: string): Read<string> {
+  return /^[A-Za-z0-9._-]{1,64}$/.test(text)
+    ? { ok: true, value: text }
+    : complain(`${shown(text)} is no profile name`, "write one the authority lists, such as shortlived");
+}
+
+/** Base64url, as authorities give it; never quoted. */
+function readHmacKey(text: string): Read<string> {
+  const key = text.trim();
+  return /^[A-Za-z0-9_-]{16,1024}={0,2}$/.test(key)
+    ? { ok: true, value: key.replace(/=+$/, "") }
+    : complain("is no base64url key", "copy the HMAC key of the account's external binding");
+}
