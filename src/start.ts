@@ -26,6 +26,7 @@ import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
+import { preflight } from "./tls/preflight.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
@@ -166,6 +167,11 @@ export async function startGateway(
     sink,
     clock,
     random: Math.random,
+    preflight: (names) => {
+      const at = settings.httpListen;
+      const plain = at === null || http === null ? null : { host: at.host, port: http.port };
+      return preflight({ names, plain, challenges });
+    },
     shows: (serial) => tls.certificates.some((certificate) => certificate.serial === serial),
     changed: async () => {
       const next = await loadTls(current.settings, clock.wallMs());

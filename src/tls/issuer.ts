@@ -20,6 +20,7 @@ import { type Certificate, checkCertificate } from "./certificate.ts";
 import type { Challenges } from "./challenges.ts";
 import { callDnsHook } from "./dns-hook.ts";
 import { certificateName, coversName } from "./names.ts";
+import type { Preflight } from "./preflight.ts";
 import { askRenewalInfo } from "./renewal-info.ts";
 import {
   backOffMs,
@@ -58,8 +59,8 @@ export interface IssuerParts {
   readonly shows: (serial: string) => boolean;
   /** There is another certificate on disk: load it and swap it in. */
   readonly changed: () => Promise<void>;
-  /** What is likely to fail the order, in sentences; nothing is refused for it. */
-  readonly preflight?: (names: readonly string[]) => Promise<readonly Problem[]>;
+  /** The look before an order. Nothing is refused for it: this machine may see the names otherwise than the authority. */
+  readonly preflight: (names: readonly string[]) => Promise<Preflight>;
 }
 
 /** What an operator wants to know about the certificate of the served names. */
@@ -329,13 +330,15 @@ export class Issuer {
       state.failures >= failuresBeforeFallback &&
       (state.failures - failuresBeforeFallback) % 2 === 0;
     const directory = useFallback ? (acme.fallbackDirectory ?? acme.directory) : acme.directory;
-    const hints = (await this.#parts.preflight?.(job.names)) ?? [];
-    const first = await this.#order(job, held, state, directory, []);
+    const { hints, plainIsClosed } = await this.#parts.preflight(job.names);
+    // Where port 80 refuses, HTTP-01 comes second: a failed validation counts at the authority.
+    const preferred = state.challenge ?? (plainIsClosed && acme.dnsHook === null ? "tls-alpn-01" : null);
+    const first = await this.#order(job, held, preferred, directory, []);
     // Port 80 may be closed where 443 is open: the other way is tried at once, and remembered when it works.
     const other = !first.ok && first.error.kind === "validation" ? first.error.challenge : null;
     const ways = this.#challengesFor("", acme.dnsHook, null);
     const canSwitch = other !== null && other !== "dns-01" && ways.some((kind) => kind !== other);
-    const second = canSwitch ? await this.#order(job, held, state, directory, [other]) : first;
+    const second = canSwitch ? await this.#order(job, held, preferred, directory, [other]) : first;
     const result =
       second.ok || !canSwitch ? second : first.ok ? second : err(both(first.error, second.error));
     if (!result.ok) {
@@ -364,7 +367,7 @@ export class Issuer {
   async #order(
     job: Job,
     held: Held | null,
-    state: IssuerState,
+    preferred: ChallengeKind | null,
     directory: string,
     avoid: readonly ChallengeKind[],
   ): Promise<
@@ -399,7 +402,7 @@ export class Issuer {
         pendingUrl: pending?.url ?? null,
         signal: this.#stopping.signal,
       },
-      this.#owner(job, store, keyPem, state.challenge, avoid, used),
+      this.#owner(job, store, keyPem, preferred, avoid, used),
     );
     if (!answer.ok) {
       // An order whose proof failed is dead; one that could not be finished may be finished later.

@@ -8,6 +8,7 @@ import { type Certificate, loadCertificateFiles } from "./certificate.ts";
 import { makeSecureContext } from "./context.ts";
 import { ensureLocalCertificate } from "./local-ca.ts";
 import { certificateName, coversName } from "./names.ts";
+import { keptInContainerLayer } from "./preflight.ts";
 import type { ContextSet } from "./select.ts";
 
 /** Everything the TLS listener needs to know; made anew at each load, never changed. */
@@ -54,6 +55,9 @@ export async function loadTls(
     }
     case "acme": {
       if (settings.acme === null) return err([noAcme]);
+      const layer = layerProblem(settings.certsDir);
+      // Each new container would order anew, and five of those a week are all that Let's Encrypt gives.
+      if (layer !== null && URL.parse(settings.acme.directory)?.host === letsEncryptHost) return err([layer]);
       // For the names an authority has not signed yet, or never will (localhost).
       const files = await ensureLocalCertificate({ directory: settings.certsDir, names, wallMs });
       if (!files.ok) return files;
@@ -61,11 +65,23 @@ export async function loadTls(
       if (!local.ok) return local;
       const stored = await storedCertificates(settings.acme, settings.certsDir, wallMs);
       const { renewAtWallMs, warnings } = files.value;
-      return mixed(names, stored.found, local.value, renewAtWallMs, [...warnings, ...stored.problems]);
+      const told = [...warnings, ...stored.problems, ...(layer === null ? [] : [layer])];
+      return mixed(names, stored.found, local.value, renewAtWallMs, told);
     }
     default:
       return unreachable(settings.tlsMode);
   }
+}
+
+const letsEncryptHost = "acme-v02.api.letsencrypt.org";
+
+function layerProblem(certsDir: string): Problem | null {
+  if (!keptInContainerLayer(certsDir)) return null;
+  return {
+    place: certsDir,
+    thing: "is inside the container: certificates and the account are lost with it",
+    remedy: "mount a volume at CERTS_DIR; try things out with ACME_DIRECTORY=staging",
+  };
 }
 
 const noAcme: Problem = { place: "environment", thing: "TLS_MODE is not acme", remedy: "set it" };
