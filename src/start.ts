@@ -13,7 +13,11 @@ import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
+import { accountHasher } from "./guard/account-name.ts";
+import { deviceCookies } from "./guard/device-cookie.ts";
+import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
+import { loadLocalSecret } from "./guard/local-secret.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
@@ -109,6 +113,9 @@ export async function startGateway(
   };
   const busWatch = new BusWatch(pools.bus, web, sink, clock);
   const secret = randomBytes(32);
+  const localSecret = await loadLocalSecret(settings.stateDir);
+  if (!localSecret.ok) return err([localSecret.error]);
+  const jail = new Jail({ clock, news: jailNews(sink) });
 
   let tls = tlsLoaded.value;
   let plan: Plan;
@@ -121,6 +128,9 @@ export async function startGateway(
     pools,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
+    jail,
+    devices: deviceCookies(localSecret.value, clock),
+    hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
     sink,
     clock,
@@ -337,5 +347,15 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     spoolBytesMax,
     logLevel,
     logFormat,
+  };
+}
+
+function jailNews(sink: EventSink): JailNews {
+  return {
+    strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
+    ban: ({ address, reason, untilWallMs, times }) => {
+      const until = new Date(untilWallMs).toISOString();
+      sink.emit({ type: "ban", client: address, why: reason, until, times });
+    },
   };
 }

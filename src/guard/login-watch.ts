@@ -39,6 +39,11 @@ export class LoginWatch {
     this.#bytesMax = answerBytesMax(door);
   }
 
+  /** Does the request itself say that something is tried; a web client's call mostly tries nothing. */
+  get isAttempt(): boolean {
+    return this.door !== "call" || this.#call !== null;
+  }
+
   /** Must the body be seen before the outcome is asked for. */
   get wantsBody(): boolean {
     return this.#bytesMax > 0;

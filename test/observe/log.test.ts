@@ -54,7 +54,9 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     rule: "login",
     retryAfterSeconds: 12,
   },
-  login: { type: "login", id, client: "203.0.113.9", door: "json-rpc", outcome: "failure" },
+  login: { type: "login", id, client: "203.0.113.9", door: "json-rpc", outcome: "failure", account: null },
+  strike: { type: "strike", client: "203.0.113.9", why: "login", account: null, marks: 5 },
+  ban: { type: "ban", client: "203.0.113.9", why: "pair", until: "2026-11-21T08:00:00.000Z", times: 1 },
   "upstream-failed": {
     type: "upstream-failed",
     id,
@@ -129,7 +131,16 @@ t.test("every event has its name, level and stream, and keeps its fields", (t) =
   );
   const streams = new Map(lines.map((line) => [line.event, line.stream]));
   const security = [...streams].filter(([, stream]) => stream === "security").map(([event]) => event);
-  t.same(security, ["refused", "denied", "limited", "login", "untrusted-forwarding", "unknown-host"]);
+  t.same(security, [
+    "refused",
+    "denied",
+    "limited",
+    "login",
+    "strike",
+    "ban",
+    "untrusted-forwarding",
+    "unknown-host",
+  ]);
   t.equal(streams.get("access"), "access");
   for (const line of lines) {
     t.type(line.type, "undefined", "one name for the event, not two");
@@ -157,9 +168,9 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 18);
-    t.equal(seen("info", format), 18);
-    t.equal(seen("warn", format), 11, "no access lines, all security events");
+    t.equal(seen("debug", format), 20);
+    t.equal(seen("info", format), 20);
+    t.equal(seen("warn", format), 13, "no access lines, all security events");
     t.equal(seen("error", format), 2);
     t.equal(seen("silent", format), 0);
   }
@@ -364,7 +375,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 18), Object.keys(everyEvent));
+  t.same(heard.slice(0, 20), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,
@@ -380,6 +391,8 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     denied: { "database-manager": 1 },
     limited: { login: 1 },
     logins: { failure: 1 },
+    strikes: { login: 1 },
+    bans: { pair: 1 },
     failures: { "connect-refused": 1 },
   });
   for (let i = 0; i < 1_000; i += 1)

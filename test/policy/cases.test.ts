@@ -256,7 +256,7 @@ t.test("the values the presets promise", async (t) => {
     const limit = standard.limits.get(name);
     return limit === undefined ? null : [limit.ratePerSecond, limit.burst, limit.key, limit.refund];
   };
-  t.same(rate("login"), [5 / 60, 5, "client", true]);
+  t.same(rate("login"), [5 / 60, 20, "client", true]);
   t.same(rate("guide-login"), [5 / 60, 3, "client", false]);
   t.same(rate("rpc"), [30, 20, "client", false]);
   t.same(rate("rpc-web"), [30, 50, "session", false]);
