@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Admin, startAdmin } from "./admin/admin.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
+import { type Ip, ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
@@ -14,6 +15,8 @@ import { type Admission, type Listener, listenPlain, listenTls } from "./edge/li
 import { rawAnswer } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
+import { BanJournal, banJournalFile } from "./guard/ban-journal.ts";
+import { BanTable } from "./guard/ban-table.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
@@ -115,7 +118,14 @@ export async function startGateway(
   const secret = randomBytes(32);
   const localSecret = await loadLocalSecret(settings.stateDir);
   if (!localSecret.ok) return err([localSecret.error]);
-  const jail = new Jail({ clock, news: jailNews(sink) });
+  const bans = new BanTable();
+  const journal = new BanJournal({
+    path: join(settings.stateDir, banJournalFile),
+    bans,
+    wallMs: () => clock.wallMs(),
+    fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
+  });
+  const jail = new Jail({ clock, bans, news: jailNews(sink, journal) });
 
   let tls = tlsLoaded.value;
   let plan: Plan;
@@ -148,7 +158,9 @@ export async function startGateway(
   };
   const admission = (): Admission => ({
     connectionsPerClientMax: plan.settings.connectionsPerClientMax,
-    isExempt: (ip) => plan.settings.trustedNetworks.contains(ip) || plan.settings.trustedProxies.contains(ip),
+    isBanned: (ip) =>
+      plan.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(plan, ip),
+    isExempt: (ip) => isSpared(plan, ip),
   });
 
   const front = createTlsFront(tls);
@@ -255,6 +267,7 @@ export async function startGateway(
     front.close();
     pools.web.close();
     pools.bus.close();
+    journal.close();
     await admin.value?.close();
     sink.emit({ type: "stopped", cut });
     return cut;
@@ -350,12 +363,19 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
   };
 }
 
-function jailNews(sink: EventSink): JailNews {
+function jailNews(sink: EventSink, journal: BanJournal): JailNews {
   return {
     strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
-    ban: ({ address, reason, untilWallMs, times }) => {
+    ban: (ban) => {
+      const { address, reason, untilWallMs, times } = ban;
+      journal.record(ban);
       const until = new Date(untilWallMs).toISOString();
       sink.emit({ type: "ban", client: address, why: reason, until, times });
     },
   };
+}
+
+/** A proxy's connection carries everybody; trusted networks are never banned. */
+function isSpared({ settings }: Plan, ip: Ip): boolean {
+  return settings.trustedNetworks.contains(ip) || settings.trustedProxies.contains(ip);
 }

@@ -167,7 +167,16 @@ t.test("scanner traps strike; trusted networks are never banned; BAN_ANSWER=drop
   t.teardown(() => gateway.close());
   for (const path of ["/.env", "/wp-login.php", "/.git/config", "/phpinfo.php", "/.aws/credentials"])
     t.equal((await h1(gateway, `GET ${path}`)).status, 404);
-  t.equal((await h1(gateway, "GET /")).bytes.length, 0);
+  await t.rejects(h1(gateway, "GET /"), "not even a handshake");
+  const behindProxy = await startTestGateway({ env: { BAN_ANSWER: "drop", ...proxied } });
+  t.teardown(() => behindProxy.close());
+  for (let i = 0; i < 5; i += 1) await h1(behindProxy, "GET /.env", ["X-Forwarded-For: 203.0.113.9"]);
+  t.equal((await h1(behindProxy, "GET /", ["X-Forwarded-For: 203.0.113.9"])).bytes.length, 0);
+  t.equal(
+    (await h1(behindProxy, "GET /", ["X-Forwarded-For: 203.0.113.10"])).status,
+    200,
+    "others behind the proxy",
+  );
   const trusted = await startTestGateway({ env: { TRUSTED_NETWORKS: "127.0.0.1" } });
   t.teardown(() => trusted.close());
   for (let i = 0; i < 8; i += 1) await guess(trusted, "admin", `g${i}`);
@@ -189,4 +198,15 @@ t.test("who hangs up before the answer's end is counted, and a huge body is no w
     { why: "address" },
     "the name is not read, the address is counted",
   );
+});
+
+t.test("a restart forgets no ban", async (t) => {
+  const stateDir = t.testdir();
+  const first = await startTestGateway({ env: { STATE_DIR: stateDir } });
+  for (let i = 0; i < 5; i += 1) await guess(first, "admin", `g${i}`);
+  t.equal((await h1(first, "GET /")).status, 403);
+  await first.close();
+  const second = await startTestGateway({ env: { STATE_DIR: stateDir } });
+  t.teardown(() => second.close());
+  t.equal((await h1(second, "GET /")).status, 403);
 });
