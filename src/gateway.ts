@@ -9,6 +9,10 @@ import type { Clock } from "./base/clock.ts";
 import { ipKey64 } from "./base/ip.ts";
 import { unreachable } from "./base/result.ts";
 import type { Downstream } from "./exchange.ts";
+import { accountName } from "./guard/account-name.ts";
+import type { Ban } from "./guard/ban-table.ts";
+import type { DeviceCookies } from "./guard/device-cookie.ts";
+import type { Jail } from "./guard/jail.ts";
 import type { Grant, Limiter } from "./guard/limiter.ts";
 import type { LoginReading } from "./guard/login-outcome.ts";
 import { watchLogin } from "./guard/login-watch.ts";
@@ -47,6 +51,10 @@ export interface GatewayParts {
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
+  readonly jail: Jail;
+  readonly devices: DeviceCookies;
+  /** Turns an account's name into what counts and logs may hold. */
+  readonly hashAccount: (name: string) => string;
   readonly spool: Spool;
   readonly sink: EventSink;
   readonly clock: Clock;
@@ -107,7 +115,8 @@ export class Gateway {
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
     const facts = this.#screen(x);
-    if (facts === null || this.#challenge(x, facts) || this.#moved(x, facts)) return;
+    if (facts === null || this.#banned(x, facts) || this.#challenge(x, facts) || this.#moved(x, facts))
+      return;
     const decision = this.#decide(x, facts);
     if (decision.verdict !== "forward") return this.#carryOut(x, facts, decision);
     const staging = this.#staging(x, facts, decision);
@@ -118,6 +127,10 @@ export class Gateway {
     if (grant === null) return;
     const body = await this.#body(x, facts, decision);
     if (body === "stopped") return grant.settle("unsent");
+    if (!(await this.#enter(x, facts, body))) {
+      body?.release();
+      return grant.settle("unsent");
+    }
     this.#forward(x, facts, decision, staging, grant, body);
   }
 
@@ -135,6 +148,29 @@ export class Gateway {
     const refusal = read.error;
     this.#refuse(x, refusal.status, refusal.code, refusal.detail, { extraFields: refusal.headers ?? [] });
     return null;
+  }
+
+  /** guard/jail: is this client banned? */
+  #banned(x: RunningExchange, facts: RequestFacts): boolean {
+    const ban = this.#parts.jail.banOf(ipKey64(facts.client));
+    if (ban === null || x.plan.isTrusted(facts.client)) return false;
+    this.#refuseBanned(x, ban);
+    return true;
+  }
+
+  #refuseBanned(x: RunningExchange, ban: Ban): void {
+    x.rule = `ban-${ban.reason}`;
+    x.verdict = "banned";
+    if (x.plan.settings.banAnswer === "drop") {
+      x.status = 499;
+      return x.cut();
+    }
+    const until = new Date(ban.untilWallMs).toISOString().slice(0, 16).replace("T", " ");
+    const retryAfterSeconds = Math.max(1, Math.ceil((ban.untilWallMs - this.#parts.clock.wallMs()) / 1000));
+    this.#error(x, 403, `Nothing is accepted from this address until ${until} UTC.`, {
+      retryAfterSeconds,
+      close: true,
+    });
   }
 
   /** tls/challenges: what a certificate authority asks for while it looks whether a name is ours (RFC 8555 §8.3). */
@@ -170,6 +206,9 @@ export class Gateway {
 
   /** Every verdict but forward. */
   #carryOut(x: RunningExchange, facts: RequestFacts, decision: Exclude<Decision, ForwardDecision>): void {
+    const rules = x.plan.jailRules;
+    if ("strike" in decision && decision.strike && rules !== null && !x.plan.isTrusted(facts.client))
+      this.#parts.jail.scanned({ client: facts.client.text, address: ipKey64(facts.client) }, rules);
     switch (decision.verdict) {
       case "deny":
         this.#denied(x, facts, decision.reason.rule);
@@ -349,6 +388,62 @@ export class Gateway {
     }
   }
 
+  /** guard/jail: may this attempt to log in go to Odoo? It may wait for earlier ones of the same address. */
+  async #enter(x: RunningExchange, facts: RequestFacts, body: RequestBody | null): Promise<boolean> {
+    const asked = body === null ? null : { call: x.call, memory: body.memory, whole: body.file === null };
+    const watch = watchLogin(facts, asked);
+    x.watch = watch;
+    if (watch === null) return true;
+    const { jail, devices, hashAccount } = this.#parts;
+    const name = watch.isAttempt ? accountName(watch.door, facts, asked) : null;
+    const account = name === null ? null : hashAccount(name);
+    x.account = account;
+    const rules = x.plan.jailRules;
+    if (rules === null || x.plan.isTrusted(facts.client)) return true;
+    const device = account === null ? null : devices.read(facts, account);
+    x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };
+    if (!watch.isAttempt) return true;
+    const asking = jail.enter(x.attempt, rules);
+    const entry = asking instanceof Promise ? await asking : asking;
+    switch (entry.kind) {
+      case "go":
+        if (x.isOver) entry.settle("unknown");
+        x.ticket = entry;
+        return !x.isOver;
+      case "slow":
+        this.#exhausted(x, facts, entry.limit, entry.retryAfterSeconds);
+        return false;
+      case "banned":
+        this.#refuseBanned(x, entry.ban);
+        return false;
+      default:
+        return unreachable(entry);
+    }
+  }
+
+  /** How the attempt ended, for the limits, the jail and the log. */
+  #concluded(x: RunningExchange, facts: RequestFacts, grant: Grant, outcome: LoginReading["outcome"]): void {
+    const passed = outcome === "pending" ? "success" : outcome;
+    grant.settle(passed);
+    const { jail, sink } = this.#parts;
+    const rules = x.plan.jailRules;
+    if (x.watch !== null && outcome !== "unknown") {
+      const { id, account, watch } = x;
+      const { door, isEachCall } = watch;
+      sink.emit({
+        type: "login",
+        id,
+        client: facts.client.text,
+        door,
+        eachCall: isEachCall,
+        outcome,
+        account,
+      });
+    }
+    if (x.ticket !== null) x.ticket.settle(passed);
+    else if (x.attempt !== null && rules !== null && outcome === "failure") jail.failed(x.attempt, rules);
+  }
+
   /** upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. */
   #forward(
     x: RunningExchange,
@@ -362,10 +457,7 @@ export class Gateway {
     const pool = pools[decision.pool];
     const request = this.#outbound(x, facts, decision, staging, body, pool);
     const startedMs = clock.nowMs();
-    const watch = watchLogin(
-      facts,
-      body === null ? null : { call: x.call, memory: body.memory, whole: body.file === null },
-    );
+    const { watch } = x;
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
     let relay: Relay | null = null;
     let head: AnswerHead | null = null;
@@ -373,21 +465,11 @@ export class Gateway {
     const settle = () => {
       if (settled) return;
       settled = true;
-      if (head === null) return grant.settle("unknown");
+      if (head === null) return this.#concluded(x, facts, grant, "unknown");
       const reading = watch?.reading ?? noReading;
       this.#parts.sessions.observe(facts, head.status, head.fields, reading.loggedIn);
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
-      grant.settle(reading.outcome === "pending" ? "success" : reading.outcome);
-      if (watch === null || reading.outcome === "unknown") return;
-      const { sink } = this.#parts;
-      sink.emit({
-        type: "login",
-        id: x.id,
-        client: facts.client.text,
-        door: watch.door,
-        eachCall: watch.isEachCall,
-        outcome: reading.outcome,
-      });
+      this.#concluded(x, facts, grant, reading.outcome);
     };
     const call = new UpstreamCall(pool, request, {
       head: (got) => {
@@ -477,6 +559,11 @@ export class Gateway {
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
+    if (facts.secure && x.account !== null && x.watch?.door === "form") {
+      const { outcome } = x.watch.reading;
+      if (outcome === "success" || outcome === "pending")
+        out.push("Set-Cookie", this.#parts.devices.issue(x.account));
+    }
     x.status = head.status;
     const { spool } = this.#parts;
     return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);

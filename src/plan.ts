@@ -2,6 +2,7 @@ import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Ip } from "./base/ip.ts";
 import { ipSetUnion } from "./base/ip-set.ts";
+import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, stagingCookie } from "./guard/staging.ts";
 import { odooSessionCookie } from "./message/cookies.ts";
 import type { RequestFacts } from "./message/facts.ts";
@@ -24,6 +25,8 @@ export interface Plan {
   /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
   readonly redirects: ReturnType<typeof createRedirects>;
   readonly staging: StagingGate | null;
+  /** What turns failures into bans; null: nothing does. */
+  readonly jailRules: JailRules | null;
   /** Our own cookie, never sent to Odoo; null but on staging. */
   readonly ownCookie: string | null;
   /** Lower case. */
@@ -87,6 +90,7 @@ export function buildPlan(parts: PlanParts): Plan {
       publicPort,
     }),
     staging: stagingGate(parts),
+    jailRules: jailRules(settings.loginBans),
     ownCookie: staging ? stagingCookie : null,
     websocketOrigins: new Set(settings.websocketOrigins.map((origin) => origin.toLowerCase())),
     authorityOf,

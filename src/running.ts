@@ -1,6 +1,8 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Downstream } from "./exchange.ts";
+import type { Attempt, Ticket } from "./guard/jail.ts";
+import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
 import { redactTarget } from "./message/redact.ts";
@@ -21,6 +23,14 @@ export class RunningExchange {
   tunnelKey: string | null = null;
   /** The JSON-RPC call in the body, where the rule wants it read. */
   call: RpcEnvelope | null = null;
+  /** Reads from the answer how a log-in ended; null: nothing is tried. */
+  watch: LoginWatch | null = null;
+  /** Who tries, for the jail; null: nothing is tried, or nobody who could be banned. */
+  attempt: Attempt | null = null;
+  /** Hash of the account the attempt is for; null: not known. */
+  account: string | null = null;
+  /** The jail's leave; null where it was not asked. */
+  ticket: Ticket | null = null;
   rule = "none";
   verdict = "refuse";
   limit: string | null = null;

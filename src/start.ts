@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
+import { type Ip, ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
@@ -13,7 +14,13 @@ import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
+import { accountHasher } from "./guard/account-name.ts";
+import { BanJournal, banJournalFile } from "./guard/ban-journal.ts";
+import { BanTable } from "./guard/ban-table.ts";
+import { deviceCookies } from "./guard/device-cookie.ts";
+import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
+import { loadLocalSecret } from "./guard/local-secret.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
@@ -114,6 +121,16 @@ export async function startGateway(
   };
   const busWatch = new BusWatch(pools.bus, web, sink, clock);
   const secret = randomBytes(32);
+  const localSecret = await loadLocalSecret(settings.stateDir);
+  if (!localSecret.ok) return err([localSecret.error]);
+  const bans = new BanTable();
+  const journal = new BanJournal({
+    path: join(settings.stateDir, banJournalFile),
+    bans,
+    wallMs: () => clock.wallMs(),
+    fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
+  });
+  const jail = new Jail({ clock, bans, news: jailNews(sink, journal) });
 
   let tls = tlsLoaded.value;
   let plan: Plan;
@@ -128,6 +145,9 @@ export async function startGateway(
     pools,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
+    jail,
+    devices: deviceCookies(localSecret.value, clock),
+    hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
     sink,
     clock,
@@ -145,7 +165,9 @@ export async function startGateway(
   };
   const admission = (): Admission => ({
     connectionsPerClientMax: plan.settings.connectionsPerClientMax,
-    isExempt: (ip) => plan.settings.trustedNetworks.contains(ip) || plan.settings.trustedProxies.contains(ip),
+    isBanned: (ip) =>
+      plan.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(plan, ip),
+    isExempt: (ip) => isSpared(plan, ip),
   });
 
   const front = createTlsFront(tls);
@@ -278,6 +300,7 @@ export async function startGateway(
     front.close();
     pools.web.close();
     pools.bus.close();
+    journal.close();
     await admin.close();
     await issuerStopped;
     sink.emit({ type: "stopped", cut });
@@ -364,4 +387,21 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     logLevel,
     logFormat,
   };
+}
+
+function jailNews(sink: EventSink, journal: BanJournal): JailNews {
+  return {
+    strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
+    ban: (ban) => {
+      const { address, reason, untilWallMs, times } = ban;
+      journal.record(ban);
+      const until = new Date(untilWallMs).toISOString();
+      sink.emit({ type: "ban", client: address, why: reason, until, times });
+    },
+  };
+}
+
+/** A proxy's connection carries everybody; trusted networks are never banned. */
+function isSpared({ settings }: Plan, ip: Ip): boolean {
+  return settings.trustedNetworks.contains(ip) || settings.trustedProxies.contains(ip);
 }

@@ -284,6 +284,8 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     denied: true,
     limited: true,
     login: true,
+    strike: true,
+    ban: true,
     "upstream-failed": true,
     "untrusted-forwarding": true,
     "unknown-host": true,

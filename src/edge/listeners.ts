@@ -12,6 +12,8 @@ import { createHttp2 } from "./http2.ts";
 export interface Admission {
   /** Most connections one client address (IPv6: /64) may hold. */
   readonly connectionsPerClientMax: number;
+  /** Banned, and the operator wants no answer for it: a direct peer's connection is not even opened. */
+  isBanned(ip: Ip): boolean;
   /** Trusted networks and proxies hold as many as they like. */
   isExempt(ip: Ip): boolean;
 }
@@ -106,6 +108,7 @@ function listen(
     const peer = parseSocketIp(socket.remoteAddress ?? "");
     if (peer === null) return void socket.destroy();
     const rules = admission();
+    if (rules.isBanned(peer)) return void socket.destroy();
     const key = ipKey64(peer);
     const held = perClient.get(key) ?? 0;
     // The cheapest refusal there is: no handshake, no answer.

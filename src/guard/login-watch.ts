@@ -47,6 +47,11 @@ export class LoginWatch {
     return this.door === "xml-object" || this.door === "key" || this.#call?.service === "object";
   }
 
+  /** Does the request itself say that something is tried; a web client's call mostly tries nothing. */
+  get isAttempt(): boolean {
+    return this.door !== "call" || this.#call !== null;
+  }
+
   /** Must the body be seen before the outcome is asked for. */
   get wantsBody(): boolean {
     return this.#bytesMax > 0;

@@ -5,6 +5,8 @@ const sameSiteAttribute = /;[ \t]*samesite[ \t]*(?:;|$|=)/i;
 
 /** The cookie Odoo keeps its session in. */
 export const odooSessionCookie = "session_id";
+/** Marks a browser that has logged in before; ours, never sent to Odoo. */
+export const deviceCookie = "__Host-device";
 
 /**
  * The value of one cookie in a Cookie line; null when absent. The first of equal names wins, as in Odoo

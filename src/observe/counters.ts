@@ -19,6 +19,8 @@ export interface CounterSnapshot {
   readonly limited: { readonly [limit: string]: number };
   /** Attempts to log in: success, pending (a second factor is asked), failure. */
   readonly logins: { readonly [outcome: string]: number };
+  readonly strikes: { readonly [why: string]: number };
+  readonly bans: { readonly [why: string]: number };
   readonly failures: { readonly [failure: string]: number };
   readonly untrustedForwarding: number;
   readonly unknownHost: number;
@@ -48,6 +50,8 @@ export function createCounters(): Counters {
   const denied = new Map<string, number>();
   const limited = new Map<string, number>();
   const logins = new Map<string, number>();
+  const strikes = new Map<string, number>();
+  const bans = new Map<string, number>();
   const failures = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
@@ -68,6 +72,10 @@ export function createCounters(): Counters {
           return add(limited, event.limit);
         case "login":
           return add(logins, event.outcome);
+        case "strike":
+          return add(strikes, event.why);
+        case "ban":
+          return add(bans, event.why);
         case "upstream-failed":
           return add(failures, event.failure);
         case "untrusted-forwarding":
@@ -107,6 +115,8 @@ export function createCounters(): Counters {
       denied: Object.fromEntries(denied),
       limited: Object.fromEntries(limited),
       logins: Object.fromEntries(logins),
+      strikes: Object.fromEntries(strikes),
+      bans: Object.fromEntries(bans),
       failures: Object.fromEntries(failures),
     }),
   };

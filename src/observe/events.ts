@@ -83,6 +83,26 @@ export type GatewayEvent =
       /** The password or key comes with each call: a success is no news and is logged at debug. */
       readonly eachCall: boolean;
       readonly outcome: "success" | "pending" | "failure";
+      /** Hash of the account's name with the local secret; null: not known. */
+      readonly account: string | null;
+    }
+  | {
+      /** One mark against an address. Stable: ban tools read it (docs/bans). */
+      readonly type: "strike";
+      readonly client: string;
+      readonly why: "login" | "scanner";
+      readonly account: string | null;
+      /** Marks of this kind that count now. */
+      readonly marks: number;
+    }
+  | {
+      /** Stable: ban tools read it (docs/bans). */
+      readonly type: "ban";
+      readonly client: string;
+      readonly why: string;
+      /** ISO 8601. */
+      readonly until: string;
+      readonly times: number;
     }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }

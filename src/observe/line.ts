@@ -46,6 +46,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "refused":
     case "denied":
     case "limited":
+    case "strike":
+    case "ban":
     case "untrusted-forwarding":
     case "unknown-host":
     case "upstream-failed":
@@ -84,6 +86,8 @@ function streamOf(event: GatewayEvent): LineStream {
     case "denied":
     case "limited":
     case "login":
+    case "strike":
+    case "ban":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";

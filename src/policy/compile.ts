@@ -241,7 +241,7 @@ function compileDecision(
     };
   }
   if (document.deny !== undefined) {
-    return { verdict: "deny", reason, status: document.deny };
+    return { verdict: "deny", reason, status: document.deny, strike: document.strike !== undefined };
   }
   if (document.redirect !== undefined) {
     const { to, status } = document.redirect;
@@ -252,7 +252,7 @@ function compileDecision(
     return { verdict: "answer", reason, status, contentType, body };
   }
   if (document.drop !== undefined) {
-    return { verdict: "drop", reason };
+    return { verdict: "drop", reason, strike: document.strike !== undefined };
   }
   throw new Error(`rule ${reason.rule} was let through without a verdict`);
 }

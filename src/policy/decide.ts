@@ -8,6 +8,7 @@ import { candidates, candidatesIn } from "./rule-index.ts";
 export const noRule: Decision = Object.freeze({
   verdict: "deny",
   status: 403,
+  strike: false,
   reason: Object.freeze({
     rule: "no-rule",
     file: "(built in)",

@@ -47,6 +47,8 @@ export interface DenyDecision {
   readonly verdict: "deny";
   readonly reason: Reason;
   readonly status: number;
+  /** The request is a mark against its address. */
+  readonly strike: boolean;
 }
 
 export interface RedirectDecision {
@@ -68,6 +70,7 @@ export interface AnswerDecision {
 export interface DropDecision {
   readonly verdict: "drop";
   readonly reason: Reason;
+  readonly strike: boolean;
 }
 
 /** Verdict and everything needed to carry it out; built and frozen when the policy is compiled. */

@@ -148,6 +148,16 @@ class FileReader {
       this.#note(base, "value", `${ruleName(raw)} ${given}`, `give exactly one of ${verdictKeys.join(", ")}`);
       return false;
     }
+    const refuses = verdicts[0] === "deny" || verdicts[0] === "drop";
+    if ("strike" in raw && !refuses) {
+      this.#note(
+        [...base, "strike"],
+        "key",
+        `strike has no meaning beside ${verdicts[0]}`,
+        'it belongs to "deny" or "drop"',
+      );
+      return false;
+    }
     const misplaced = verdicts[0] === "forward" ? [] : forwardOnlyKeys.filter((key) => key in raw);
     for (const key of misplaced) {
       this.#note(

@@ -65,6 +65,7 @@ export interface RuleDocument {
     | { readonly status: number; readonly content_type: string; readonly body: string }
     | undefined;
   readonly drop?: true | undefined;
+  readonly strike?: "scanner" | undefined;
   readonly limits?: readonly string[] | undefined;
   readonly timeout?: string | undefined;
   readonly body_max?: string | undefined;

@@ -164,6 +164,10 @@ const rule = z
       })
       .optional(),
     drop: z.literal(true).optional().describe("Close the connection without an answer"),
+    strike: z
+      .literal("scanner")
+      .optional()
+      .describe("Beside deny or drop: the request is a mark against its address, and some of them are a ban"),
     limits: z
       .array(id("The name of a limit"))
       .max(16)

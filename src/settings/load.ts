@@ -97,6 +97,8 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     methods: [...new Set(reader.list("METHODS", readMethod))],
     databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),
     databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),
+    loginBans: reader.one("LOGIN_BANS", (text) => readChoice(text, ["standard", "guide", "official", "off"])),
+    banAnswer: reader.one("BAN_ANSWER", (text) => readChoice(text, ["page", "drop"])),
     hstsMaxAgeSeconds: reader.one("HSTS_MAX_AGE", readSeconds),
     hstsSubdomains: reader.one("HSTS_SUBDOMAINS", readYesNo),
     hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),

@@ -87,6 +87,10 @@ export interface Settings {
   readonly databaseManager: "404" | "403" | "redirect";
   /** `allow` lets strangers see /web/database/selector. */
   readonly databaseSelector: "deny" | "allow";
+  /** What failed log-ins lead to; `guide` and `official` are the literal values of the nginx guides and of Odoo's documentation. */
+  readonly loginBans: "standard" | "guide" | "official" | "off";
+  /** What a banned client gets: a 403 that says until when, or a closed connection. */
+  readonly banAnswer: "page" | "drop";
   readonly hstsMaxAgeSeconds: number;
   readonly hstsSubdomains: boolean;
   readonly hstsPreload: boolean;

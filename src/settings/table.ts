@@ -283,6 +283,21 @@ export const settingTable = [
     meaning: "May strangers see the list of databases at `/web/database/selector`.",
   },
   {
+    name: "LOGIN_BANS",
+    type: "choice",
+    choices: ["standard", "guide", "official", "off"],
+    default: "off",
+    meaning:
+      "What failed log-ins and scanners' requests lead to, beside the limit. off: nothing. standard: 5 of one address on one account in 10 minutes, or 20 of one address while most of its attempts fail: 2 hours. guide: 5 of one address in 10 minutes: 2 hours. official: 10 in 60 seconds: 15 minutes. Each further ban is twice as long, up to 7 days.",
+  },
+  {
+    name: "BAN_ANSWER",
+    type: "choice",
+    choices: ["page", "drop"],
+    default: "page",
+    meaning: "What a banned client gets: a 403 that says until when, or a closed connection.",
+  },
+  {
     name: "HSTS_MAX_AGE",
     type: "duration",
     default: "1y",

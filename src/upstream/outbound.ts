@@ -1,4 +1,4 @@
-import { joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
+import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
 
@@ -104,8 +104,8 @@ function odooCookies(lines: readonly string[], options: OutboundOptions): string
   let line = joinCookies(lines);
   if (options.sessionCookie !== odooSessionCookie)
     line = renameCookie(line, options.sessionCookie, odooSessionCookie);
-  const own = options.ownCookie;
-  if (own !== null && line.includes(own)) {
+  for (const own of [options.ownCookie, deviceCookie]) {
+    if (own === null || !line.includes(own)) continue;
     const kept = line
       .split(";")
       .filter((pair) => pair.trim() !== own && !pair.trimStart().startsWith(`${own}=`));

@@ -141,15 +141,16 @@ const handlers: EdgeHandlers = {
   broken: (_connection, status) => Buffer.from(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`),
   draining: () => false,
 };
-const admission = (): Admission => ({ connectionsPerClientMax: 1_000, isExempt: () => false });
+const admission = (): Admission => ({
+  connectionsPerClientMax: 1_000,
+  isExempt: () => false,
+  isBanned: () => false,
+});
 const anywhere = { host: "127.0.0.1", port: 0 };
 
 /** Sends `first`, then one byte of `rest` every 20 ms; what came back until the end. */
 async function drip(socket: Socket, first: string, rest: string): Promise<string> {
   let received = "";
-  socket.on("data", (chunk: Buffer) => {
-    received += chunk.toString("latin1");
-  });
   socket.on("error", () => {});
   socket.write(first);
   let at = 0;
@@ -157,7 +158,13 @@ async function drip(socket: Socket, first: string, rest: string): Promise<string
     if (rest !== "") socket.write(rest[at % rest.length] ?? "");
     at += 1;
   }, 20);
-  const closed = once(socket, "close");
+  socket.on("data", (chunk: Buffer) => {
+    received += chunk.toString("latin1");
+    // A byte into a connection that closes would be answered with a reset.
+    if (rest !== "") clearInterval(timer);
+  });
+  // Not `once`: it fails with the reset of a byte that crossed the close.
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.on("end", () => socket.destroy());
   await closed;
   clearInterval(timer);

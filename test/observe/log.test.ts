@@ -54,7 +54,17 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     rule: "login",
     retryAfterSeconds: 12,
   },
-  login: { type: "login", id, client: "203.0.113.9", door: "json-rpc", eachCall: true, outcome: "failure" },
+  login: {
+    type: "login",
+    id,
+    client: "203.0.113.9",
+    door: "json-rpc",
+    eachCall: true,
+    outcome: "failure",
+    account: null,
+  },
+  strike: { type: "strike", client: "203.0.113.9", why: "login", account: null, marks: 5 },
+  ban: { type: "ban", client: "203.0.113.9", why: "pair", until: "2026-11-21T08:00:00.000Z", times: 1 },
   "upstream-failed": {
     type: "upstream-failed",
     id,
@@ -157,7 +167,16 @@ t.test("every event has its name, level and stream, and keeps its fields", (t) =
   );
   const streams = new Map(lines.map((line) => [line.event, line.stream]));
   const security = [...streams].filter(([, stream]) => stream === "security").map(([event]) => event);
-  t.same(security, ["refused", "denied", "limited", "login", "untrusted-forwarding", "unknown-host"]);
+  t.same(security, [
+    "refused",
+    "denied",
+    "limited",
+    "login",
+    "strike",
+    "ban",
+    "untrusted-forwarding",
+    "unknown-host",
+  ]);
   t.equal(streams.get("access"), "access");
   for (const line of lines) {
     t.type(line.type, "undefined", "one name for the event, not two");
@@ -185,9 +204,9 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 22);
-    t.equal(seen("info", format), 22);
-    t.equal(seen("warn", format), 13, "no access lines, all security events");
+    t.equal(seen("debug", format), 24);
+    t.equal(seen("info", format), 24);
+    t.equal(seen("warn", format), 15, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -392,7 +411,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 22), Object.keys(everyEvent));
+  t.same(heard.slice(0, 24), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,
@@ -408,6 +427,8 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     denied: { "database-manager": 1 },
     limited: { login: 1 },
     logins: { failure: 1 },
+    strikes: { login: 1 },
+    bans: { pair: 1 },
     failures: { "connect-refused": 1 },
   });
   for (let i = 0; i < 1_000; i += 1)

@@ -52,6 +52,8 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
     databaseManager: "404",
     databaseSelector: "deny",
+    loginBans: "standard",
+    banAnswer: "page",
     hstsMaxAgeSeconds: 31_536_000,
     hstsSubdomains: true,
     hstsPreload: false,

@@ -83,6 +83,8 @@ t.test("without any setting the gateway serves this machine", async (t) => {
       ),
     databaseManager: "404",
     databaseSelector: "deny",
+    loginBans: "off",
+    banAnswer: "page",
     hstsMaxAgeSeconds: 31_536_000,
     hstsSubdomains: true,
     hstsPreload: false,

@@ -1,0 +1,231 @@
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { packageRoot } from "../../src/base/package-root.ts";
+import { startTestGateway, type TestGateway, type TestGatewayOptions } from "../support/gateway.ts";
+import { sessionPair, valuesOf } from "../support/upstream-raw.ts";
+import { h1, h2, openHttp2, until } from "./clients.ts";
+
+const json = "Content-Type: application/json";
+const proxied = { TRUSTED_PROXIES: "127.0.0.1" };
+
+function guess(gateway: TestGateway, login: string, password: string, from?: string) {
+  const body = JSON.stringify({ jsonrpc: "2.0", params: { db: "prod", login, password } });
+  const lines = from === undefined ? [json] : [json, `X-Forwarded-For: ${from}`];
+  return h1(gateway, "POST /web/session/authenticate", lines, body);
+}
+
+/** The shipped policies with a log-in limit that leaves guessing to the bans. */
+function withWideLogin(folder: string): { readonly POLICIES_DIR: string } {
+  cpSync(join(packageRoot().directory, "policies"), folder, { recursive: true });
+  const file = join(folder, "20-login.yaml");
+  const narrow = "login: { rate: 5/min, burst: 5, key: client, refund: success }";
+  const text = readFileSync(file, "utf8");
+  if (!text.includes(narrow)) throw new Error("the shipped log-in limit reads otherwise");
+  writeFileSync(file, text.replace(narrow, narrow.replace("burst: 5", "burst: 20")));
+  return { POLICIES_DIR: folder };
+}
+
+/** Bans are asked for by setting; these tests ask. */
+function startWithBans(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  return startTestGateway({ ...options, env: { LOGIN_BANS: "standard", ...options.env } });
+}
+
+t.test("five guesses, then nothing is accepted: no other door, no other spelling, no page", async (t) => {
+  const gateway = await startWithBans();
+  t.teardown(() => gateway.close());
+  for (let i = 0; i < 5; i += 1) t.equal((await guess(gateway, "admin", `g${i}`)).status, 200);
+  gateway.demo.forget();
+  const banned = await guess(gateway, "admin", "admin");
+  t.equal(banned.status, 403);
+  t.match(valuesOf(banned, "retry-after")[0], /^7\d\d\d$/);
+  t.match(banned.body, /until \d{4}-\d\d-\d\d \d\d:\d\d UTC/);
+  for (const start of [
+    "GET /",
+    "GET /web/login",
+    "POST /fr/web/session/authenticate",
+    "POST //web/login",
+    "GET /%77eb",
+  ])
+    t.ok([403, 400].includes((await h1(gateway, start)).status), start);
+  const session = await openHttp2(gateway);
+  t.equal((await h2(session, gateway, { ":method": "GET", ":path": "/" })).status, 403);
+  session.close();
+  t.equal(gateway.demo.requests.length, 0);
+  t.match(gateway.events.filter((event) => event.type === "strike").at(-1), {
+    client: "127.0.0.1",
+    why: "login",
+    marks: 5,
+  });
+  const ban = gateway.events.find((event) => event.type === "ban");
+  t.match(ban, { client: "127.0.0.1", why: "pair", times: 1 });
+  t.notMatch(
+    JSON.stringify(gateway.events.filter((event) => event.type !== "access" && event.type !== "listening")),
+    /admin"/,
+    "no name in an event",
+  );
+});
+
+t.test("spoofed forwarding headers neither escape a ban nor put one on others", async (t) => {
+  const gateway = await startWithBans();
+  t.teardown(() => gateway.close());
+  for (let i = 0; i < 5; i += 1) await guess(gateway, "admin", `g${i}`, `198.51.100.${i}`);
+  t.equal((await guess(gateway, "admin", "admin", "198.51.100.77")).status, 403);
+  t.match(
+    gateway.events.find((event) => event.type === "ban"),
+    { client: "127.0.0.1" },
+  );
+});
+
+t.test("IPv6: one /64 is one guesser, the next is another", async (t) => {
+  const gateway = await startWithBans({ env: proxied });
+  t.teardown(() => gateway.close());
+  for (let i = 0; i < 5; i += 1) await guess(gateway, "admin", `g${i}`, `2001:db8:1:2::${i + 1}`);
+  t.equal((await guess(gateway, "admin", "x", "2001:db8:1:2:ffff::9")).status, 403);
+  t.equal((await guess(gateway, "admin", "admin", "2001:db8:1:3::1")).status, 200);
+  t.match(
+    gateway.events.find((event) => event.type === "ban"),
+    { client: "2001:db8:1:2::/64" },
+  );
+});
+
+t.test("guesses multiplexed on one HTTP/2 connection get no more than five tries", async (t) => {
+  const gateway = await startWithBans();
+  t.teardown(() => gateway.close());
+  const session = await openHttp2(gateway);
+  const body = (i: number) => JSON.stringify({ params: { db: "prod", login: "admin", password: `g${i}` } });
+  const fields = {
+    ":method": "POST",
+    ":path": "/web/session/authenticate",
+    "content-type": "application/json",
+  };
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => h2(session, gateway, fields, body(i))),
+  );
+  session.close();
+  t.equal(answers.filter((answer) => answer.status === 200).length, 5);
+  t.ok(
+    answers.every((answer) => [200, 403].includes(answer.status)),
+    answers.map((answer) => answer.status).join(" "),
+  );
+  t.equal(gateway.demo.requests.filter((request) => request.path.includes("authenticate")).length, 5);
+});
+
+t.test(
+  "an office behind one address: thirty log-ins at once, three people mistype twice; no 429 and no ban",
+  async (t) => {
+    const users = Array.from({ length: 30 }, (_, i) => ({
+      uid: 100 + i,
+      login: `u${i}`,
+      password: `p${i}`,
+      name: `U${i}`,
+      portal: false,
+      admin: false,
+      totp: null,
+      apiKey: null,
+    }));
+    const gateway = await startWithBans({ demo: { users, workers: 4 }, env: withWideLogin(t.testdir()) });
+    t.teardown(() => gateway.close());
+    const statuses = await Promise.all(
+      users.map(async ({ login, password }, i) => {
+        const tries = i % 10 === 0 ? ["typo1", "typo2", password] : [password];
+        const seen: number[] = [];
+        for (const one of tries) seen.push((await guess(gateway, login, one)).status);
+        return seen;
+      }),
+    );
+    t.same(new Set(statuses.flat()), new Set([200]));
+    t.equal(gateway.events.filter((event) => event.type === "ban" || event.type === "limited").length, 0);
+    t.equal(
+      gateway.events.filter((event) => event.type === "login" && event.outcome === "success").length,
+      30,
+    );
+  },
+);
+
+t.test(
+  "an account attacked from everywhere: its owner's browser still gets in, and Odoo never sees the cookie",
+  async (t) => {
+    const gateway = await startWithBans({ env: proxied });
+    t.teardown(() => gateway.close());
+    const logIn = async (password: string, from: string, cookie = "") => {
+      const page = await h1(gateway, "GET /web/login", [`X-Forwarded-For: ${from}`]);
+      const token = /name="csrf_token" value="([^"]+)"/.exec(page.body)?.[1] ?? "";
+      const lines = [
+        "Content-Type: application/x-www-form-urlencoded",
+        `X-Forwarded-For: ${from}`,
+        `Cookie: ${sessionPair(page)}${cookie}`,
+      ];
+      return h1(
+        gateway,
+        "POST /web/login",
+        lines,
+        new URLSearchParams({ csrf_token: token, login: "demo", password }).toString(),
+      );
+    };
+    const first = await logIn("demo", "203.0.113.1");
+    const device =
+      valuesOf(first, "set-cookie")
+        .find((line) => line.startsWith("__Host-device="))
+        ?.split(";")[0] ?? "";
+    t.not(device, "");
+    for (let i = 0; i < 20; i += 1) await guess(gateway, "demo", "x", `198.51.100.${i}`);
+    await guess(gateway, "demo", "x", "198.51.100.90");
+    t.equal((await guess(gateway, "demo", "demo", "198.51.100.91")).status, 429, "a stranger waits");
+    t.equal((await guess(gateway, "admin", "admin", "198.51.100.92")).status, 200, "others do not");
+    t.equal((await logIn("demo", "192.0.2.50", `; ${device}`)).status, 303, "the owner from a new address");
+    t.equal(
+      gateway.demo.requests.filter((request) => JSON.stringify(request).includes("__Host-device")).length,
+      0,
+    );
+  },
+);
+
+t.test("scanner traps strike; trusted networks are never banned; BAN_ANSWER=drop closes", async (t) => {
+  const gateway = await startWithBans({ env: { BAN_ANSWER: "drop" } });
+  t.teardown(() => gateway.close());
+  for (const path of ["/.env", "/wp-login.php", "/.git/config", "/phpinfo.php", "/.aws/credentials"])
+    t.equal((await h1(gateway, `GET ${path}`)).status, 404);
+  await t.rejects(h1(gateway, "GET /"), "not even a handshake");
+  const behindProxy = await startWithBans({ env: { BAN_ANSWER: "drop", ...proxied } });
+  t.teardown(() => behindProxy.close());
+  for (let i = 0; i < 5; i += 1) await h1(behindProxy, "GET /.env", ["X-Forwarded-For: 203.0.113.9"]);
+  t.equal((await h1(behindProxy, "GET /", ["X-Forwarded-For: 203.0.113.9"])).bytes.length, 0);
+  t.equal(
+    (await h1(behindProxy, "GET /", ["X-Forwarded-For: 203.0.113.10"])).status,
+    200,
+    "others behind the proxy",
+  );
+  const trusted = await startWithBans({ env: { TRUSTED_NETWORKS: "127.0.0.1" } });
+  t.teardown(() => trusted.close());
+  for (let i = 0; i < 8; i += 1) await guess(trusted, "admin", `g${i}`);
+  for (let i = 0; i < 8; i += 1) await h1(trusted, "GET /.env");
+  t.match((await guess(trusted, "admin", "admin")).body, /"uid": 2/);
+});
+
+t.test("who hangs up before the answer's end is counted, and a huge body is no way round", async (t) => {
+  const gateway = await startWithBans({ env: withWideLogin(t.testdir()) });
+  t.teardown(() => gateway.close());
+  const pad = "x".repeat(200_000);
+  for (let i = 0; i < 20; i += 1) {
+    const body = JSON.stringify({ params: { pad, db: "prod", login: "admin", password: `g${i}` } });
+    await h1(gateway, "POST /web/session/authenticate", [json], body, { until: "AccessDenied" });
+  }
+  await until(() => gateway.events.some((event) => event.type === "ban"));
+  t.match(
+    gateway.events.find((event) => event.type === "ban"),
+    { why: "address" },
+    "the name is not read, the address is counted",
+  );
+});
+
+t.test("a restart forgets no ban", async (t) => {
+  const stateDir = t.testdir();
+  const first = await startWithBans({ env: { STATE_DIR: stateDir } });
+  for (let i = 0; i < 5; i += 1) await guess(first, "admin", `g${i}`);
+  t.equal((await h1(first, "GET /")).status, 403);
+  await first.close();
+  const second = await startWithBans({ env: { STATE_DIR: stateDir } });
+  t.teardown(() => second.close());
+  t.equal((await h1(second, "GET /")).status, 403);
+});
