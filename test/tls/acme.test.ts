@@ -314,6 +314,7 @@ t.test(
     t.match(await ready(gateway), /^200 /, "there is a good certificate still");
     clock.advance(17 * dayMs);
     await gateway.running.issuer.look();
+    await gateway.running.lookAtCertificates();
     t.ok(gateway.events.some((event) => event.type === "certificate-expiring" && event.daysLeft < 14));
     await pebble.start();
     const newRoot = await pebble.root();
