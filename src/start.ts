@@ -34,6 +34,7 @@ import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { preflight } from "./tls/preflight.ts";
+import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
@@ -42,7 +43,7 @@ import { Spool } from "./upstream/spool.ts";
 export const nodeMajorMin = 24;
 const odooBusPort = 8072;
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
-const renewalCheckMs = 3_600_000;
+const renewalCheckMs = 60_000;
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -64,6 +65,8 @@ export interface RunningGateway {
   readonly tls: () => TlsMaterial;
   /** Orders and renews certificates with TLS_MODE=acme; does nothing with others. */
   readonly issuer: Issuer;
+  /** Own files that were replaced, the local certificate's renewal, and warnings of an end; called each minute. */
+  readonly lookAtCertificates: () => Promise<void>;
   readonly policiesDir: string;
   readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
   readonly busFallback: () => boolean;
@@ -183,6 +186,14 @@ export async function startGateway(
       sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
     }
   };
+  /** Certificates alone: a problem in a policy file must not keep a new certificate out. */
+  const reloadCertificates = async (): Promise<void> => {
+    const next = await loadTls(current.settings, clock.wallMs());
+    if (!next.ok) return sink.emit({ type: "reload-refused", problems: next.error.map(problemLine) });
+    tls = next.value;
+    front.swap(tls);
+    announceCertificates();
+  };
   const issuer = new Issuer({
     settings: () => current.settings,
     challenges,
@@ -195,16 +206,7 @@ export async function startGateway(
       return preflight({ names, plain, challenges });
     },
     shows: (serial) => tls.certificates.some((certificate) => certificate.serial === serial),
-    changed: async () => {
-      const next = await loadTls(current.settings, clock.wallMs());
-      if (!next.ok) {
-        const problems = next.error.map(problemLine);
-        return sink.emit({ type: "reload-refused", problems });
-      }
-      tls = next.value;
-      front.swap(tls);
-      announceCertificates();
-    },
+    changed: () => reloadCertificates(),
   });
 
   let ready: readonly string[] = [];
@@ -281,9 +283,17 @@ export async function startGateway(
     return [];
   };
 
-  const renewal = setInterval(() => {
-    if (tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs) void reload();
-  }, renewalCheckMs);
+  const files = new FileWatch();
+  const ends = new ExpiryWatch(sink, clock);
+  const lookAtCertificates = async (): Promise<void> => {
+    const { tlsMode, tlsCertFile, tlsKeyFile } = current.settings;
+    const own = tlsMode === "files" ? [tlsCertFile, tlsKeyFile].filter((path) => path !== null) : [];
+    const isDue = tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs;
+    if (files.changed(own) || isDue) await reloadCertificates();
+    ends.look(tls.certificates);
+  };
+  void lookAtCertificates();
+  const renewal = setInterval(() => void lookAtCertificates(), renewalCheckMs);
   renewal.unref();
 
   const stop = async (): Promise<number> => {
@@ -315,6 +325,7 @@ export async function startGateway(
     plan: () => plan,
     tls: () => tls,
     issuer,
+    lookAtCertificates,
     policiesDir: policiesDirOf(settings),
     addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
     busFallback: () => busWatch.hasFallenBack,

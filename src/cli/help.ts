@@ -8,6 +8,7 @@ Commands:
   demo       start only the stand-in Odoo that run and the tests use
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
+  certs      certificates, days left, next renewal; certs ca: the local CA
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -74,4 +75,19 @@ not match, the verdict, its file and line, its limits, and why it is there.
 Uses the same settings as run.
 
 Example: odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9
+`;
+
+export const certsHelp = `odoo-gateway certs: the certificates of the served names
+
+Usage: odoo-gateway certs
+       odoo-gateway certs ca
+
+Without a word it lists from disk, changing nothing: names, issuer, days left,
+next renewal, last failure and next try.
+
+With "ca" (TLS_MODE=local) it prints the local CA to standard output, and to
+standard error how Debian, macOS, Windows and Firefox come to trust it:
+  odoo-gateway certs ca > odoo-gateway-ca.pem
+
+Exit status: 0 fine, 1 a certificate is missing or cannot be used
 `;

@@ -233,7 +233,7 @@ function checkLeaf(
     warnings.push({
       place: path,
       thing: `expires on ${isoDate(untilMs)}`,
-      remedy: "renew it and send SIGHUP",
+      remedy: "renew it; a replaced file is noticed within a minute",
     });
   }
   if (fromMs > wallMs) {

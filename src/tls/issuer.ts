@@ -22,14 +22,7 @@ import { callDnsHook } from "./dns-hook.ts";
 import { certificateName, coversName } from "./names.ts";
 import type { Preflight } from "./preflight.ts";
 import { askRenewalInfo } from "./renewal-info.ts";
-import {
-  backOffMs,
-  expiresSoon,
-  orderableNames,
-  renewalByLife,
-  renewalInWindow,
-  sensibleTry,
-} from "./schedule.ts";
+import { backOffMs, orderableNames, renewalByLife, renewalInWindow, sensibleTry } from "./schedule.ts";
 import { makeKeyPem, renewalId } from "./x509.ts";
 
 const dayMs = 86_400_000;
@@ -175,7 +168,6 @@ export class Issuer {
     await this.#serve(held);
     const renewed = await this.#planRenewal(job, held, state);
     this.#report(job, held, renewed);
-    if (held !== null) this.#warnOfEnd(held.certificate);
     const nowMs = clock.wallMs();
     if (held !== null && (renewed.renewal === null || nowMs < renewed.renewal.atMs)) return;
     if (nowMs < sensibleTry(renewed.nextTryMs, nowMs)) return;
@@ -283,18 +275,6 @@ export class Issuer {
       nextTryMs: state.failures === 0 ? null : state.nextTryMs,
       lastFailure: state.lastFailure,
     };
-  }
-
-  #warnOfEnd(certificate: Certificate): void {
-    const nowMs = this.#parts.clock.wallMs();
-    const { serial, names, notBeforeMs, notAfterMs } = certificate;
-    if (!expiresSoon(notBeforeMs, notAfterMs, nowMs)) return;
-    const key = `expiring ${serial}`;
-    if (nowMs - (this.#told.get(key) ?? 0) < dayMs) return;
-    this.#remember(key, nowMs);
-    const notAfter = new Date(notAfterMs).toISOString();
-    const daysLeft = Math.floor((notAfterMs - nowMs) / dayMs);
-    this.#parts.sink.emit({ type: "certificate-expiring", names, notAfter, daysLeft });
   }
 
   async #underLock(job: Job, before: Held | null): Promise<void> {

@@ -7,7 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { systemClock } from "../../src/base/clock.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
+import { acmeDirectory, createDiskStore, freshState, setName } from "../../src/tls/acme-store.ts";
+import { ensureLocalCertificate } from "../../src/tls/local-ca.ts";
 import { accepts } from "../../src/upstream/bus-watch.ts";
 import { member } from "../../src/upstream/pool.ts";
 
@@ -85,7 +88,7 @@ t.test("each help fits a screen of 24 lines and 80 columns", async (t) => {
   const ways = [
     [["--help"], /^Usage: odoo-gateway \[command\]/m],
     [["help"], /^Usage: odoo-gateway \[command\]/m],
-    ...["run", "demo", "validate", "explain"].map((name) => [
+    ...["run", "demo", "validate", "explain", "certs"].map((name) => [
       [name, "--help"],
       new RegExp(`^Usage: odoo-gateway ${name}`, "m"),
     ]),
@@ -120,6 +123,43 @@ t.test("what is no command or argument is named, with status 2", async (t) => {
   t.match(option, { status: 2, errors: /--form/ });
   t.match(request, { status: 2, errors: /give one request in quotes/ });
   t.match(await call(["--version"]), { status: 0, out: packageRoot().version });
+});
+
+t.test("certs lists what there is, changes nothing, and prints the local CA", async (t) => {
+  const certs = join(folder, "certs-listed");
+  const env = { CERTS_DIR: certs, DOMAIN: "erp.example.com" };
+  const none = await call(["certs"], env);
+  t.match(none, { status: 1, out: /^erp\.example\.com\n.*local\.pem\n {2}certificate {3}none yet/ });
+  t.notOk(existsSync(certs), "looking makes nothing");
+  t.match(await call(["certs", "ca"], env), { status: 1, out: "", errors: /made when the gateway starts/ });
+  const made = await ensureLocalCertificate({
+    directory: certs,
+    names: ["erp.example.com"],
+    wallMs: Date.now(),
+  });
+  t.ok(made.ok);
+  t.match(await call(["certs"], env), {
+    status: 0,
+    out: /issuer .*local CA[\s\S]*valid until .*, 89 days left\n {2}next renewal {2}20/,
+  });
+  const ca = await call(["certs", "ca"], env);
+  t.equal(ca.out, readFileSync(join(certs, "local-ca.pem"), "utf8"));
+  t.match(ca.errors, /Debian[\s\S]*macOS[\s\S]*Windows[\s\S]*Firefox/);
+  const directory = acmeDirectory(certs, "https://ca.example/dir");
+  const store = createDiskStore(directory, systemClock);
+  await store.saveState(setName(["erp.example.com"]), {
+    ...freshState,
+    failures: 2,
+    nextTryMs: Date.parse("2030-01-01T00:00:00Z"),
+    lastFailure: { wallMs: Date.parse("2029-12-31T00:00:00Z"), detail: "rateLimited: too many certificates" },
+  });
+  const acme = { ...env, TLS_MODE: "acme", ACME_DIRECTORY: "https://ca.example/dir" };
+  t.match(await call(["certs"], acme), {
+    status: 1,
+    out: /none yet\n.*last failure {2}2029-12-31T00:00:00Z: rateLimited: too many certificates\n {2}next try {6}2030-01-01/,
+  });
+  t.match(await call(["certs", "ca"], acme), { status: 1, errors: /TLS_MODE is acme/ });
+  t.match(await call(["certs", "renew"], env), { status: 2 });
 });
 
 t.test("validate says what is good, or every problem at once", async (t) => {

@@ -314,6 +314,7 @@ t.test(
     t.match(await ready(gateway), /^200 /, "there is a good certificate still");
     clock.advance(17 * dayMs);
     await gateway.running.issuer.look();
+    await gateway.running.lookAtCertificates();
     t.ok(gateway.events.some((event) => event.type === "certificate-expiring" && event.daysLeft < 14));
     await pebble.start();
     const newRoot = await pebble.root();
@@ -473,13 +474,31 @@ async function startRenewalInfo(t: Owner, directory: () => Promise<object>) {
   const { keyPem, certPem } = await issuedChain(["127.0.0.1"], nowMs);
   const asked: string[] = [];
   const window = { startMs: 0, endMs: 0, retryAfter: "21600", status: 200 };
+  /** Orders that came here, when it takes them in pebble's place; all are refused. */
+  const ordered: object[] = [];
+  const takes = { orders: false };
   const server = createHttpsServer({ key: keyPem, cert: certPem }, (request, response) => {
     void (async () => {
       const url = request.url ?? "";
       if (url === "/dir")
         return response.end(
-          JSON.stringify({ ...(await directory()), renewalInfo: `https://127.0.0.1:${port}/ari` }),
+          JSON.stringify({
+            ...(await directory()),
+            renewalInfo: `https://127.0.0.1:${port}/ari`,
+            ...(takes.orders ? { newOrder: `https://127.0.0.1:${port}/order` } : {}),
+          }),
         );
+      if (url === "/order") {
+        const parts: Buffer[] = [];
+        for await (const part of request) parts.push(part);
+        const { payload } = JSON.parse(Buffer.concat(parts).toString());
+        ordered.push(JSON.parse(Buffer.from(payload, "base64url").toString()));
+        response.writeHead(ordered.length === 1 ? 409 : 429, { "Retry-After": "7200" });
+        const type = ordered.length === 1 ? "alreadyReplaced" : "rateLimited";
+        return response.end(
+          JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail: `no: ${type}` }),
+        );
+      }
       asked.push(url);
       response.writeHead(window.status, { "Retry-After": window.retryAfter });
       const suggestedWindow = {
@@ -494,7 +513,7 @@ async function startRenewalInfo(t: Owner, directory: () => Promise<object>) {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const caPem = certPem.slice(certPem.lastIndexOf("-----BEGIN"));
-  return { url: `https://127.0.0.1:${port}/dir`, asked, window, caPem };
+  return { url: `https://127.0.0.1:${port}/dir`, asked, window, ordered, takes, caPem };
 }
 
 t.test("renewal information is read with its bounds", async (t) => {
@@ -529,7 +548,7 @@ t.test(
     const { pebble, gateway } = await startPair(
       t,
       { validitySeconds: 90 * 86_400 },
-      { clock },
+      { clock, env: { ACME_PROFILE: "shortlived" } },
       async (pebble) => {
         const directory = () =>
           new Promise<object>((resolve, reject) => {
@@ -563,6 +582,24 @@ t.test(
     t.ok((stub?.asked.length ?? 0) >= 2);
     t.match(stub?.asked[0], /^\/ari\/[\w-]+\.[\w-]+$/);
     t.equal(orders(pebble), 2);
+
+    // An authority that will not have it as a replacement gets an ordinary order; and how long it says to wait is kept to.
+    if (stub !== null) stub.takes.orders = true;
+    clock.advance(3 * dayMs);
+    Object.assign(stub?.window ?? {}, { startMs: clock.wallMs() - 2, endMs: clock.wallMs() - 1 });
+    await gateway.running.issuer.look();
+    const failed = await outcome(gateway, 2);
+    t.match(failed, {
+      type: "certificate-failed",
+      detail: /rateLimited: no: rateLimited; nothing to do but wait/,
+    });
+    const identifiers = [{ type: "dns", value: "odoo.test" }];
+    t.match(stub?.ordered, [
+      { identifiers, profile: "shortlived", replaces: /^[\w-]+\.[\w-]+$/ },
+      { identifiers },
+    ]);
+    t.notMatch(stub?.ordered[1], { replaces: /./ });
+    t.match(gateway.running.issuer.status, { failures: 1, nextTryMs: clock.wallMs() + 7_200_000 });
   },
 );
 let stub: Awaited<ReturnType<typeof startRenewalInfo>> | null = null;

@@ -152,7 +152,10 @@ t.test("every mistake in certificate files is told with its place and remedy", a
     /certificate 1 .* is not issued by the next \(CN=test other\.example\.com\)/,
   );
   t.match(say(full, key, nowMs + 61 * dayMs), /problems: .*expired on 2/);
-  t.match(say(full, key, nowMs + 55 * dayMs), /warnings: .*expires on 2.*; renew it and send SIGHUP/);
+  t.match(
+    say(full, key, nowMs + 55 * dayMs),
+    /warnings: .*expires on 2.*; renew it; a replaced file is noticed/,
+  );
   t.match(say(full, key, nowMs - 3 * dayMs), /problems: .*not valid before .*; check this machine's clock/);
   t.match(say(file(good.leaf), key), /warnings: .*holds one certificate and not its issuer.*fullchain\.pem/);
   t.match(
