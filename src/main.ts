@@ -1,9 +1,10 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
 import { packageRoot } from "./base/package-root.ts";
+import { bans } from "./cli/bans.ts";
 import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
-import { demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
+import { bansHelp, demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -19,6 +20,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["demo", { help: demoHelp, call: demo, takesArguments: true }],
   ["validate", { help: validateHelp, call: validate, takesArguments: false }],
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
+  ["bans", { help: bansHelp, call: bans, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

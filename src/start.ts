@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Admin, startAdmin } from "./admin/admin.ts";
+import type { AdminBans } from "./admin/bans.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Ip, ipKey64 } from "./base/ip.ts";
@@ -199,7 +200,16 @@ export async function startGateway(
       },
     ],
   });
-  const admin = await openAdmin(settings, state, () => ready);
+  const admin = await openAdmin(settings, state, () => ready, {
+    list: () => bans.list(clock.wallMs()),
+    add: (address, lengthMs) => jail.ban(address, clock.wallMs() + lengthMs).untilWallMs,
+    remove(address) {
+      const held = jail.lift(address);
+      journal.lifted(address);
+      if (held) sink.emit({ type: "ban-lifted", client: address });
+      return held;
+    },
+  });
   if (!admin.ok) {
     https.stop();
     http?.stop();
@@ -328,9 +338,10 @@ async function openAdmin(
   settings: Settings,
   state: () => AdminState,
   ready: () => readonly string[],
+  bans: AdminBans,
 ): Promise<Result<Admin | null, readonly Problem[]>> {
   if (settings.adminListen === null) return ok(null);
-  const admin = await startAdmin({ listen: settings.adminListen, state, ready });
+  const admin = await startAdmin({ listen: settings.adminListen, state, ready, bans });
   return admin.ok ? admin : err([admin.error]);
 }
 

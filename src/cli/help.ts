@@ -8,6 +8,7 @@ Commands:
   demo       start only the stand-in Odoo that run and the tests use
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
+  bans       list, add and remove bans of the running gateway
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -74,4 +75,16 @@ not match, the verdict, its file and line, its limits, and why it is there.
 Uses the same settings as run.
 
 Example: odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9
+`;
+
+export const bansHelp = `odoo-gateway bans: who is banned, and changing it
+
+Usage: odoo-gateway bans [list]
+       odoo-gateway bans add <address> [duration]     24h when left out, up to 1y
+       odoo-gateway bans remove <address>
+
+Asks the running gateway through ADMIN_LISTEN. An IPv6 address stands for its
+/64. What leads to bans: LOGIN_BANS in docs/options.md.
+
+Exit status: 0 done, 1 not banned or no gateway, 2 not understood
 `;

@@ -95,6 +95,7 @@ export function createCounters(): Counters {
         case "listening":
         case "plan-loaded":
         case "certificate-loaded":
+        case "ban-lifted":
         case "bus-restored":
         case "draining":
         case "stopped":

@@ -34,6 +34,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "listening":
     case "plan-loaded":
     case "certificate-loaded":
+    case "ban-lifted":
     case "bus-restored":
     case "draining":
     case "stopped":
@@ -80,6 +81,7 @@ function streamOf(event: GatewayEvent): LineStream {
     case "login":
     case "strike":
     case "ban":
+    case "ban-lifted":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";
