@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { AdminBans } from "./admin/bans.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
@@ -237,7 +238,18 @@ export async function startGateway(
       },
     ],
   });
-  const admin = new AdminDoor(settings, state, () => [...ready, ...issuer.reasons], sink);
+  const adminBans: AdminBans = {
+    list: () => bans.list(clock.wallMs()),
+    add: (address, lengthMs) => jail.ban(address, clock.wallMs() + lengthMs).untilWallMs,
+    remove(address) {
+      const held = jail.lift(address);
+      journal.lifted(address);
+      if (held) sink.emit({ type: "ban-lifted", client: address });
+      return held;
+    },
+  };
+  const readiness = () => [...ready, ...issuer.reasons];
+  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
   await admin.open();
 
   const announce = () => {

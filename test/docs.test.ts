@@ -286,6 +286,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     login: true,
     strike: true,
     ban: true,
+    "ban-lifted": true,
     "upstream-failed": true,
     "untrusted-forwarding": true,
     "unknown-host": true,

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
+import { type AdminBans, answerBans, bansField } from "./bans.ts";
 import { isLoopback, isOwnHost } from "./host.ts";
 import { type AdminState, type LoopDelay, statusJson } from "./state.ts";
 
@@ -28,6 +29,8 @@ export interface AdminOptions {
   readonly state: () => AdminState;
   /** Reasons why no exchange should be sent here now; empty: ready. */
   readonly ready: () => readonly string[];
+  /** Left out: there are no bans to see or change. */
+  readonly bans?: AdminBans;
 }
 
 export interface Admin {
@@ -42,7 +45,7 @@ export interface Admin {
 /**
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
  * get exchanges (503 with reasons), `/status` tells its state. Nobody is asked for a password, so the address should be a
- * loopback one; another gives a warning. Requests under a foreign name get 421.
+ * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -130,8 +133,11 @@ function answer(request: IncomingMessage, options: AdminOptions, loop: LoopHisto
   }
   const target = request.url ?? "";
   const path = target.length > bounds.targetLengthMax ? "" : (target.split("?", 1)[0] ?? "");
+  if (path === "/bans" && options.bans !== undefined) {
+    return answerBans(options.bans, request.method ?? "", target, request.headers[bansField]);
+  }
   if (path !== "/healthz" && path !== "/readyz" && path !== "/status") {
-    return { status: 404, body: { error: "not found", paths: ["/healthz", "/readyz", "/status"] } };
+    return { status: 404, body: { error: "not found", paths: ["/healthz", "/readyz", "/status", "/bans"] } };
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, body: { error: "only GET and HEAD" } };

@@ -1,8 +1,7 @@
 import { problemLine } from "../base/problem.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Admin, startAdmin } from "./admin.ts";
-import type { AdminState } from "./state.ts";
+import { type Admin, type AdminOptions, startAdmin } from "./admin.ts";
 
 /** How often a listener that could not be opened is tried again. */
 const retryMs = 10_000;
@@ -13,22 +12,15 @@ const retryMs = 10_000;
  */
 export class AdminDoor {
   readonly #settings: Pick<Settings, "adminListen">;
-  readonly #state: () => AdminState;
-  readonly #ready: () => readonly string[];
+  readonly #shown: Omit<AdminOptions, "listen">;
   readonly #sink: EventSink;
   #admin: Admin | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(
-    settings: Pick<Settings, "adminListen">,
-    state: () => AdminState,
-    ready: () => readonly string[],
-    sink: EventSink,
-  ) {
+  constructor(settings: Pick<Settings, "adminListen">, shown: Omit<AdminOptions, "listen">, sink: EventSink) {
     this.#settings = settings;
-    this.#state = state;
-    this.#ready = ready;
+    this.#shown = shown;
     this.#sink = sink;
   }
 
@@ -41,7 +33,7 @@ export class AdminDoor {
   async open(): Promise<void> {
     const listen = this.#settings.adminListen;
     if (listen === null || this.#closed) return;
-    const opened = await startAdmin({ listen, state: this.#state, ready: this.#ready });
+    const opened = await startAdmin({ ...this.#shown, listen });
     if (!opened.ok) {
       const detail = `${problemLine(opened.error)}; the site is served without it, next try in ${retryMs / 1000} s`;
       this.#sink.emit({ type: "warning", what: "admin listener", detail });

@@ -9,6 +9,7 @@ Commands:
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
   certs      certificates, days left, next renewal; certs ca: the local CA
+  bans       list, add and remove bans of the running gateway
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -90,4 +91,16 @@ standard error how Debian, macOS, Windows and Firefox come to trust it:
   odoo-gateway certs ca > odoo-gateway-ca.pem
 
 Exit status: 0 fine, 1 a certificate is missing or cannot be used
+`;
+
+export const bansHelp = `odoo-gateway bans: who is banned, and changing it
+
+Usage: odoo-gateway bans [list]
+       odoo-gateway bans add <address> [duration]     24h when left out, up to 1y
+       odoo-gateway bans remove <address>
+
+Asks the running gateway through ADMIN_LISTEN. An IPv6 address stands for its
+/64. What leads to bans: LOGIN_BANS in docs/options.md.
+
+Exit status: 0 done, 1 not banned or no gateway, 2 not understood
 `;

@@ -23,8 +23,6 @@ export function accountName(door: Door, facts: AskedFacts, body: AskedBody | nul
     case "form":
     case "upload":
       return tidy(formValue("login", facts, body));
-    case "lookup":
-      return tidy(formValue("login", facts, body) ?? formValue("signup_email", facts, body));
     case "authenticate":
       return tidy(jsonValue(authenticateLogin, body));
     case "call":
@@ -38,6 +36,8 @@ export function accountName(door: Door, facts: AskedFacts, body: AskedBody | nul
       return tidy(xmlSecond(body));
     case "xml-object":
       return userNumber(xmlSecond(body));
+    // A customer who opens the sign-up link of an e-mail five times guesses nothing: who collects names uses many.
+    case "lookup":
     case "second-factor":
     case "oauth":
     case "portal":

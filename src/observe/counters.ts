@@ -99,6 +99,7 @@ export function createCounters(): Counters {
         case "certificate-loaded":
         case "certificate-ordered":
         case "certificate-renewed":
+        case "ban-lifted":
         case "bus-restored":
         case "draining":
         case "stopped":

@@ -104,6 +104,8 @@ export type GatewayEvent =
       readonly until: string;
       readonly times: number;
     }
+  /** An operator ended a ban. */
+  | { readonly type: "ban-lifted"; readonly client: string }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
   | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }

@@ -36,6 +36,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-loaded":
     case "certificate-ordered":
     case "certificate-renewed":
+    case "ban-lifted":
     case "bus-restored":
     case "draining":
     case "stopped":
@@ -88,6 +89,7 @@ function streamOf(event: GatewayEvent): LineStream {
     case "login":
     case "strike":
     case "ban":
+    case "ban-lifted":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";

@@ -1,8 +1,6 @@
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import t from "tap";
-import { packageRoot } from "../../src/base/package-root.ts";
-import { startTestGateway, type TestGateway, type TestGatewayOptions } from "../support/gateway.ts";
+import { startWithBans, withWideLogin } from "../support/bans.ts";
+import type { TestGateway } from "../support/gateway.ts";
 import { sessionPair, valuesOf } from "../support/upstream-raw.ts";
 import { h1, h2, openHttp2, until } from "./clients.ts";
 
@@ -13,22 +11,6 @@ function guess(gateway: TestGateway, login: string, password: string, from?: str
   const body = JSON.stringify({ jsonrpc: "2.0", params: { db: "prod", login, password } });
   const lines = from === undefined ? [json] : [json, `X-Forwarded-For: ${from}`];
   return h1(gateway, "POST /web/session/authenticate", lines, body);
-}
-
-/** The shipped policies with a log-in limit that leaves guessing to the bans. */
-function withWideLogin(folder: string): { readonly POLICIES_DIR: string } {
-  cpSync(join(packageRoot().directory, "policies"), folder, { recursive: true });
-  const file = join(folder, "20-login.yaml");
-  const narrow = "login: { rate: 5/min, burst: 5, key: client, refund: success }";
-  const text = readFileSync(file, "utf8");
-  if (!text.includes(narrow)) throw new Error("the shipped log-in limit reads otherwise");
-  writeFileSync(file, text.replace(narrow, narrow.replace("burst: 5", "burst: 20")));
-  return { POLICIES_DIR: folder };
-}
-
-/** Bans are asked for by setting; these tests ask. */
-function startWithBans(options: TestGatewayOptions = {}): Promise<TestGateway> {
-  return startTestGateway({ ...options, env: { LOGIN_BANS: "standard", ...options.env } });
 }
 
 t.test("five guesses, then nothing is accepted: no other door, no other spelling, no page", async (t) => {

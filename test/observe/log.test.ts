@@ -64,6 +64,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     account: null,
   },
   strike: { type: "strike", client: "203.0.113.9", why: "login", account: null, marks: 5 },
+  "ban-lifted": { type: "ban-lifted", client: "203.0.113.9" },
   ban: { type: "ban", client: "203.0.113.9", why: "pair", until: "2026-11-21T08:00:00.000Z", times: 1 },
   "upstream-failed": {
     type: "upstream-failed",
@@ -173,6 +174,7 @@ t.test("every event has its name, level and stream, and keeps its fields", (t) =
     "limited",
     "login",
     "strike",
+    "ban-lifted",
     "ban",
     "untrusted-forwarding",
     "unknown-host",
@@ -204,8 +206,8 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 24);
-    t.equal(seen("info", format), 24);
+    t.equal(seen("debug", format), 25);
+    t.equal(seen("info", format), 25);
     t.equal(seen("warn", format), 15, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
@@ -411,7 +413,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 24), Object.keys(everyEvent));
+  t.same(heard.slice(0, 25), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,
