@@ -118,6 +118,7 @@ function accessFields(record: AccessRecord): LineFields {
     limit: record.limit,
     failure: record.failure,
     totalMs: tenth(record.totalMs),
+    gatewayMs: tenth(record.totalMs - (record.upstreamMs ?? 0)),
     upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),
     userAgent: cleanText(record.userAgent, agentLengthMax),
   };

@@ -152,6 +152,7 @@ t.test("an access record is one JSON line with stable names", (t) => {
     limit: null,
     failure: null,
     totalMs: 12.3,
+    gatewayMs: 2.3,
     upstreamMs: 10,
     userAgent: "Mozilla/5.0",
   });
@@ -250,7 +251,7 @@ t.test("a text line can be read at a glance, and without a terminal it has no co
   log.emit(everyEvent["certificate-loaded"]);
   t.equal(
     lines[0],
-    '05:41:12.345 info  access id=0f3c client=203.0.113.9 peer=127.0.0.1 protocol=HTTP/2 method=GET host=erp.example.com target="/web?debug=1" status=200 bytesIn=0 bytesOut=5120 rule=everything verdict=forward totalMs=12.3 upstreamMs=10 userAgent="Mozilla/5.0 (X11) \\"x\\"=y"\n',
+    '05:41:12.345 info  access id=0f3c client=203.0.113.9 peer=127.0.0.1 protocol=HTTP/2 method=GET host=erp.example.com target="/web?debug=1" status=200 bytesIn=0 bytesOut=5120 rule=everything verdict=forward totalMs=12.3 gatewayMs=2.3 upstreamMs=10 userAgent="Mozilla/5.0 (X11) \\"x\\"=y"\n',
   );
   t.equal(
     lines[1],
