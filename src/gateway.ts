@@ -559,7 +559,7 @@ export class Gateway {
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
-    if (facts.secure && x.account !== null && x.watch?.door === "form") {
+    if (facts.secure && x.plan.jailRules !== null && x.account !== null && x.watch?.door === "form") {
       const { outcome } = x.watch.reading;
       if (outcome === "success" || outcome === "pending")
         out.push("Set-Cookie", this.#parts.devices.issue(x.account));
