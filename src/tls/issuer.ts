@@ -374,7 +374,7 @@ export class Issuer {
         caPem: caPem.value,
         account: account.value,
         email: acme.email,
-        eab: directory === acme.directory ? acme.eab : null,
+        eab: directory === acme.directory ? acme.eab : acme.fallbackEab,
         names,
         profile: acme.profile,
         replaces: held !== null && held.directory === directory ? await this.#replaces(job, held) : null,
