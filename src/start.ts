@@ -35,6 +35,7 @@ import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { preflight } from "./tls/preflight.ts";
+import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
 import { member, Pool } from "./upstream/pool.ts";
@@ -174,7 +175,8 @@ export async function startGateway(
     isExempt: (ip) => isSpared(plan, ip),
   });
 
-  const front = createTlsFront(tls);
+  const unknownNames = new UnknownNames(sink, clock);
+  const front = createTlsFront(tls, (name, shown) => unknownNames.met(name, shown));
   const opened = await openListeners(settings, front.options, admission, handlers, challenges);
   if (!opened.ok) return opened;
   const { https, http } = opened.value;
