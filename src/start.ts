@@ -35,6 +35,7 @@ import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { preflight } from "./tls/preflight.ts";
+import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
@@ -180,11 +181,14 @@ export async function startGateway(
   const opened = await openListeners(settings, front.options, admission, handlers, challenges);
   if (!opened.ok) return opened;
   const { https, http } = opened.value;
+  const stapler = new Stapler({ sink, clock, random: Math.random });
   if (https.tls !== null) front.attach(https.tls);
+  https.tls?.on("OCSPRequest", stapler.onRequest);
   current.httpsPort = https.port;
   plan = rebuild();
 
   const announceCertificates = () => {
+    void stapler.look(tls.certificates);
     for (const { names, notAfterMs } of tls.certificates) {
       sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
     }
@@ -305,6 +309,7 @@ export async function startGateway(
     const isDue = tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs;
     if (files.changed(own) || isDue) await reloadCertificates();
     ends.look(tls.certificates);
+    await stapler.look(tls.certificates);
   };
   void lookAtCertificates();
   const renewal = setInterval(() => void lookAtCertificates(), renewalCheckMs);
@@ -314,6 +319,7 @@ export async function startGateway(
     ready = ["stopping"];
     clearInterval(renewal);
     const issuerStopped = issuer.stop();
+    stapler.stop();
     busWatch.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();

@@ -420,7 +420,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 25), Object.keys(everyEvent));
+  t.same(heard.slice(0, -3), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,
@@ -428,7 +428,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 3,
+    warnings: 4,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },
