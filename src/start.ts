@@ -34,7 +34,8 @@ import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
-import { preflight } from "./tls/preflight.ts";
+import { outlookOf } from "./tls/outlook.ts";
+import { preflight, type ReadMounts } from "./tls/preflight.ts";
 import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
@@ -54,6 +55,8 @@ export interface StartOptions {
   /** Reads the settings again at a reload; left out: only policies and certificates are read again. */
   readonly readSettings?: () => Result<Settings, readonly Problem[]>;
   readonly clock?: Clock;
+  /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
+  readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
   readonly logLinesDropped?: () => number;
 }
@@ -107,7 +110,8 @@ export async function startGateway(
   const problems: Problem[] = [];
   const policy = readPolicy(settings);
   if (!policy.ok) problems.push(...policy.error);
-  const tlsLoaded = await loadTls(settings, startedWallMs);
+  const tlsOf = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
+  const tlsLoaded = await tlsOf(settings);
   if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
   problems.push(...(await prepareState(settings.stateDir)));
   if (settings.odoo === null) {
@@ -195,7 +199,7 @@ export async function startGateway(
   };
   /** Certificates alone: a problem in a policy file must not keep a new certificate out. */
   const reloadCertificates = async (): Promise<void> => {
-    const next = await loadTls(current.settings, clock.wallMs());
+    const next = await tlsOf(current.settings);
     if (!next.ok) return sink.emit({ type: "reload-refused", problems: next.error.map(problemLine) });
     tls = next.value;
     front.swap(tls);
@@ -231,7 +235,8 @@ export async function startGateway(
       preset: plan.settings.preset,
       policiesDir: policiesDirOf(plan.settings),
     },
-    certificates: tls.certificates.map(({ names, issuer, notAfterMs }) => ({ names, issuer, notAfterMs })),
+    certificates: outlookOf(tls, issuer.status, (one) => stapler.untilMs(one), clock.wallMs()),
+    issuer: issuer.status,
     counters: counters.snapshot(),
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
@@ -283,7 +288,7 @@ export async function startGateway(
     const found: Problem[] = read.ok ? [] : [...read.error];
     const nextPolicy = readPolicy(next);
     if (!nextPolicy.ok) found.push(...nextPolicy.error);
-    const nextTls = await loadTls(next, clock.wallMs());
+    const nextTls = await tlsOf(next);
     if (!nextTls.ok) found.push(...nextTls.error);
     if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
       sink.emit({ type: "reload-refused", problems: found.map(problemLine) });

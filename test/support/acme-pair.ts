@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { get as getHttp } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -79,18 +78,6 @@ export function shown(port: number, name: string, ca: string): Promise<string> {
       resolve(socket.getPeerCertificate().subjectaltname ?? "");
       socket.destroy();
     });
-  });
-}
-
-export function ready(gateway: TestGateway): Promise<string> {
-  return new Promise((resolve, reject) => {
-    getHttp({ host: "127.0.0.1", port: gateway.adminPort, path: "/readyz" }, (answer) => {
-      let text = `${answer.statusCode} `;
-      answer.on("data", (chunk) => {
-        text += chunk;
-      });
-      answer.on("end", () => resolve(text));
-    }).on("error", reject);
   });
 }
 

@@ -6,6 +6,7 @@ import { manualClock } from "../../src/base/clock.ts";
 import { askRenewalInfo } from "../../src/tls/renewal-info.ts";
 import { issuedChain } from "../contracts/acme-store.ts";
 import { fresh, type Owner, orders, outcome, startPair, withPebble } from "../support/acme-pair.ts";
+import { status } from "../support/status.ts";
 
 const dayMs = 86_400_000;
 
@@ -112,9 +113,21 @@ t.test(
       },
     );
     t.match(await outcome(gateway), { type: "certificate-ordered" });
-    const { status } = gateway.running.issuer;
-    const inDays = ((status?.renewAtMs ?? 0) - clock.wallMs()) / dayMs;
+    const planned = gateway.running.issuer.status;
+    const inDays = ((planned?.renewAtMs ?? 0) - clock.wallMs()) / dayMs;
     t.ok(inDays >= 55 && inDays <= 58, `in ${inDays} days`);
+    const shown = await status(gateway);
+    const renewAt = new Date(gateway.running.issuer.status?.renewAtMs ?? 0).toISOString();
+    t.match(shown.certificates, [{ names: ["odoo.test"], nextRenewal: renewAt, stapledUntil: null }]);
+    t.match(shown.issuer, {
+      names: ["odoo.test"],
+      directory: stub?.url,
+      nextRenewal: renewAt,
+      renewalWindow: { start: new Date(stub?.window.startMs ?? 0).toISOString() },
+      failures: 0,
+      nextTry: null,
+      lastFailure: null,
+    });
     // A month later it wants it at once.
     Object.assign(stub?.window ?? {}, { startMs: clock.wallMs() + dayMs, endMs: clock.wallMs() + 2 * dayMs });
     clock.advance(30 * dayMs);
@@ -141,6 +154,11 @@ t.test(
     ]);
     t.notMatch(stub?.ordered[1], { replaces: /./ });
     t.match(gateway.running.issuer.status, { failures: 1, nextTryMs: clock.wallMs() + 7_200_000 });
+    t.match((await status(gateway)).issuer, {
+      failures: 1,
+      nextTry: new Date(clock.wallMs() + 7_200_000).toISOString(),
+      lastFailure: { at: new Date(clock.wallMs()).toISOString(), detail: /rateLimited/ },
+    });
   },
 );
 let stub: Awaited<ReturnType<typeof startRenewalInfo>> | null = null;

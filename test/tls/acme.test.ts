@@ -12,13 +12,13 @@ import {
   type Owner,
   orders,
   outcome,
-  ready,
   shown,
   startPair,
   withPebble,
 } from "../support/acme-pair.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { freePorts, type Pebble, startPebble } from "../support/pebble.ts";
+import { ready } from "../support/status.ts";
 
 const dayMs = 86_400_000;
 

@@ -7,6 +7,7 @@ import { manualClock } from "../../src/base/clock.ts";
 import type { GatewayEvent } from "../../src/observe/events.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { type OcspAuthority, opensslMissing, startOcspAuthority } from "../support/ocsp.ts";
+import { status } from "../support/status.ts";
 
 const missing = opensslMissing();
 const withOpenssl = missing === null ? {} : { skip: missing };
@@ -99,6 +100,10 @@ for (const isDelegated of [false, true]) {
     t.match(verified, /leaf\.pem: good[\s\S]*Response verify OK/);
     for (let i = 0; i < 5; i += 1) await stapleOf(gateway, authority.caFile);
     t.equal(authority.asked(), 1, "handshakes ask nobody");
+    t.match(await status(gateway), {
+      certificates: [{ stapledUntil: /^20/, nextRenewal: null }],
+      issuer: null,
+    });
   });
 }
 
