@@ -51,6 +51,6 @@ for (const { id, finding } of excused) console.log(`testssl: not counted: ${id} 
 const seconds = found.get("scanTime");
 const { length } = findings;
 console.log(
-  `testssl: ${length} findings, ${bad.length} above LOW, grade by the guide's conditions ${grade}, ${seconds} s`,
+  `testssl: ${length} findings, ${bad.length} above LOW and ${excused.length} not counted, grade by the guide's conditions ${grade}, ${seconds} s`,
 );
 process.exitCode = bad.length === 0 && missing.length === 0 && length > 40 ? 0 : 1;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -83,3 +83,21 @@ export function shown(port: number, name: string, ca: string): Promise<string> {
 
 /** Orders that were placed so far. */
 export const orders = (pebble: Pebble) => pebble.log().match(/POST \/order-plz /g)?.length ?? 0;
+
+/** A hook in the words of pebble's name server; `more` runs after the record is set or taken away. */
+export function dnsHook(pebble: Pebble, more = ""): string {
+  const path = fresh(".mjs");
+  writeFileSync(
+    path,
+    `#!${process.execPath}
+const [action, name, value] = process.argv.slice(2);
+const path = action === "add" ? "set-txt" : "clear-txt";
+const body = JSON.stringify({ host: name + ".", value });
+const answer = await fetch("http://127.0.0.1:${pebble.controlPort}/" + path, { method: "POST", body });
+if (!answer.ok) process.exit(1);
+${more}
+`,
+  );
+  chmodSync(path, 0o755);
+  return path;
+}

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
 import {
+  dnsHook,
   folder,
   fresh,
   type Owner,
@@ -17,28 +18,10 @@ import {
   withPebble,
 } from "../support/acme-pair.ts";
 import { startTestGateway } from "../support/gateway.ts";
-import { freePorts, type Pebble, startPebble } from "../support/pebble.ts";
+import { freePorts, startPebble } from "../support/pebble.ts";
 import { ready } from "../support/status.ts";
 
 const dayMs = 86_400_000;
-
-/** A hook in the words of pebble's name server; `more` runs after the record is set or taken away. */
-function dnsHook(pebble: Pebble, more = ""): string {
-  const path = fresh(".mjs");
-  writeFileSync(
-    path,
-    `#!${process.execPath}
-const [action, name, value] = process.argv.slice(2);
-const path = action === "add" ? "set-txt" : "clear-txt";
-const body = JSON.stringify({ host: name + ".", value });
-const answer = await fetch("http://127.0.0.1:${pebble.controlPort}/" + path, { method: "POST", body });
-if (!answer.ok) process.exit(1);
-${more}
-`,
-  );
-  chmodSync(path, 0o755);
-  return path;
-}
 
 t.test(
   "first start: local certificate and red readyz until the name is proved over plain HTTP",
