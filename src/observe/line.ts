@@ -1,5 +1,5 @@
+import { cleanText } from "../base/clean.ts";
 import { unreachable } from "../base/result.ts";
-import { cleanText } from "./clean.ts";
 import type { AccessRecord, GatewayEvent } from "./events.ts";
 
 export type LineLevel = "debug" | "info" | "warn" | "error";
