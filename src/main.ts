@@ -2,10 +2,20 @@
 import { packageRoot } from "./base/package-root.ts";
 import { bans } from "./cli/bans.ts";
 import { certs } from "./cli/certs.ts";
+import { check } from "./cli/check.ts";
 import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
-import { bansHelp, certsHelp, demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
+import {
+  bansHelp,
+  certsHelp,
+  checkHelp,
+  demoHelp,
+  explainHelp,
+  mainHelp,
+  runHelp,
+  validateHelp,
+} from "./cli/help.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -21,6 +31,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["demo", { help: demoHelp, call: demo, takesArguments: true }],
   ["validate", { help: validateHelp, call: validate, takesArguments: false }],
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
+  ["check", { help: checkHelp, call: (args) => check(args), takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],

@@ -49,6 +49,7 @@ function roomOf(path: string): string {
   const [, first = "", second] = path.split("/");
   if (second !== undefined) return first === "road" ? "gateway" : first;
   const alone = first.replace(".ts", "");
+  if (alone === "proving") return "start";
   return ["exchange", "running", "relay"].includes(alone) ? "gateway" : alone;
 }
 
@@ -57,7 +58,7 @@ const below = ["base", "message", "policy"];
 
 /**
  * What a room may use of others (`values`), and of which it may know the types only. Its own room is always allowed.
- * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cli ← main; settings, admin and demo stand beside.
+ * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cli ← main; settings, admin, demo, report and check stand beside.
  */
 const rooms: Readonly<
   Record<string, { readonly values: readonly string[]; readonly types: readonly string[] }>
@@ -72,12 +73,14 @@ const rooms: Readonly<
   edge: { values: [...below, ...siblings, "plan", "gateway"], types: ["settings"] },
   admin: { values: ["base"], types: ["settings", "observe"] },
   demo: { values: [], types: [] },
+  report: { values: ["base"], types: [] },
+  check: { values: ["base", "message", "policy", "report"], types: ["settings"] },
   start: {
-    values: [...below, ...siblings, "plan", "gateway", "edge", "admin", "settings"],
+    values: [...below, ...siblings, "plan", "gateway", "edge", "admin", "settings", "check"],
     types: [],
   },
   cli: {
-    values: [...below, ...siblings, "plan", "settings", "demo", "start"],
+    values: [...below, ...siblings, "plan", "settings", "demo", "start", "report", "check"],
     types: ["gateway", "admin"],
   },
   main: { values: ["base", "cli"], types: [] },

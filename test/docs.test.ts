@@ -317,6 +317,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "unknown-host": true,
     listening: true,
     "plan-loaded": true,
+    "self-checked": true,
     "reload-refused": true,
     "certificate-loaded": true,
     "certificate-ordered": true,
@@ -345,7 +346,7 @@ t.test("links lead somewhere", async (t) => {
     for (const [, link = ""] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
       const [file = "", anchor] = link.split("#");
-      const target = join(root, dirname(path), file);
+      const target = file === "" ? join(root, path) : join(root, dirname(path), file);
       t.ok(existsSync(target), `${path}: ${link}`);
       if (anchor === undefined) continue;
       const headings = [...readFileSync(target, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

@@ -1,3 +1,5 @@
+import { checkBounds } from "../check/bounds.ts";
+
 /** Help texts: each fits one screen of 24 lines and 80 columns. */
 export const mainHelp = `odoo-gateway: the HTTPS gateway for Odoo
 
@@ -8,6 +10,7 @@ Commands:
   demo       start only the stand-in Odoo that run and the tests use
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
+  check      look at any Odoo site from outside, whatever stands in front
   certs      certificates, days left, next renewal; certs ca: the local CA
   bans       list, add and remove bans of the running gateway
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
@@ -76,6 +79,25 @@ not match, the verdict, its file and line, its limits, and why it is there.
 Uses the same settings as run.
 
 Example: odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9
+`;
+
+export const checkHelp = `odoo-gateway check: the outside view of an Odoo site, whatever proxy it has
+
+Usage: odoo-gateway check https://erp.example.com [options]
+
+Only looks: at most ${checkBounds.requestsMax} requests, none that changes anything, no password.
+  --address IP[:PORT]   connect there instead of where DNS says (staging)
+  --ca FILE             trust these authorities too (PEM)
+  --http-port PORT      where plain HTTP is served, when HTTPS is not on 443
+  --direct-ports LIST   ports that must be closed (default 8069,8072,5432)
+  --login-canary        also send wrong guesses at a made-up account
+  --from IP             connect from this address of the machine
+  --timeout DURATION    end after this long (default 120s)
+  --only IDS, --skip IDS, --list   which checks: ids with commas, tls-* too
+  --json --sarif --html --junit    instead of the table; =FILE: beside it
+
+Each id is explained in docs/checks. A score is not made, counts are.
+Exit status: 0 nothing fails, 1 something fails, 2 could not look
 `;
 
 export const certsHelp = `odoo-gateway certs: the certificates of the served names

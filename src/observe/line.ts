@@ -1,5 +1,5 @@
+import { cleanText } from "../base/clean.ts";
 import { unreachable } from "../base/result.ts";
-import { cleanText } from "./clean.ts";
 import type { AccessRecord, GatewayEvent } from "./events.ts";
 
 export type LineLevel = "debug" | "info" | "warn" | "error";
@@ -33,6 +33,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "access":
     case "listening":
     case "plan-loaded":
+    case "self-checked":
     case "certificate-loaded":
     case "certificate-ordered":
     case "certificate-renewed":

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import type { ExchangeId } from "../../src/base/brands.ts";
+import { cleanText } from "../../src/base/clean.ts";
 import { manualClock } from "../../src/base/clock.ts";
-import { cleanText } from "../../src/observe/clean.ts";
 import { createCounters } from "../../src/observe/counters.ts";
 import { openDestination } from "../../src/observe/destination.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
@@ -77,6 +77,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   "unknown-host": { type: "unknown-host", client: "203.0.113.9", host: "evil.com" },
   listening: { type: "listening", what: "https", address: "[::]:8443" },
   "plan-loaded": { type: "plan-loaded", revision: 1, rules: 41, preset: "standard" },
+  "self-checked": { type: "self-checked", refused: 26 },
   "reload-refused": { type: "reload-refused", problems: ["policies/20-login.yaml:9:17 wrong"] },
   "certificate-loaded": {
     type: "certificate-loaded",
