@@ -7,6 +7,7 @@ import type { ExchangeId } from "./base/brands.ts";
 import type { Downstream } from "./exchange.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
+import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
@@ -21,6 +22,7 @@ export class Gateway {
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  readonly #files: Files;
   readonly #forwarding: Forwarding;
   readonly #running = new Set<RunningExchange>();
   readonly #idPrefix = randomBytes(5).toString("hex");
@@ -35,6 +37,7 @@ export class Gateway {
     this.#intake = new Intake(parts, this.#answer);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer);
+    this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
 
@@ -91,6 +94,12 @@ export class Gateway {
       body?.release();
       return grant.settle("unsent");
     }
+    if (
+      decision.storesFiles &&
+      body === null &&
+      (await this.#files.answer(x, facts, decision, staging, grant))
+    )
+      return;
     this.#forwarding.forward(x, facts, decision, staging, grant, body);
   }
 

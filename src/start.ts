@@ -11,6 +11,8 @@ import { type Ip, ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
+import { Cache } from "./cache/cache.ts";
+import { Squeeze } from "./cache/squeeze.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
@@ -29,6 +31,7 @@ import { teeSinks } from "./observe/sinks.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
+import { fileEncoder } from "./reply/encode.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -37,6 +40,7 @@ import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { preflight } from "./tls/preflight.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
+import { inboundFields } from "./upstream/inbound.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
 
@@ -142,6 +146,26 @@ export async function startGateway(
   const rebuild = () => buildPlan({ ...current, secret, clock });
   plan = rebuild();
 
+  const squeeze = new Squeeze((detail) => sink.emit({ type: "warning", what: "compression", detail }));
+  const cache = new Cache({
+    clock,
+    settings: () => current.settings.cache,
+    makeEncoder: fileEncoder,
+    cleanFields: (fields, facts) =>
+      inboundFields(fields, facts, {
+        authorityOf: plan.authorityOf,
+        sessionCookie: plan.site.sessionCookie,
+        headLength: null,
+      }),
+    squeeze: (content) => {
+      if (current.settings.compression) squeeze.add(content);
+    },
+    later: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  });
   const challenges = createChallenges();
   const gateway = new Gateway({
     plan: () => plan,
@@ -153,6 +177,7 @@ export async function startGateway(
     devices: deviceCookies(localSecret.value, clock),
     hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    cache,
     sink,
     clock,
     onUnreachable: (pool) => {
@@ -289,6 +314,7 @@ export async function startGateway(
     tls = nextTls.value;
     front.swap(tls);
     plan = rebuild();
+    cache.configure();
     announce();
     // New names in DOMAIN are ordered now, not at the next look.
     void issuer.look();
@@ -320,6 +346,8 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
+    cache.close();
+    await squeeze.close();
     pools.web.close();
     pools.bus.close();
     journal.close();

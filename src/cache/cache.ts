@@ -95,6 +95,11 @@ export class Cache {
     return this.#store.clear();
   }
 
+  /** Ends running fetches. */
+  close(): void {
+    this.#collapse.close();
+  }
+
   /**
    * Finds the file, from memory at once, or from Odoo. Only who asks for the whole file (`mayFetch`: a GET without Range) brings it in;
    * others go past until it is there. Who gets an entry with a place leaves it when its exchange is over.

@@ -111,6 +111,11 @@ export class Collapse {
     return place;
   }
 
+  /** Ends what runs; who waits gets no more of it. */
+  close(): void {
+    for (const fetch of [...this.#running.values()]) fetch.close();
+  }
+
   /** Whoever asks from now on begins anew; what runs is given to those who wait, and not kept. */
   forget(): void {
     for (const fetch of this.#running.values()) fetch.forget();
@@ -193,6 +198,10 @@ class FileFetch {
 
   forget(): void {
     this.#kept = false;
+  }
+
+  close(): void {
+    this.#fail("answer-cut", "the gateway is stopping");
   }
 
   #head(head: AnswerHead): void {

@@ -238,6 +238,7 @@ function compileDecision(
       xmlWithoutDoctype: document.xml === "without-doctype",
       rpcEnvelope: document.rpc === "envelope",
       withoutStagingPassword: document.staging_password === "skip",
+      storesFiles: document.store === "public-files",
     };
   }
   if (document.deny !== undefined) {

@@ -41,6 +41,8 @@ export interface ForwardDecision {
   readonly rpcEnvelope: boolean;
   /** No staging password is asked on this route. */
   readonly withoutStagingPassword: boolean;
+  /** Files that Odoo calls public are kept in memory. */
+  readonly storesFiles: boolean;
 }
 
 export interface DenyDecision {

@@ -192,6 +192,12 @@ const rule = z
       .optional()
       .describe("Read the JSON-RPC call: one reading or 400, and its db service only from ADMIN_NETWORKS"),
     staging_password: z.literal("skip").optional(),
+    store: z
+      .literal("public-files")
+      .optional()
+      .describe(
+        "Files that Odoo calls public are kept in memory; only on paths below /web/assets/ and /<module>/static/",
+      ),
   })
   // Zod cannot say "exactly one of"; editors can.
   .meta({ oneOf: verdictKeys.map((key) => ({ required: [key] })) });

@@ -4,7 +4,8 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
-import { Relay } from "../relay.ts";
+import { Relay, type RelayEnds } from "../relay.ts";
+import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
@@ -28,6 +29,8 @@ export class Forwarding {
   readonly #answer: Answering;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  /** Answers that are compressed as they pass at the moment. */
+  #encoding = 0;
 
   constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
     this.#parts = parts;
@@ -73,7 +76,6 @@ export class Forwarding {
         relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
-        x.bytesOut += chunk.length;
         watch?.data(chunk);
         relay?.data(chunk);
       },
@@ -122,6 +124,7 @@ export class Forwarding {
       sessionCookie: x.plan.site.sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
+      identityOnly: x.plan.settings.compression,
     };
     const wantsTunnel = facts.upgrade !== null;
     return {
@@ -143,12 +146,19 @@ export class Forwarding {
     call: UpstreamCall,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
-    const cleaned = inboundFields(head.fields, facts, {
+    const headLength = length === null ? null : Number(length);
+    const inbound = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: x.plan.site.sessionCookie,
       cookieOverPlain: x.plan.isPointOfSale(facts.client),
-      headLength: length === null ? null : Number(length),
+      headLength,
     });
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
+    const coding = codes && this.#encoding < encodersMax ? passingCoding(facts) : null;
+    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
@@ -159,7 +169,22 @@ export class Forwarding {
     }
     x.status = head.status;
     const { spool } = this.#parts;
-    return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);
+    const ends: RelayEnds = {
+      down: x.down,
+      flow: call,
+      spool,
+      cut: () => x.cut(),
+      sent: (bytes) => {
+        x.bytesOut += bytes;
+      },
+      encoding: () => {
+        this.#encoding += 1;
+        return () => {
+          this.#encoding -= 1;
+        };
+      },
+    };
+    return new Relay(ends, head, out, coding);
   }
 
   /** The upstream leg failed: a page when nothing went out yet, else a cut. */
