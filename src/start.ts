@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdminBans } from "./admin/bans.ts";
+import type { AdminCache } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
@@ -273,8 +274,16 @@ export async function startGateway(
       return held;
     },
   };
+  const adminCache: AdminCache = {
+    figures: () => ({ ...cache.figures, toCompress: squeeze.waiting }),
+    clear: () => cache.clear(),
+  };
   const readiness = () => [...ready, ...issuer.reasons];
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
+  const admin = new AdminDoor(
+    settings,
+    { state, ready: readiness, bans: adminBans, cache: adminCache },
+    sink,
+  );
   await admin.open();
 
   const announce = () => {
@@ -347,7 +356,7 @@ export async function startGateway(
     http?.destroy();
     front.close();
     cache.close();
-    await squeeze.close();
+    squeeze.close();
     pools.web.close();
     pools.bus.close();
     journal.close();

@@ -1,12 +1,13 @@
-/** A thread that compresses files as small as they get, and lets everything else go first. */
+/**
+ * The program that `squeeze.ts` starts: compresses files as small as they get, one at a time, and lets everything else go first. A
+ * process of its own, because a thread could neither be put behind the others on every system nor be stopped inside brotli.
+ */
 import { setPriority } from "node:os";
-import { parentPort } from "node:worker_threads";
 import { brotliCompressSync, constants } from "node:zlib";
 
-// On Linux a priority belongs to the thread that asks; elsewhere it would be the whole program's.
-if (process.platform === "linux") setPriority(19);
+setPriority(19);
 
-parentPort?.on("message", ({ body }: { readonly body: Uint8Array }) => {
+process.on("message", (body: Uint8Array) => {
   const squeezed = brotliCompressSync(body, {
     params: {
       [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
@@ -15,5 +16,5 @@ parentPort?.on("message", ({ body }: { readonly body: Uint8Array }) => {
       [constants.BROTLI_PARAM_SIZE_HINT]: body.length,
     },
   });
-  parentPort?.postMessage({ squeezed });
+  process.send?.(squeezed);
 });
