@@ -9,6 +9,8 @@ import type { Spool } from "./upstream/spool.ts";
 
 /** An answer of at most this many bytes whose head and body came together leaves in one write. */
 const wholeBytesMax = 64 * 1024;
+/** In a coding, of at most this many: compressing more would keep others waiting for a millisecond. */
+const wholeEncodedBytesMax = 16 * 1024;
 
 /** What carries an answer: the client's side, Odoo's side to pause, and a place for what a slow client has not taken yet. */
 export interface RelayEnds {
@@ -45,7 +47,8 @@ export class Relay {
     this.#fields = fields;
     this.#framing = replyFraming(head);
     this.#coding = coding;
-    const waits = this.#framing.kind === "length" && this.#framing.bytes <= wholeBytesMax;
+    const bytesMax = coding === null ? wholeBytesMax : wholeEncodedBytesMax;
+    const waits = this.#framing.kind === "length" && this.#framing.bytes <= bytesMax;
     if (!waits) this.#start();
   }
 

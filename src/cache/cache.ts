@@ -62,7 +62,7 @@ export class Cache {
       cleanFields: parts.cleanFields,
       later: parts.later,
       staticFreshMs: () => parts.settings().staticFreshMs,
-      bytesMax: () => this.#store.bytesMax,
+      bytesMax: () => this.#store.bytesMax / 2,
       contentOf: (hash) => this.#store.contentOf(hash),
       keep: (entry) => {
         this.#passes.delete(entry.key);

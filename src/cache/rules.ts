@@ -27,11 +27,14 @@ export function keyOf(facts: RequestFacts, ownAuthorization: boolean): string | 
   const end = facts.query === "" ? target.length : target.length - facts.query.length - 1;
   if (target.length > keyCharsMax || end !== path.length || !target.startsWith(path)) return null;
   if (!filePath.test(path) || facts.upgrade !== null) return null;
+  const origin = `${facts.secure ? "https" : "http"}://${facts.authority}`;
   for (let i = 0; i + 1 < facts.fields.length; i += 2) {
     const name = (facts.fields[i] ?? "").toLowerCase();
+    // Another site's page asks: what Odoo, or what stands before it, says to that site is that site's alone.
+    if (name === "origin" && facts.fields[i + 1] !== origin) return null;
     if (goesPast.has(name) && !(ownAuthorization && name === "authorization")) return null;
   }
-  return `${facts.secure ? "https" : "http"}://${facts.authority}${target}`;
+  return `${origin}${target}`;
 }
 
 /** What makes an answer somebody's own, or asks a question that memory does not answer. */

@@ -5,8 +5,8 @@ import type { Content } from "./content.ts";
 const entryOverheadBytes = 2_048;
 /** Entries of all hosts together; past it the one unused longest goes. */
 export const entriesMax = 8_192;
-/** The part of the room that files asked for more than once may fill; visitors who pass by once share the rest. */
-const provenShare = 0.8;
+/** The part of the room that files asked for once may take from those that were asked for again. */
+const newcomersShare = 0.2;
 
 /** One answer under one key. Times are of the monotonic clock. */
 export interface Entry {
@@ -32,14 +32,15 @@ interface Held {
 }
 
 /**
- * Answers in memory, bounded by bytes. Two lists, each in order of use: what came in once, and what was asked for again. New files push
- * out files of the first list, so that a thousand invented queries do not push out what everybody loads.
+ * Answers in memory, bounded by bytes. Two lists, each in order of use: what came in once, and what was asked for again. When room is
+ * needed the first list gives it up, down to its share of the room; so a thousand invented queries do not push out what everybody
+ * loads, and what everybody loads does not keep new files out.
  */
 export class Store {
   #bytesMax: number;
   #bytes = 0;
-  #provenBytes = 0;
-  readonly #fresh = new Map<string, Entry>();
+  #newBytes = 0;
+  readonly #new = new Map<string, Entry>();
   readonly #proven = new Map<string, Entry>();
   readonly #held = new Map<string, Held>();
 
@@ -56,28 +57,21 @@ export class Store {
   }
 
   get entries(): number {
-    return this.#fresh.size + this.#proven.size;
+    return this.#new.size + this.#proven.size;
   }
 
   resize(bytesMax: number): void {
     this.#bytesMax = bytesMax;
-    this.#evict();
+    this.#evict(null);
   }
 
   /** The entry, which becomes the one used last. */
   use(key: string): Entry | null {
-    const proven = this.#proven.get(key);
-    if (proven !== undefined) {
-      this.#proven.delete(key);
-      this.#proven.set(key, proven);
-      return proven;
-    }
-    const entry = this.#fresh.get(key);
+    const entry = this.#proven.get(key) ?? this.#new.get(key);
     if (entry === undefined) return null;
-    this.#fresh.delete(key);
+    if (this.#new.delete(key)) this.#newBytes -= entry.content.bytes;
+    else this.#proven.delete(key);
     this.#proven.set(key, entry);
-    this.#provenBytes += entry.content.bytes;
-    this.#demote();
     return entry;
   }
 
@@ -86,60 +80,54 @@ export class Store {
     return this.#held.get(hash)?.content ?? null;
   }
 
-  /** Keeps an entry, in the place of the one under its key; what does not fit pushes others out. */
+  /** Keeps an entry, in the place of the one under its key; others go for it, and it does not stay when it is larger than the room. */
   put(entry: Entry): void {
-    const again = this.delete(entry.key);
+    const wasProven = this.#proven.has(entry.key);
+    this.delete(entry.key);
     const held = this.#held.get(entry.hash);
     if (held === undefined) {
       const { content } = entry;
-      const fresh = { content, users: 1, bytes: content.memoryBytes };
-      this.#held.set(entry.hash, fresh);
-      this.#bytes += fresh.bytes;
-      content.onGrown = () => this.#recount(fresh);
+      const first = { content, users: 1, bytes: content.memoryBytes };
+      this.#held.set(entry.hash, first);
+      this.#bytes += first.bytes;
+      content.onGrown = () => this.#recount(first);
     } else {
       held.users += 1;
     }
     this.#bytes += entryOverheadBytes;
-    if (again) {
+    if (wasProven) {
       this.#proven.set(entry.key, entry);
-      this.#provenBytes += entry.content.bytes;
-      this.#demote();
     } else {
-      this.#fresh.set(entry.key, entry);
+      this.#new.set(entry.key, entry);
+      this.#newBytes += entry.content.bytes;
     }
-    this.#evict();
+    this.#evict(entry);
   }
 
-  /** Answers whether there was an entry that had been asked for again. */
-  delete(key: string): boolean {
-    const proven = this.#proven.get(key);
-    const entry = proven ?? this.#fresh.get(key);
-    if (entry === undefined) return false;
-    if (proven !== undefined) this.#provenBytes -= entry.content.bytes;
+  delete(key: string): void {
+    const entry = this.#proven.get(key) ?? this.#new.get(key);
+    if (entry === undefined) return;
+    if (this.#new.delete(key)) this.#newBytes -= entry.content.bytes;
     this.#proven.delete(key);
-    this.#fresh.delete(key);
     this.#bytes -= entryOverheadBytes;
     const held = this.#held.get(entry.hash);
-    if (held !== undefined) {
-      held.users -= 1;
-      if (held.users === 0) {
-        this.#held.delete(entry.hash);
-        this.#bytes -= held.bytes;
-        held.content.onGrown = null;
-      }
-    }
-    return proven !== undefined;
+    if (held === undefined) return;
+    held.users -= 1;
+    if (held.users > 0) return;
+    this.#held.delete(entry.hash);
+    this.#bytes -= held.bytes;
+    held.content.onGrown = null;
   }
 
   /** Forgets everything; answers how many entries there were. */
   clear(): number {
     const count = this.entries;
     for (const { content } of this.#held.values()) content.onGrown = null;
-    this.#fresh.clear();
+    this.#new.clear();
     this.#proven.clear();
     this.#held.clear();
     this.#bytes = 0;
-    this.#provenBytes = 0;
+    this.#newBytes = 0;
     return count;
   }
 
@@ -147,24 +135,24 @@ export class Store {
     const bytes = held.content.memoryBytes;
     this.#bytes += bytes - held.bytes;
     held.bytes = bytes;
-    this.#evict();
+    this.#evict(null);
   }
 
-  #demote(): void {
-    while (this.#provenBytes > this.#bytesMax * provenShare && this.#proven.size > 1) {
-      const oldest = this.#proven.values().next().value;
-      if (oldest === undefined) return;
-      this.#proven.delete(oldest.key);
-      this.#provenBytes -= oldest.content.bytes;
-      this.#fresh.set(oldest.key, oldest);
-    }
-  }
-
-  #evict(): void {
+  /** Makes room; `last` goes last of all. */
+  #evict(last: Entry | null): void {
     while (this.#bytes > this.#bytesMax || this.entries > entriesMax) {
-      const oldest = this.#fresh.values().next().value ?? this.#proven.values().next().value;
-      if (oldest === undefined) return;
-      this.delete(oldest.key);
+      const newcomer = oldestBut(last, this.#new);
+      const proven = oldestBut(last, this.#proven);
+      const crowded = this.#newBytes > this.#bytesMax * newcomersShare || proven === null;
+      const victim = (crowded ? newcomer : null) ?? proven ?? newcomer ?? last;
+      if (victim === null) return;
+      this.delete(victim.key);
+      if (victim === last) return;
     }
   }
+}
+
+function oldestBut(last: Entry | null, entries: ReadonlyMap<string, Entry>): Entry | null {
+  for (const entry of entries.values()) if (entry !== last) return entry;
+  return null;
 }

@@ -101,7 +101,7 @@ const zstdPassing = {
 };
 const gzipPassing = { level: 4 };
 
-/** Compresses a small answer at once: for 64 KiB a millisecond or two, less than a way to another thread is worth. */
+/** Compresses a small answer at once: a few tenths of a millisecond, less than a way to another thread is worth. */
 export function encodeWhole(coding: Coding, body: Buffer): Buffer {
   switch (coding) {
     case "br":

@@ -43,7 +43,6 @@ t.test("nothing of the client but the address of the file reaches Odoo with a fe
     "x-http-method-override": "POST",
     "accept-language": "xx",
     "accept-encoding": "gzip;q=0.3",
-    origin: "https://evil.test",
     referer: "https://evil.test/",
     "user-agent": "evil",
     "x-anything": "evil",
@@ -70,7 +69,6 @@ t.test("fields that are not in the key cannot poison what others get", async (t)
     "x-original-url": "/evil",
     "x-forwarded-prefix": "/evil",
     "accept-language": "evil",
-    origin: "https://evil.test",
     "sec-fetch-site": "evil",
     forwarded: "host=evil.test",
   };
@@ -82,6 +80,22 @@ t.test("fields that are not in the key cannot poison what others get", async (t)
     t.same(clean.body, poisoned.body);
     t.equal(site.odoo.count(path), 1);
   }
+});
+
+t.test("what Odoo says to another site's page is that site's alone", async (t) => {
+  const site = await startCachedSite(({ field }) => ({
+    fields: [javascript, ...immutable, `Access-Control-Allow-Origin: ${field("origin") ?? "none"}`],
+    body: "x",
+  }));
+  t.teardown(() => site.close());
+  const allowed = async (origin: string) =>
+    (await site.get(bundle, { origin })).headers["access-control-allow-origin"];
+  const own = `https://odoo.test:${site.gateway.httpsPort}`;
+  t.equal(await allowed("https://evil.test"), "https://evil.test");
+  t.equal(await allowed(own), "none", "fetched for nobody in particular");
+  t.equal(await allowed("https://partner.test"), "https://partner.test");
+  t.equal(await allowed(own), "none");
+  t.equal(site.odoo.count(bundle), 3);
 });
 
 t.test("a private page behind the name of a file is never kept", async (t) => {
