@@ -94,13 +94,11 @@ export class Gateway {
       body?.release();
       return grant.settle("unsent");
     }
-    if (
-      decision.storesFiles &&
-      body === null &&
-      (await this.#files.answer(x, facts, decision, staging, grant))
-    )
-      return;
-    this.#forwarding.forward(x, facts, decision, staging, grant, body);
+    const file =
+      decision.storesFiles && body === null
+        ? await this.#files.answer(x, facts, decision, staging, grant)
+        : null;
+    if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grant, body, file);
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */

@@ -4,6 +4,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Collapse, type CollapseParts, type FetchFile, type Place } from "./collapse.ts";
 import type { Content } from "./content.ts";
+import type { PassedAnswer } from "./passed.ts";
 import { type Entry, Store } from "./store.ts";
 
 /** How long it is remembered that Odoo gave an answer that is not kept: until then each asks for himself at once. */
@@ -21,7 +22,8 @@ export type CacheWord = "hit" | "miss" | "revalidated" | "stale" | "pass";
 /** What a client gets. */
 export type Found =
   | { readonly kind: "entry"; readonly entry: Entry; readonly word: CacheWord; readonly place: Place | null }
-  | { readonly kind: "pass" }
+  /** The client asks Odoo himself; or takes the answer, when it is such as he would get: no cookie, a plain GET. */
+  | { readonly kind: "pass"; readonly answer: PassedAnswer | null }
   | { readonly kind: "failed"; readonly failure: FailureKind; readonly detail: string };
 
 export interface CacheSettings {
@@ -116,9 +118,10 @@ export class Cache {
       return { kind: "entry", entry, word: "hit", place: null };
     if (entry !== null && nowMs < entry.askAgainMs && isBearable(entry, nowMs))
       return { kind: "entry", entry, word: "stale", place: null };
-    if (entry === null && (!mayFetch || nowMs < (this.#passes.get(key) ?? 0))) return { kind: "pass" };
+    if (entry === null && (!mayFetch || nowMs < (this.#passes.get(key) ?? 0)))
+      return { kind: "pass", answer: null };
     const place = this.#collapse.join(key, facts, entry, fetchFile);
-    if (place === null) return { kind: "pass" };
+    if (place === null) return { kind: "pass", answer: null };
     return { kind: "wait", place, found: this.#fetched(entry, place) };
   }
 

@@ -6,6 +6,7 @@ import { parseTag } from "../message/validators.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { Content, type MakeEncoder } from "./content.ts";
+import { type FileCall, type FileListener, PassedAnswer } from "./passed.ts";
 import { judge } from "./rules.ts";
 import type { Entry } from "./store.ts";
 
@@ -27,16 +28,8 @@ export interface FileRequest {
   readonly answerTimeoutMs: number | null;
 }
 
-/** What Odoo says; as `UpstreamListener`. */
-export interface FileListener {
-  head(head: AnswerHead): void;
-  data(chunk: Buffer): void;
-  end(): void;
-  failure(kind: FailureKind, detail: string): void;
-}
-
-/** Sends the request; answers how to give it up. */
-export type FetchFile = (request: FileRequest, listener: FileListener) => { abort(): void };
+/** Sends the request; nothing is heard before it has answered. */
+export type FetchFile = (request: FileRequest, listener: FileListener) => FileCall;
 
 export interface CollapseParts {
   readonly clock: Clock;
@@ -62,8 +55,8 @@ export type Fetched =
   | { readonly kind: "file"; readonly entry: Entry }
   /** Our copy is still right. */
   | { readonly kind: "unchanged"; readonly entry: Entry }
-  /** Not to be kept: each asks for himself. */
-  | { readonly kind: "pass" }
+  /** Not to be kept: one of them may take the answer, the others ask for themselves. */
+  | { readonly kind: "pass"; readonly answer: PassedAnswer | null }
   | { readonly kind: "failed"; readonly failure: FailureKind; readonly detail: string };
 
 /** One client's place at a fetch. `leave` exactly once, when its exchange is over. */
@@ -137,7 +130,8 @@ class FileFetch {
   readonly #account: Account;
   readonly #fetched: Promise<Fetched>;
   #tell: (fetched: Fetched) => void = () => {};
-  #call: { abort(): void } | null = null;
+  #call: FileCall | null = null;
+  #passed: PassedAnswer | null = null;
   #entry: Entry | null = null;
   readonly #hash = createHash("sha256");
   #reservedBytes = 0;
@@ -167,13 +161,13 @@ class FileFetch {
       },
       {
         head: (head) => this.#head(head),
-        data: (chunk) => this.#data(chunk),
-        end: () => this.#end(),
-        failure: (kind, detail) => this.#fail(kind, detail),
+        data: (chunk) => (this.#passed === null ? this.#data(chunk) : this.#passed.data(chunk)),
+        end: () => (this.#passed === null ? this.#end() : this.#passed.end()),
+        failure: (kind, detail) =>
+          this.#passed === null ? this.#fail(kind, detail) : this.#passed.failure(kind, detail),
       },
     );
-    if (this.#over) call.abort();
-    else this.#call = call;
+    this.#call = call;
   }
 
   place(): Place | null {
@@ -217,8 +211,7 @@ class FileFetch {
       // A server in trouble (5xx) says nothing about the file.
       if (storable.kind === "pass" && head.status < 500) this.#parts.refuse(this.#key);
       this.#finish();
-      this.#call?.abort();
-      return this.#tell({ kind: "pass" });
+      return this.#pass(head);
     }
     this.#reservedBytes = storable.bytes;
     const nowMs = clock.nowMs();
@@ -236,6 +229,19 @@ class FileFetch {
     this.#tell({ kind: "file", entry: this.#entry });
   }
 
+  #pass(head: AnswerHead): void {
+    // The answer to a question about a copy is nobody's own answer: it was no plain request.
+    if (this.#call === null || this.#copy !== null) {
+      this.#call?.abort();
+      return this.#tell({ kind: "pass", answer: null });
+    }
+    const passed = new PassedAnswer(this.#call, head);
+    this.#passed = passed;
+    this.#tell({ kind: "pass", answer: passed });
+    // Those who wait are told in this turn of the loop; who has not taken it in the next never will.
+    this.#parts.later(0, () => passed.expire());
+  }
+
   /** RFC 9111 §4.3.3, §3.2: the copy is good again for as long as Odoo says now. */
   #unchanged(copy: Entry, head: AnswerHead): void {
     const tag = parseTag(firstField(head.fields, "etag"));
@@ -248,7 +254,7 @@ class FileFetch {
     this.#finish();
     if (!same || storable.kind === "pass") {
       parts.refuse(this.#key);
-      return this.#tell({ kind: "pass" });
+      return this.#tell({ kind: "pass", answer: null });
     }
     const nowMs = parts.clock.nowMs();
     copy.fields = fields;

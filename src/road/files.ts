@@ -2,6 +2,7 @@ import { unreachable } from "../base/result.ts";
 import type { Found } from "../cache/cache.ts";
 import type { FetchFile, Place } from "../cache/collapse.ts";
 import { GrowingBytes } from "../cache/growing.ts";
+import type { PassedAnswer } from "../cache/passed.ts";
 import { represent } from "../cache/represent.ts";
 import { keyOf } from "../cache/rules.ts";
 import type { Grant } from "../guard/limiter.ts";
@@ -21,29 +22,34 @@ import type { GatewayParts } from "./parts.ts";
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
 
+/** An answer of Odoo that has begun, and is this exchange's own from here on. */
+export type AdoptedAnswer = NonNullable<ReturnType<PassedAnswer["take"]>>;
+
 /** Odoo's public files: out of memory, or fetched once for everybody who waits. */
 export class Files {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
+  /** Requests that a client has taken over: he tells what fails. */
+  readonly #adopted = new WeakSet<object>();
 
   constructor(parts: GatewayParts, answer: Answering) {
     this.#parts = parts;
     this.#answer = answer;
   }
 
-  /** cache: true when the exchange has its answer; false: it goes on to Odoo with its own fields. */
+  /** cache: "answered", or the exchange goes on to Odoo, where it may find its answer begun already. */
   async answer(
     x: RunningExchange,
     facts: RequestFacts,
     decision: ForwardDecision,
     staging: StagingPass,
     grant: Grant,
-  ): Promise<boolean> {
+  ): Promise<"answered" | AdoptedAnswer | null> {
     const { cache } = this.#parts;
-    if (!x.plan.settings.cache.on) return false;
+    if (!x.plan.settings.cache.on) return null;
     x.cache = "pass";
     const key = keyOf(facts, staging.dropAuthorization);
-    if (key === null) return false;
+    if (key === null) return null;
     const mayFetch = facts.method === "GET" && firstField(facts.fields, "range") === null;
     const looked = cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
     let found: Found;
@@ -52,7 +58,7 @@ export class Files {
       found = await looked.found;
       if (x.isOver) {
         grant.settle("unknown");
-        return true;
+        return "answered";
       }
     } else {
       found = looked;
@@ -61,19 +67,27 @@ export class Files {
       case "pass":
         if (looked.kind === "wait") looked.place.leave();
         x.onOver = null;
-        return false;
+        return mayFetch ? this.#adopt(facts, found.answer) : null;
       case "entry":
         grant.settle("unknown");
         this.#send(x, facts, staging, found);
-        return true;
+        return "answered";
       case "failed": {
         grant.settle(found.failure.startsWith("connect-") ? "unsent" : "unknown");
         this.#fail(x, found.failure);
-        return true;
+        return "answered";
       }
       default:
         return unreachable(found);
     }
+  }
+
+  /** To somebody without a cookie, what nobody in particular got is the very answer he would get. */
+  #adopt(facts: RequestFacts, answer: PassedAnswer | null): AdoptedAnswer | null {
+    if (firstField(facts.fields, "cookie") !== null) return null;
+    const adopted = answer?.take() ?? null;
+    if (adopted !== null) this.#adopted.add(adopted.call);
+    return adopted;
   }
 
   /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
@@ -116,6 +130,7 @@ export class Files {
           end: () => listener.end(),
           tunnel: (socket) => socket.destroy(),
           failure: (failure, detail) => {
+            if (this.#adopted.has(call)) return listener.failure(failure, detail);
             const member = pool.member.name;
             sink.emit({ type: "upstream-failed", id: x.id, failure, member, detail });
             if (failure === "connect-refused") onUnreachable(decision.pool);

@@ -8,15 +8,17 @@ import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
+import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { failureAnswer } from "../upstream/failure.ts";
-import { UpstreamCall, type UpstreamRequest } from "../upstream/forward.ts";
+import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
 import type { Pool } from "../upstream/pool.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -39,7 +41,10 @@ export class Forwarding {
     this.#tunnels = tunnels;
   }
 
-  /** upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. */
+  /**
+   * upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. `adopted`: Odoo was asked already, for a file that turned
+   * out to be this client's own affair.
+   */
   forward(
     x: RunningExchange,
     facts: RequestFacts,
@@ -47,6 +52,7 @@ export class Forwarding {
     staging: StagingPass,
     grant: Grant,
     body: RequestBody | null,
+    adopted: AdoptedAnswer | null,
   ): void {
     const { pools, clock } = this.#parts;
     const pool = pools[decision.pool];
@@ -66,10 +72,10 @@ export class Forwarding {
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
       this.#login.concluded(x, facts, grant, reading.outcome);
     };
-    const call = new UpstreamCall(pool, request, {
+    const listener: UpstreamListener = {
       head: (got) => {
         head = got;
-        x.upstreamMs = clock.nowMs() - startedMs;
+        if (adopted === null) x.upstreamMs = clock.nowMs() - startedMs;
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
@@ -95,7 +101,8 @@ export class Forwarding {
         else settle();
         this.#failed(x, decision, kind, detail, relay);
       },
-    });
+    };
+    const { call, begin } = adopted === null ? ask(pool, request, listener) : takeOver(adopted, listener);
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
       if (x.verdict !== "tunnel") call.abort();
@@ -105,7 +112,7 @@ export class Forwarding {
       settle();
     };
     if (x.isOver) x.onOver();
-    else call.start();
+    else begin();
   }
 
   #outbound(
@@ -143,7 +150,7 @@ export class Forwarding {
     facts: RequestFacts,
     head: AnswerHead,
     staging: StagingPass,
-    call: UpstreamCall,
+    call: AnswerFlow,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
     const headLength = length === null ? null : Number(length);
@@ -207,4 +214,18 @@ export class Forwarding {
     const answer = failureAnswer(kind);
     this.#answer.error(x, answer.status, answer.sentence, { retryAfterSeconds: answer.retryAfterSeconds });
   }
+}
+
+interface Asked {
+  readonly call: AnswerFlow & { abort(): void };
+  begin(): void;
+}
+
+function ask(pool: Pool, request: UpstreamRequest, listener: UpstreamListener): Asked {
+  const call = new UpstreamCall(pool, request, listener);
+  return { call, begin: () => call.start() };
+}
+
+function takeOver({ call, listen }: AdoptedAnswer, listener: UpstreamListener): Asked {
+  return { call, begin: () => listen(listener) };
 }
