@@ -95,7 +95,7 @@ export class Gateway {
       return grant.settle("unsent");
     }
     const file =
-      decision.storesFiles && body === null
+      body === null && decision.stores(facts.path)
         ? await this.#files.answer(x, facts, decision, staging, grant)
         : null;
     if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grant, body, file);

@@ -192,7 +192,7 @@ function sayForward(
   else
     for (const [i, limit] of decision.limits.entries())
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
-  if (decision.storesFiles) say(`cache:   ${cacheText(facts, plan)}`);
+  if (decision.stores(facts.path)) say(`cache:   ${cacheText(facts, plan)}`);
   const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
   say(
     `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,

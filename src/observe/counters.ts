@@ -90,6 +90,7 @@ export function createCounters(): Counters {
           return;
         case "warning":
         case "certificate-expiring":
+        case "certificate-missing":
         case "bus-fallback":
           totals.warnings += 1;
           return;

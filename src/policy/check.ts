@@ -88,14 +88,13 @@ const publicFolders = ["/web/assets/**", "/*/static/**"];
 function misplacedStores(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
   const folders = patternsOf(publicFolders);
   return rules.flatMap((rule) => {
-    if (rule.document.store === undefined) return [];
-    const wrong = listOf(rule.document.match?.path ?? "/**").filter(
+    const wrong = listOf(rule.document.store).filter(
       (text) => !patternsOf(text).every((one) => folders.some((folder) => patternCovers(folder, one))),
     );
     return wrong.map((text) => ({
       place: rule.placeOf(["store"]),
       thing: `rule ${rule.document.id} would keep answers of ${text}, which may be somebody's own`,
-      remedy: `store belongs beside paths below ${publicFolders.join(" and ")} only`,
+      remedy: `keep files below ${publicFolders.join(" and ")} only`,
     }));
   });
 }

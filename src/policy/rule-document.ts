@@ -74,7 +74,7 @@ export interface RuleDocument {
   readonly xml?: "without-doctype" | undefined;
   readonly rpc?: "envelope" | undefined;
   readonly staging_password?: "skip" | undefined;
-  readonly store?: "public-files" | undefined;
+  readonly store?: OneOrMore<string> | undefined;
 }
 
 export interface LimitDocument {
