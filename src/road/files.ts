@@ -74,6 +74,7 @@ export class Files {
         return "answered";
       case "failed": {
         grant.settle(found.failure.startsWith("connect-") ? "unsent" : "unknown");
+        x.cache = "miss";
         this.#fail(x, found.failure);
         return "answered";
       }

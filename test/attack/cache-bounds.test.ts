@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import t from "tap";
+import { objectBytesMax } from "../../src/cache/rules.ts";
 import { h1, openTls, requestText, until } from "../exchange/clients.ts";
 import { startCachedSite } from "../support/cache.ts";
 import { aWeek, immutable } from "../support/files-upstream.ts";
@@ -11,7 +12,7 @@ const javascript = "Content-Type: application/javascript; charset=utf-8";
 
 t.test("a file without a declared end, or larger than is kept, passes by", async (t) => {
   const site = await startCachedSite(({ target, socket }) => {
-    const length = target.endsWith("huge.js") ? 40 * 1024 * 1024 : null;
+    const length = target.endsWith("huge.js") ? objectBytesMax + 1 : null;
     if (length === null) {
       socket.write(`HTTP/1.0 200 OK\r\n${javascript}\r\n${immutable[0]}\r\n\r\n`);
       const more = setInterval(() => socket.write("z".repeat(4_096)), 1);
@@ -22,7 +23,7 @@ t.test("a file without a declared end, or larger than is kept, passes by", async
   });
   t.teardown(() => site.close());
   const huge = await site.get("/web/static/huge.js");
-  t.equal(huge.body.length, 40 * 1024 * 1024);
+  t.equal(huge.body.length, objectBytesMax + 1);
   t.equal(site.odoo.count("/web/static/huge.js"), 1);
   const socket = await openTls(site.gateway);
   const endless = await rawTalk(0, requestText(site.gateway, "GET /web/static/endless.js"), {
