@@ -11,6 +11,7 @@ import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Calls } from "./road/calls.ts";
 import { Databases } from "./road/databases.ts";
+import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
@@ -27,6 +28,7 @@ export class Gateway {
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  readonly #files: Files;
   readonly #forwarding: Forwarding;
   readonly #running = new Roster<RunningExchange>();
   readonly #idPrefix = randomBytes(5).toString("hex");
@@ -43,6 +45,7 @@ export class Gateway {
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer);
+    this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
 
@@ -108,7 +111,12 @@ export class Gateway {
       body?.release();
       return grant.settle("unsent");
     }
-    this.#forwarding.forward(x, facts, decision, staging, bothGrants(grant, entered), body);
+    const grants = bothGrants(grant, entered);
+    const file =
+      body === null && decision.stores(facts.path)
+        ? await this.#files.answer(x, facts, decision, staging, grants)
+        : null;
+    if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grants, body, file);
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */

@@ -1,6 +1,7 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
 import { packageRoot } from "./base/package-root.ts";
 import { bans } from "./cli/bans.ts";
+import { cache } from "./cli/cache.ts";
 import { certs } from "./cli/certs.ts";
 import { check } from "./cli/check.ts";
 import { demo } from "./cli/demo.ts";
@@ -8,6 +9,7 @@ import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
 import {
   bansHelp,
+  cacheHelp,
   certsHelp,
   checkHelp,
   demoHelp,
@@ -34,6 +36,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["check", { help: checkHelp, call: (args) => check(args), takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
+  ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

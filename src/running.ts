@@ -1,5 +1,6 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
+import type { CacheWord } from "./cache/cache.ts";
 import type { Downstream } from "./exchange.ts";
 import type { ApiPath, ApiRules } from "./guard/api-list.ts";
 import type { Attempt, Ticket } from "./guard/jail.ts";
@@ -42,6 +43,8 @@ export class RunningExchange {
   verdict = "refuse";
   limit: string | null = null;
   failure: FailureKind | null = null;
+  /** What the cache was for it; null: it was not asked. */
+  cache: CacheWord | null = null;
   status = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -129,6 +132,7 @@ export class RunningExchange {
       verdict: this.verdict,
       limit: this.limit,
       failure: this.failure,
+      cache: this.cache,
       totalMs: this.#clock.nowMs() - down.arrivedMs,
       upstreamMs: this.upstreamMs,
       userAgent: userAgentOf(down.fields),
