@@ -8,6 +8,7 @@ import { Roster } from "./base/roster.ts";
 import type { Downstream } from "./exchange.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
+import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
@@ -22,6 +23,7 @@ export class Gateway {
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  readonly #files: Files;
   readonly #forwarding: Forwarding;
   readonly #running = new Roster<RunningExchange>();
   readonly #idPrefix = randomBytes(5).toString("hex");
@@ -36,6 +38,7 @@ export class Gateway {
     this.#intake = new Intake(parts, this.#answer);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer);
+    this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
 
@@ -92,7 +95,11 @@ export class Gateway {
       body?.release();
       return grant.settle("unsent");
     }
-    this.#forwarding.forward(x, facts, decision, staging, grant, body);
+    const file =
+      body === null && decision.stores(facts.path)
+        ? await this.#files.answer(x, facts, decision, staging, grant)
+        : null;
+    if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grant, body, file);
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */

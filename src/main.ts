@@ -1,11 +1,21 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
 import { packageRoot } from "./base/package-root.ts";
 import { bans } from "./cli/bans.ts";
+import { cache } from "./cli/cache.ts";
 import { certs } from "./cli/certs.ts";
 import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
-import { bansHelp, certsHelp, demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
+import {
+  bansHelp,
+  cacheHelp,
+  certsHelp,
+  demoHelp,
+  explainHelp,
+  mainHelp,
+  runHelp,
+  validateHelp,
+} from "./cli/help.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -23,6 +33,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
+  ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

@@ -1,5 +1,6 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
+import type { CacheWord } from "./cache/cache.ts";
 import type { Downstream } from "./exchange.ts";
 import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
@@ -37,6 +38,8 @@ export class RunningExchange {
   verdict = "refuse";
   limit: string | null = null;
   failure: FailureKind | null = null;
+  /** What the cache was for it; null: it was not asked. */
+  cache: CacheWord | null = null;
   status = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -124,6 +127,7 @@ export class RunningExchange {
       verdict: this.verdict,
       limit: this.limit,
       failure: this.failure,
+      cache: this.cache,
       totalMs: this.#clock.nowMs() - down.arrivedMs,
       upstreamMs: this.upstreamMs,
       userAgent: userAgentOf(down.fields),

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdminBans } from "./admin/bans.ts";
+import type { AdminCache } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
@@ -11,6 +12,8 @@ import { type Ip, ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
+import { Cache } from "./cache/cache.ts";
+import { Squeeze } from "./cache/squeeze.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
@@ -29,6 +32,7 @@ import { teeSinks } from "./observe/sinks.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
+import { fileEncoder } from "./reply/encode.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -40,6 +44,7 @@ import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
+import { inboundFields } from "./upstream/inbound.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
 
@@ -148,6 +153,26 @@ export async function startGateway(
   const rebuild = () => buildPlan({ ...current, secret, clock });
   plan = rebuild();
 
+  const squeeze = new Squeeze((detail) => sink.emit({ type: "warning", what: "compression", detail }));
+  const cache = new Cache({
+    clock,
+    settings: () => current.settings.cache,
+    makeEncoder: fileEncoder,
+    cleanFields: (fields, facts) =>
+      inboundFields(fields, facts, {
+        authorityOf: plan.authorityOf,
+        sessionCookie: plan.site.sessionCookie,
+        headLength: null,
+      }),
+    squeeze: (content) => {
+      if (current.settings.compression) squeeze.add(content);
+    },
+    later: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  });
   const challenges = createChallenges();
   const gateway = new Gateway({
     plan: () => plan,
@@ -159,6 +184,7 @@ export async function startGateway(
     devices: deviceCookies(localSecret.value, clock),
     hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    cache,
     sink,
     clock,
     onUnreachable: (pool) => {
@@ -259,8 +285,16 @@ export async function startGateway(
       return held;
     },
   };
+  const adminCache: AdminCache = {
+    figures: () => ({ ...cache.figures, toCompress: squeeze.waiting }),
+    clear: () => cache.clear(),
+  };
   const readiness = () => [...ready, ...issuer.reasons];
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
+  const admin = new AdminDoor(
+    settings,
+    { state, ready: readiness, bans: adminBans, cache: adminCache },
+    sink,
+  );
   await admin.open();
 
   const announce = () => {
@@ -300,6 +334,7 @@ export async function startGateway(
     tls = nextTls.value;
     front.swap(tls);
     plan = rebuild();
+    cache.configure();
     announce();
     // New names in DOMAIN are ordered now, not at the next look.
     void issuer.look();
@@ -333,6 +368,8 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
+    cache.close();
+    squeeze.close();
     pools.web.close();
     pools.bus.close();
     journal.close();

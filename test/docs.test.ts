@@ -5,6 +5,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { packageRoot } from "../src/base/package-root.ts";
+import * as cacheBounds from "../src/cache/cache.ts";
+import * as collapseBounds from "../src/cache/collapse.ts";
+import * as contentBounds from "../src/cache/content.ts";
+import * as cacheRuleBounds from "../src/cache/rules.ts";
+import * as squeezeBounds from "../src/cache/squeeze.ts";
+import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
 import * as storeBounds from "../src/guard/limit-store.ts";
 import * as limiterBounds from "../src/guard/limiter.ts";
@@ -19,6 +25,8 @@ import { decide } from "../src/policy/decide.ts";
 import { decodePolicyFile } from "../src/policy/decode.ts";
 import { loadPolicy } from "../src/policy/load.ts";
 import { listOf, type RuleDocument, verdictKeys } from "../src/policy/rule-document.ts";
+import * as encodeBounds from "../src/reply/encode.ts";
+import * as encodedStreamBounds from "../src/reply/encoded-stream.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
 import { failureAnswer } from "../src/upstream/failure.ts";
@@ -145,6 +153,14 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/sessions", sessionBounds],
     ["guard/login-outcome", loginBounds],
     ["guard/xml", xmlBounds],
+    ["cache/rules", cacheRuleBounds],
+    ["cache/store", cacheStoreBounds],
+    ["cache/collapse", collapseBounds],
+    ["cache/cache", cacheBounds],
+    ["cache/content", contentBounds],
+    ["cache/squeeze", squeezeBounds],
+    ["reply/encode", encodeBounds],
+    ["reply/encoded-stream", encodedStreamBounds],
   ];
   const rows = rooms.flatMap(([room, exported]) =>
     Object.entries(exported)
@@ -276,6 +292,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     verdict: "",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 0,
     upstreamMs: null,
     userAgent: "",

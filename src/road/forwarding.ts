@@ -4,18 +4,21 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
-import { Relay } from "../relay.ts";
+import { Relay, type RelayEnds } from "../relay.ts";
+import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
+import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { failureAnswer } from "../upstream/failure.ts";
-import { UpstreamCall, type UpstreamRequest } from "../upstream/forward.ts";
+import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
 import type { Pool } from "../upstream/pool.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -28,6 +31,8 @@ export class Forwarding {
   readonly #answer: Answering;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  /** Answers that are compressed as they pass at the moment. */
+  #encoding = 0;
 
   constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
     this.#parts = parts;
@@ -36,7 +41,10 @@ export class Forwarding {
     this.#tunnels = tunnels;
   }
 
-  /** upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. */
+  /**
+   * upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. `adopted`: Odoo was asked already, for a file that turned
+   * out to be this client's own affair.
+   */
   forward(
     x: RunningExchange,
     facts: RequestFacts,
@@ -44,6 +52,7 @@ export class Forwarding {
     staging: StagingPass,
     grant: Grant,
     body: RequestBody | null,
+    adopted: AdoptedAnswer | null,
   ): void {
     const { pools, clock } = this.#parts;
     const pool = pools[decision.pool];
@@ -63,17 +72,16 @@ export class Forwarding {
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
       this.#login.concluded(x, facts, grant, reading.outcome);
     };
-    const call = new UpstreamCall(pool, request, {
+    const listener: UpstreamListener = {
       head: (got) => {
         head = got;
-        x.upstreamMs = clock.nowMs() - startedMs;
+        if (adopted === null) x.upstreamMs = clock.nowMs() - startedMs;
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
         relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
-        x.bytesOut += chunk.length;
         watch?.data(chunk);
         relay?.data(chunk);
       },
@@ -93,7 +101,8 @@ export class Forwarding {
         else settle();
         this.#failed(x, decision, kind, detail, relay);
       },
-    });
+    };
+    const { call, begin } = adopted === null ? ask(pool, request, listener) : takeOver(adopted, listener);
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
       if (x.verdict !== "tunnel") call.abort();
@@ -103,7 +112,7 @@ export class Forwarding {
       settle();
     };
     if (x.isOver) x.onOver();
-    else call.start();
+    else begin();
   }
 
   #outbound(
@@ -122,6 +131,7 @@ export class Forwarding {
       sessionCookie: x.plan.site.sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
+      identityOnly: x.plan.settings.compression,
     };
     const wantsTunnel = facts.upgrade !== null;
     return {
@@ -140,15 +150,22 @@ export class Forwarding {
     facts: RequestFacts,
     head: AnswerHead,
     staging: StagingPass,
-    call: UpstreamCall,
+    call: AnswerFlow,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
-    const cleaned = inboundFields(head.fields, facts, {
+    const headLength = length === null ? null : Number(length);
+    const inbound = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: x.plan.site.sessionCookie,
       cookieOverPlain: x.plan.isPointOfSale(facts.client),
-      headLength: length === null ? null : Number(length),
+      headLength,
     });
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
+    const coding = codes && this.#encoding < encodersMax ? passingCoding(facts) : null;
+    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
@@ -159,7 +176,22 @@ export class Forwarding {
     }
     x.status = head.status;
     const { spool } = this.#parts;
-    return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);
+    const ends: RelayEnds = {
+      down: x.down,
+      flow: call,
+      spool,
+      cut: () => x.cut(),
+      sent: (bytes) => {
+        x.bytesOut += bytes;
+      },
+      encoding: () => {
+        this.#encoding += 1;
+        return () => {
+          this.#encoding -= 1;
+        };
+      },
+    };
+    return new Relay(ends, head, out, coding);
   }
 
   /** The upstream leg failed: a page when nothing went out yet, else a cut. */
@@ -182,4 +214,18 @@ export class Forwarding {
     const answer = failureAnswer(kind);
     this.#answer.error(x, answer.status, answer.sentence, { retryAfterSeconds: answer.retryAfterSeconds });
   }
+}
+
+interface Asked {
+  readonly call: AnswerFlow & { abort(): void };
+  begin(): void;
+}
+
+function ask(pool: Pool, request: UpstreamRequest, listener: UpstreamListener): Asked {
+  const call = new UpstreamCall(pool, request, listener);
+  return { call, begin: () => call.start() };
+}
+
+function takeOver({ call, listen }: AdoptedAnswer, listener: UpstreamListener): Asked {
+  return { call, begin: () => listen(listener) };
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { Cache } from "../cache/cache.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { Jail } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
@@ -21,6 +22,7 @@ export interface GatewayParts {
   /** Turns an account's name into what counts and logs may hold. */
   readonly hashAccount: (name: string) => string;
   readonly spool: Spool;
+  readonly cache: Cache;
   readonly sink: EventSink;
   readonly clock: Clock;
   /** Called when a pool's member refused a connection: the bus watch looks again. */

@@ -41,6 +41,8 @@ export interface LoadedSettings {
 
 /** Smallest BODY_MAX: below it Odoo's own forms break. */
 const bodyBytesLeast = 1_048_576;
+/** Smallest CACHE_BYTES: below it the web client's own bundles do not fit. */
+const cacheBytesLeast = 16_777_216;
 const connectionsMost = 1_000_000;
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -90,6 +92,12 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     posNetworks: networks(reader, "POS_NETWORKS"),
     bodyBytesMax: reader.one("BODY_MAX", (text) => readBytes(text, bodyBytesLeast)),
     spoolBytesMax: reader.one("SPOOL_MAX", (text) => readBytes(text, bodyBytesLeast)),
+    cache: {
+      on: reader.one("CACHE", readYesNo),
+      bytesMax: reader.one("CACHE_BYTES", (text) => readBytes(text, cacheBytesLeast)),
+      staticFreshMs: reader.one("CACHE_STATIC_FRESH", (text) => readDurationMs(text, 86_400_000, "24h")),
+    },
+    compression: reader.one("COMPRESSION", readYesNo),
     logLevel: reader.one("LOG_LEVEL", (text) =>
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),

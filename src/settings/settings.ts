@@ -86,6 +86,10 @@ export interface Settings {
   readonly posNetworks: IpSet;
   readonly bodyBytesMax: number;
   readonly spoolBytesMax: number;
+  /** Keep Odoo's public files in memory; how much of it; and how long one without a hash in its address is not asked for again. */
+  readonly cache: { readonly on: boolean; readonly bytesMax: number; readonly staticFreshMs: number };
+  /** Compress text for clients that take it. */
+  readonly compression: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Upper-case, closed list. */

@@ -276,6 +276,31 @@ export const settingTable = [
     meaning: "Most disk that all buffered bodies and answers together may take.",
   },
   {
+    name: "CACHE",
+    type: "yes/no",
+    default: "true",
+    meaning: "Keep Odoo's public files (`/web/assets/`, `/<module>/static/`) in memory.",
+  },
+  {
+    name: "CACHE_BYTES",
+    type: "size",
+    default: "256MiB",
+    meaning: "Most memory those files may take. An empty cache takes none.",
+  },
+  {
+    name: "CACHE_STATIC_FRESH",
+    type: "duration",
+    default: "60s",
+    meaning:
+      "How long a kept file without a hash in its address is given out before Odoo is asked whether it has changed.",
+  },
+  {
+    name: "COMPRESSION",
+    type: "yes/no",
+    default: "true",
+    meaning: "Compress text (brotli, zstd, gzip) for clients that take it.",
+  },
+  {
     name: "LOG_LEVEL",
     type: "choice",
     choices: ["debug", "info", "warn", "error", "silent"],

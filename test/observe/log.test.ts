@@ -34,6 +34,7 @@ function access(more: Partial<AccessRecord> = {}): AccessRecord {
     verdict: "forward",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 12.3456,
     upstreamMs: 10.04,
     userAgent: "Mozilla/5.0",

@@ -47,6 +47,8 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     posNetworks: emptyIpSet,
     bodyBytesMax: 128 * 2 ** 20,
     spoolBytesMax: 8 * 2 ** 30,
+    cache: { on: true, bytesMax: 256 * 2 ** 20, staticFreshMs: 60_000 },
+    compression: true,
     logLevel: "info",
     logFormat: "json",
     methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],

@@ -75,6 +75,8 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     apiNetworks: null,
     bodyBytesMax: 134_217_728,
     spoolBytesMax: 8_589_934_592,
+    cache: { on: true, bytesMax: 268_435_456, staticFreshMs: 60_000 },
+    compression: true,
     logLevel: "info",
     logFormat: "json",
     methods:
@@ -187,6 +189,10 @@ t.test("each setting is read", async (t) => {
       { policiesDir: "/srv/mine", certsDir: "/c", stateDir: "/srv/s" },
     ],
     [{ PRESET: "nginx-guide" }, { preset: "nginx-guide", apiNetworks: null }],
+    [
+      { CACHE: "off", CACHE_BYTES: "16MiB", CACHE_STATIC_FRESH: "0", COMPRESSION: "no" },
+      { cache: { on: false, bytesMax: 16_777_216, staticFreshMs: 0 }, compression: false },
+    ],
     [
       { BODY_MAX: "1MiB", SPOOL_MAX: "1GB" },
       { bodyBytesMax: 1_048_576, spoolBytesMax: 1_000_000_000 },
@@ -370,6 +376,9 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ POS_NETWORKS: "10.0.0.0/8", HTTP_LISTEN: "off" }, "POS_NETWORKS needs the plain HTTP listener"],
     [{ BODY_MAX: "1023KiB" }, "must be at least 1MiB"],
     [{ BODY_MAX: "128M" }, "is no size; write 64MiB"],
+    [{ CACHE_BYTES: "8MiB" }, "must be at least 16MiB"],
+    [{ CACHE_STATIC_FRESH: "2d" }, "must be at most 24h"],
+    [{ COMPRESSION: "gzip" }, "must be true or false"],
     [{ SPOOL_MAX: "64MiB" }, "must not be below BODY_MAX (128MiB)"],
     [{ METHODS: "GET TRACE" }, '"TRACE" is never let through'],
     [{ METHODS: "GET connect" }, '"connect" is never let through'],
