@@ -131,16 +131,25 @@ export function passingEncoder(coding: Coding): { readonly encoder: Transform; f
   }
 }
 
-/** A compressor for a file that is kept: `bytes` long, compressed once for everybody, while the first visitor waits for it. */
-export function fileEncoder(coding: Coding, bytes: number): Transform {
+/**
+ * A compressor for a file that is kept: `bytes` long, compressed once for everybody, while the first visitor waits for it; and the
+ * word that makes it give out what it has.
+ */
+export function fileEncoder(coding: Coding, bytes: number): { readonly encoder: Transform; flush(): void } {
   switch (coding) {
-    case "br":
-      return createBrotliCompress({
+    case "br": {
+      const encoder = createBrotliCompress({
         params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: bytes },
       });
-    case "zstd":
-      return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 7 } });
-    case "gzip":
-      return createGzip({ level: 6 });
+      return { encoder, flush: () => encoder.flush(constants.BROTLI_OPERATION_FLUSH) };
+    }
+    case "zstd": {
+      const encoder = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 7 } });
+      return { encoder, flush: () => encoder.flush(constants.ZSTD_e_flush) };
+    }
+    case "gzip": {
+      const encoder = createGzip({ level: 6 });
+      return { encoder, flush: () => encoder.flush(constants.Z_SYNC_FLUSH) };
+    }
   }
 }
