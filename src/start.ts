@@ -25,7 +25,10 @@ import { loadLocalSecret } from "./guard/local-secret.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
+import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
+import { createMetricsPage } from "./observe/metrics-prom.ts";
 import { teeSinks } from "./observe/sinks.ts";
+import { createTally } from "./observe/tally.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
@@ -100,7 +103,8 @@ export async function startGateway(
   const clock = options.clock ?? systemClock;
   const startedWallMs = clock.wallMs();
   const counters = createCounters();
-  const sink = teeSinks(options.sink, counters);
+  const tally = createTally();
+  const sink = teeSinks(options.sink, counters, tally);
 
   const problems: Problem[] = [];
   const policy = readPolicy(settings);
@@ -119,6 +123,7 @@ export async function startGateway(
 
   const web = member(settings.odoo.host, settings.odoo.port);
   const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
+  const busName = member(busAt.host, busAt.port).name;
   const pools = {
     web: new Pool(web, settings.odooKeepAlive),
     bus: new Pool(member(busAt.host, busAt.port), true),
@@ -143,6 +148,7 @@ export async function startGateway(
   plan = rebuild();
 
   const challenges = createChallenges();
+  const spool = new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax);
   const gateway = new Gateway({
     plan: () => plan,
     challenges,
@@ -152,7 +158,7 @@ export async function startGateway(
     jail,
     devices: deviceCookies(localSecret.value, clock),
     hashAccount: accountHasher(localSecret.value),
-    spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    spool,
     sink,
     clock,
     onUnreachable: (pool) => {
@@ -249,7 +255,33 @@ export async function startGateway(
     },
   };
   const readiness = () => [...ready, ...issuer.reasons];
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
+  const metricsNow = (): MetricsNow => ({
+    version: packageRoot().version,
+    startedWallMs,
+    planRevision: plan.revision,
+    ready: readiness().length === 0,
+    exchanges: gateway.exchanges,
+    tunnels: gateway.tunnels,
+    connections: [
+      { listener: "https", open: https.connections },
+      ...(http === null ? [] : [{ listener: "http", open: http.connections }]),
+    ],
+    bans: bans.held(clock.wallMs()),
+    maintenance: false,
+    spoolBytes: spool.bytes,
+    spoolBytesMax: settings.spoolBytesMax,
+    logLinesDropped: options.logLinesDropped?.() ?? 0,
+    certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
+    nowWallMs: clock.wallMs(),
+    members: [
+      { pool: "web", member: pools.web.member.name, up: true },
+      { pool: "bus", member: busName, up: !busWatch.hasFallenBack },
+    ],
+  });
+  const metrics = createMetricsPage(
+    gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }),
+  );
+  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans, metrics }, sink);
   await admin.open();
 
   const announce = () => {

@@ -122,6 +122,7 @@ t.test("no file imports itself in a circle", async (t) => {
 t.test("each package has one door", async (t) => {
   const doors = new Map([
     ["pino", "src/observe/log-pino.ts"],
+    ["prom-client", "src/observe/metrics-prom.ts"],
     ["helmet", "src/reply/security.ts"],
     ["rate-limiter-flexible", "src/guard/limit-store.ts"],
     ["yaml", "src/base/yaml-positions.ts"],

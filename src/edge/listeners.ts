@@ -24,6 +24,8 @@ export interface Listener {
   readonly address: string;
   /** TLS server of the HTTPS listener, for swapping contexts and ticket keys; null on plain HTTP. */
   readonly tls: TlsServer | null;
+  /** Connections that are open now. */
+  readonly connections: number;
   /** Takes no new connection, closes idle ones, lets running exchanges finish. */
   stop(): void;
   /** Closes whatever is left. */
@@ -147,6 +149,9 @@ function opened(
     port,
     address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
     tls: above.tls,
+    get connections() {
+      return open.size;
+    },
     stop() {
       server.close();
       above.stop();
