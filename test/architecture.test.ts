@@ -47,7 +47,7 @@ function importsOf(path: string, text: string): Import[] {
 /** The room of a file: its folder, or one of the few files that stand alone. */
 function roomOf(path: string): string {
   const [, first = "", second] = path.split("/");
-  if (second !== undefined) return first;
+  if (second !== undefined) return first === "road" ? "gateway" : first;
   const alone = first.replace(".ts", "");
   return ["exchange", "running", "relay"].includes(alone) ? "gateway" : alone;
 }

@@ -89,8 +89,9 @@ t.test("what the parser refuses is in the documentation", async (t) => {
 
 t.test("every refusal of the road is in the documentation", async (t) => {
   const road = read("docs/exchange.md").split("## On the road")[1]?.split("\n## ")[0] ?? "";
-  const source = read("src/gateway.ts");
-  const pairs = [...source.matchAll(/#refuse\(\s*x,\s*(\d{3}),\s*"([a-z0-9-]+)"/g)];
+  const rooms = readdirSync(join(root, "src/road")).map((name) => `src/road/${name}`);
+  const source = rooms.map(read).join("\n");
+  const pairs = [...source.matchAll(/\.refuse\(\s*x,\s*(\d{3}),\s*"([a-z0-9-]+)"/g)];
   t.ok(pairs.length >= 3, "the codes were found in the source");
   for (const [, status, code] of [
     ...pairs,

@@ -1,0 +1,134 @@
+import { ipKey64 } from "../base/ip.ts";
+import { unreachable } from "../base/result.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { screen } from "../message/screen.ts";
+import { decide } from "../policy/decide.ts";
+import type { Decision, ForwardDecision } from "../policy/decision.ts";
+import { redirectAnswer } from "../reply/redirects.ts";
+import type { RunningExchange } from "../running.ts";
+import type { Answering } from "./answering.ts";
+import type { GatewayParts } from "./parts.ts";
+
+/** What staging asks of the rest of the road. */
+export interface StagingPass {
+  readonly setCookie: string | null;
+  readonly dropAuthorization: boolean;
+}
+
+const noStaging: StagingPass = { setCookie: null, dropAuthorization: false };
+
+/** The stages that need nothing but the head: each goes on, or has finished the answer. */
+export class Admission {
+  readonly #parts: GatewayParts;
+  readonly #answer: Answering;
+
+  constructor(parts: GatewayParts, answer: Answering) {
+    this.#parts = parts;
+    this.#answer = answer;
+  }
+
+  /** message/screen: one meaning only, or a refusal. */
+  screen(x: RunningExchange): RequestFacts | null {
+    const read = screen(x.down, x.plan.site);
+    if (read.ok) {
+      x.facts = read.value;
+      const field = read.value.untrustedForwarding;
+      if (field !== undefined) {
+        this.#parts.sink.emit({ type: "untrusted-forwarding", peer: x.down.peer.text, field });
+      }
+      return read.value;
+    }
+    const refusal = read.error;
+    this.#answer.refuse(x, refusal.status, refusal.code, refusal.detail, {
+      extraFields: refusal.headers ?? [],
+    });
+    return null;
+  }
+
+  /** guard/jail: is this client banned? */
+  banned(x: RunningExchange, facts: RequestFacts): boolean {
+    const ban = this.#parts.jail.banOf(ipKey64(facts.client));
+    if (ban === null || x.plan.isTrusted(facts.client)) return false;
+    this.#answer.banned(x, ban);
+    return true;
+  }
+
+  /** tls/challenges: what a certificate authority asks for while it looks whether a name is ours (RFC 8555 §8.3). */
+  challenge(x: RunningExchange, facts: RequestFacts): boolean {
+    const answer = this.#parts.challenges.httpAnswer(facts.path);
+    if (answer === null || (facts.method !== "GET" && facts.method !== "HEAD")) return false;
+    x.rule = "certificate-challenge";
+    x.verdict = "answer";
+    const fields = ["Content-Type", "application/octet-stream", "Cache-Control", "no-store"];
+    x.reply({ status: 200, fields, body: Buffer.from(answer) }, false);
+    return true;
+  }
+
+  /** reply/redirects: names that live elsewhere, and plain HTTP. */
+  moved(x: RunningExchange, facts: RequestFacts): boolean {
+    if (!facts.secure && x.plan.mayStayPlain(facts)) return false;
+    const redirect = x.plan.redirects(facts);
+    if (redirect === null) return false;
+    x.rule = facts.secure ? "redirect-domain" : "plain-http";
+    x.verdict = "redirect";
+    x.reply(redirectAnswer(redirect.status, redirect.location), false);
+    return true;
+  }
+
+  /** policy/decide: the first rule that matches. */
+  decide(x: RunningExchange, facts: RequestFacts): Decision {
+    x.sessionKey = this.#parts.sessions.keyOf(facts.sessionId);
+    const decision = decide(x.plan.policy, facts, { knownSession: x.sessionKey !== null });
+    x.rule = decision.reason.rule;
+    x.verdict = decision.verdict;
+    return decision;
+  }
+
+  /** Every verdict but forward. */
+  carryOut(x: RunningExchange, facts: RequestFacts, decision: Exclude<Decision, ForwardDecision>): void {
+    const rules = x.plan.jailRules;
+    if ("strike" in decision && decision.strike && rules !== null && !x.plan.isTrusted(facts.client))
+      this.#parts.jail.scanned({ client: facts.client.text, address: ipKey64(facts.client) }, rules);
+    switch (decision.verdict) {
+      case "deny":
+        this.#answer.denied(x, facts, decision.reason.rule);
+        return this.#answer.error(x, decision.status, "");
+      case "redirect":
+        return x.reply(redirectAnswer(decision.status, decision.location), false);
+      case "answer":
+        return x.reply(
+          {
+            status: decision.status,
+            fields: ["Content-Type", decision.contentType],
+            body: Buffer.from(decision.body),
+          },
+          false,
+        );
+      case "drop":
+        x.status = 499;
+        return x.cut();
+      default:
+        return unreachable(decision);
+    }
+  }
+
+  /** guard/staging: a password on staging sites; null when it was asked for. */
+  staging(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): StagingPass | null {
+    const gate = x.plan.staging;
+    if (gate === null) return noStaging;
+    const verdict = gate.check(facts, ipKey64(facts.client), decision.withoutStagingPassword);
+    switch (verdict.kind) {
+      case "pass":
+        return verdict;
+      case "ask":
+        x.verdict = "ask-password";
+        this.#answer.error(x, verdict.status, "", { extraFields: verdict.fields });
+        return null;
+      case "exhausted":
+        this.#answer.exhausted(x, facts, "staging-password", verdict.retryAfterSeconds);
+        return null;
+      default:
+        return unreachable(verdict);
+    }
+  }
+}

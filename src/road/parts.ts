@@ -1,0 +1,28 @@
+import type { Clock } from "../base/clock.ts";
+import type { DeviceCookies } from "../guard/device-cookie.ts";
+import type { Jail } from "../guard/jail.ts";
+import type { Limiter } from "../guard/limiter.ts";
+import type { KnownSessions } from "../guard/sessions.ts";
+import type { EventSink } from "../observe/events.ts";
+import type { Plan } from "../plan.ts";
+import type { Challenges } from "../tls/challenges.ts";
+import type { Pool } from "../upstream/pool.ts";
+import type { Spool } from "../upstream/spool.ts";
+
+/** What the road is made of: state that outlives every plan. */
+export interface GatewayParts {
+  readonly plan: () => Plan;
+  readonly pools: { readonly web: Pool; readonly bus: Pool };
+  readonly limiter: Limiter;
+  readonly sessions: KnownSessions;
+  readonly challenges: Pick<Challenges, "httpAnswer">;
+  readonly jail: Jail;
+  readonly devices: DeviceCookies;
+  /** Turns an account's name into what counts and logs may hold. */
+  readonly hashAccount: (name: string) => string;
+  readonly spool: Spool;
+  readonly sink: EventSink;
+  readonly clock: Clock;
+  /** Called when a pool's member refused a connection: the bus watch looks again. */
+  readonly onUnreachable: (pool: "web" | "bus") => void;
+}

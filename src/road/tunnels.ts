@@ -1,0 +1,119 @@
+import type { Socket } from "node:net";
+import { ipKey64 } from "../base/ip.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
+import { acceptFor, originAllowed } from "../message/handshake.ts";
+import type { ForwardDecision } from "../policy/decision.ts";
+import type { RunningExchange } from "../running.ts";
+import type { AnswerHead } from "../upstream/answer-reader.ts";
+import { inboundHandshakeFields } from "../upstream/inbound.ts";
+import { Tunnel } from "../upstream/tunnel.ts";
+import type { StagingPass } from "./admission.ts";
+import type { Answering } from "./answering.ts";
+
+/** The tunnels that are open, counted for each client. */
+export class Tunnels {
+  readonly #answer: Answering;
+  readonly #open = new Set<Tunnel>();
+  readonly #byClient = new Map<string, number>();
+  #leaving = false;
+
+  constructor(answer: Answering) {
+    this.#answer = answer;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** A WebSocket handshake only where the rule lets it through, from our own pages, and so many for each client. */
+  mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
+    if (!decision.websocket) {
+      this.#answer.refuse(x, 400, "upgrade-not-here", "There is no WebSocket at this address.");
+      return false;
+    }
+    const origin = firstField(facts.fields, "origin");
+    if (!originAllowed(origin, facts, x.plan.site, x.plan.websocketOrigins)) {
+      this.#answer.refuse(
+        x,
+        403,
+        "origin-foreign",
+        "A WebSocket may be opened by this site's own pages only (Origin).",
+      );
+      return false;
+    }
+    const client = ipKey64(facts.client);
+    const open = this.#byClient.get(client) ?? 0;
+    if (open >= x.plan.settings.tunnelsPerClientMax && !x.plan.isTrusted(facts.client)) {
+      this.#answer.exhausted(x, facts, "tunnels", 30);
+      return false;
+    }
+    // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
+    x.tunnelKey = client;
+    this.#byClient.set(client, open + 1);
+    return true;
+  }
+
+  /** A checked 101 leaves the road here: two pipes until one side ends. */
+  open(
+    x: RunningExchange,
+    facts: RequestFacts,
+    staging: StagingPass,
+    head: AnswerHead,
+    upstream: Socket,
+    rest: Buffer,
+  ): boolean {
+    const key = firstField(facts.fields, "sec-websocket-key") ?? "";
+    const accepted = firstField(head.fields, "sec-websocket-accept") === acceptFor(key);
+    if (!accepted || firstField(head.fields, "upgrade")?.toLowerCase() !== "websocket") {
+      upstream.destroy();
+      return false;
+    }
+    const fields = inboundHandshakeFields(head.fields, facts, {
+      authorityOf: x.plan.authorityOf,
+      sessionCookie: x.plan.site.sessionCookie,
+      cookieOverPlain: x.plan.isPointOfSale(facts.client),
+      headLength: null,
+    });
+    if (staging.setCookie !== null) fields.push("Set-Cookie", staging.setCookie);
+    x.status = 101;
+    x.verdict = "tunnel";
+    const upgraded = x.isOver ? null : x.down.upgrade(101, fields);
+    if (upgraded === null) {
+      upstream.destroy();
+      x.end(499);
+      return true;
+    }
+    const tunnel = new Tunnel(
+      { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
+      (bytesUp, bytesDown) => {
+        x.bytesIn = bytesUp;
+        x.bytesOut = bytesDown;
+        this.#open.delete(tunnel);
+        x.end(101);
+      },
+    );
+    this.#open.add(tunnel);
+    tunnel.start();
+    if (this.#leaving) tunnel.leave();
+    return true;
+  }
+
+  /** The exchange is over: its place is free. */
+  ended(x: RunningExchange): void {
+    if (x.tunnelKey === null) return;
+    const left = (this.#byClient.get(x.tunnelKey) ?? 1) - 1;
+    if (left <= 0) this.#byClient.delete(x.tunnelKey);
+    else this.#byClient.set(x.tunnelKey, left);
+  }
+
+  /** Close 1001 into every tunnel, and into those that still open. */
+  leave(): void {
+    this.#leaving = true;
+    for (const tunnel of this.#open) tunnel.leave();
+  }
+
+  destroy(): void {
+    for (const tunnel of [...this.#open]) tunnel.destroy();
+  }
+}
