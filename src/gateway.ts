@@ -10,6 +10,7 @@ import { Answering } from "./road/answering.ts";
 import { Forwarding } from "./road/forwarding.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
+import { MaintenanceStage } from "./road/maintenance.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { Tunnels } from "./road/tunnels.ts";
 import { RunningExchange } from "./running.ts";
@@ -18,6 +19,7 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
   readonly #admission: Admission;
+  readonly #maintenance: MaintenanceStage;
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
@@ -32,6 +34,7 @@ export class Gateway {
     this.#parts = parts;
     this.#answer = new Answering(parts);
     this.#admission = new Admission(parts, this.#answer);
+    this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer);
@@ -74,7 +77,8 @@ export class Gateway {
       facts === null ||
       this.#admission.banned(x, facts) ||
       this.#admission.challenge(x, facts) ||
-      this.#admission.moved(x, facts)
+      this.#admission.moved(x, facts) ||
+      this.#maintenance.closed(x, facts)
     )
       return;
     const decision = this.#admission.decide(x, facts);
@@ -109,6 +113,11 @@ export class Gateway {
     this.#running.delete(x);
     this.#tunnels.ended(x);
     if (this.#running.size === 0) this.#onIdle?.();
+  }
+
+  /** Ends the websockets of everybody whom the maintenance that holds now does not let through, with close 1001. */
+  leaveClosed(): void {
+    this.#tunnels.leaveWhere((client) => this.#parts.maintenance.holds(client) !== null);
   }
 
   /**

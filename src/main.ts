@@ -5,7 +5,17 @@ import { certs } from "./cli/certs.ts";
 import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
-import { bansHelp, certsHelp, demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
+import {
+  bansHelp,
+  certsHelp,
+  demoHelp,
+  explainHelp,
+  mainHelp,
+  maintenanceHelp,
+  runHelp,
+  validateHelp,
+} from "./cli/help.ts";
+import { maintenance } from "./cli/maintenance.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -23,6 +33,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
+  ["maintenance", { help: maintenanceHelp, call: maintenance, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

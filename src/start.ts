@@ -5,6 +5,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdminBans } from "./admin/bans.ts";
 import { AdminDoor } from "./admin/door.ts";
+import type { AdminMaintenance } from "./admin/maintenance.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Ip, ipKey64 } from "./base/ip.ts";
@@ -22,9 +23,18 @@ import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
+import {
+  type Closed,
+  loadMaintenance,
+  Maintenance,
+  maintenanceFile,
+  maintenanceMessageCharsMax,
+  maintenanceMsMax,
+  maintenanceNetworksMax,
+} from "./guard/maintenance.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { createCounters } from "./observe/counters.ts";
-import type { EventSink } from "./observe/events.ts";
+import type { EventSink, GatewayEvent } from "./observe/events.ts";
 import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
 import { createMetricsPage } from "./observe/metrics-prom.ts";
 import { teeSinks } from "./observe/sinks.ts";
@@ -112,6 +122,9 @@ export async function startGateway(
   const tlsLoaded = await loadTls(settings, startedWallMs);
   if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
   problems.push(...(await prepareState(settings.stateDir)));
+  const maintenancePath = join(settings.stateDir, maintenanceFile);
+  const closed = loadMaintenance(maintenancePath, startedWallMs);
+  if (!closed.ok) problems.push(closed.error);
   if (settings.odoo === null) {
     problems.push({
       place: "environment",
@@ -119,7 +132,8 @@ export async function startGateway(
       remedy: "set it, for example ODOO_URL=http://127.0.0.1:8069",
     });
   }
-  if (!policy.ok || !tlsLoaded.ok || settings.odoo === null || problems.length > 0) return err(problems);
+  if (!policy.ok || !tlsLoaded.ok || !closed.ok || settings.odoo === null || problems.length > 0)
+    return err(problems);
 
   const web = member(settings.odoo.host, settings.odoo.port);
   const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
@@ -148,10 +162,22 @@ export async function startGateway(
   plan = rebuild();
 
   const challenges = createChallenges();
+  const maintenance: Maintenance = new Maintenance(
+    {
+      path: maintenancePath,
+      clock,
+      changed: (now) => {
+        sink.emit(maintenanceEvent(now));
+        gateway.leaveClosed();
+      },
+    },
+    closed.value,
+  );
   const spool = new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax);
   const gateway = new Gateway({
     plan: () => plan,
     challenges,
+    maintenance,
     pools,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
@@ -255,6 +281,17 @@ export async function startGateway(
     },
   };
   const readiness = () => [...ready, ...issuer.reasons];
+  const adminMaintenance: AdminMaintenance = {
+    current: () => maintenance.current,
+    turnOn: (order) => maintenance.turnOn(order),
+    turnOff: () => maintenance.turnOff(),
+    wallMs: () => clock.wallMs(),
+    bounds: {
+      messageCharsMax: maintenanceMessageCharsMax,
+      networksMax: maintenanceNetworksMax,
+      msMax: maintenanceMsMax,
+    },
+  };
   const metricsNow = (): MetricsNow => ({
     version: packageRoot().version,
     startedWallMs,
@@ -267,7 +304,7 @@ export async function startGateway(
       ...(http === null ? [] : [{ listener: "http", open: http.connections }]),
     ],
     bans: bans.held(clock.wallMs()),
-    maintenance: false,
+    maintenance: maintenance.current !== null,
     spoolBytes: spool.bytes,
     spoolBytesMax: settings.spoolBytesMax,
     logLinesDropped: options.logLinesDropped?.() ?? 0,
@@ -281,7 +318,11 @@ export async function startGateway(
   const metrics = createMetricsPage(
     gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }),
   );
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans, metrics }, sink);
+  const admin = new AdminDoor(
+    settings,
+    { state, ready: readiness, bans: adminBans, maintenance: adminMaintenance, metrics },
+    sink,
+  );
   await admin.open();
 
   const announce = () => {
@@ -299,6 +340,7 @@ export async function startGateway(
   sink.emit({ type: "listening", what: "https", address: https.address });
   if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
   announce();
+  if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
   void busWatch.look();
   issuer.start();
@@ -337,7 +379,11 @@ export async function startGateway(
     ends.look(tls.certificates);
   };
   void lookAtCertificates();
-  const renewal = setInterval(() => void lookAtCertificates(), renewalCheckMs);
+  const renewal = setInterval(() => {
+    // An announced end is told and forgotten on disk even when nobody asks for anything.
+    void maintenance.current;
+    void lookAtCertificates();
+  }, renewalCheckMs);
   renewal.unref();
 
   const stop = async (): Promise<number> => {
@@ -442,6 +488,13 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     logLevel,
     logFormat,
   };
+}
+
+function maintenanceEvent(closed: Closed | null): GatewayEvent {
+  if (closed === null) return { type: "maintenance", state: "off", message: "", until: null, allow: [] };
+  const { message, untilWallMs, allow } = closed;
+  const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
+  return { type: "maintenance", state: "on", message, until, allow: allow.texts };
 }
 
 function jailNews(sink: EventSink, journal: BanJournal): JailNews {

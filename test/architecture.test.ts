@@ -70,7 +70,7 @@ const rooms: Readonly<
   plan: { values: [...below, ...siblings], types: ["settings"] },
   gateway: { values: [...below, ...siblings, "plan"], types: ["settings"] },
   edge: { values: [...below, ...siblings, "plan", "gateway"], types: ["settings"] },
-  admin: { values: ["base"], types: ["settings", "observe"] },
+  admin: { values: ["base"], types: ["settings", "observe", "guard"] },
   demo: { values: [], types: [] },
   start: {
     values: [...below, ...siblings, "plan", "gateway", "edge", "admin", "settings"],

@@ -304,6 +304,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "certificate-expiring": true,
     "bus-fallback": true,
     "bus-restored": true,
+    maintenance: true,
     draining: true,
     stopped: true,
     warning: true,

@@ -6,6 +6,7 @@ import type { MetricsText } from "../observe/metrics.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import { type AdminBans, answerBans, bansField } from "./bans.ts";
 import { isLoopback, isOwnHost } from "./host.ts";
+import { type AdminMaintenance, answerMaintenance } from "./maintenance.ts";
 import { type AdminState, type LoopDelay, statusJson } from "./state.ts";
 
 const bounds = {
@@ -16,7 +17,6 @@ const bounds = {
   requestTimeoutMs: 5_000,
   connectionsCheckMs: 1_000,
   keepAliveTimeoutMs: 5_000,
-  targetLengthMax: 256,
 } as const;
 
 type LoopHistogram = ReturnType<typeof monitorEventLoopDelay>;
@@ -32,6 +32,8 @@ export interface AdminOptions {
   readonly ready: () => readonly string[];
   /** Left out: there are no bans to see or change. */
   readonly bans?: AdminBans;
+  /** Left out: there is no maintenance to see or change. */
+  readonly maintenance?: AdminMaintenance;
   /** The text for `/metrics`; left out: there is none. */
   readonly metrics?: () => Promise<MetricsText>;
 }
@@ -48,7 +50,7 @@ export interface Admin {
 /**
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
  * get exchanges (503 with reasons), `/status` tells its state, `/metrics` its numbers for Prometheus. Nobody is asked for a password, so the address should be a
- * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans). Requests under a foreign name get 421.
+ * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans), `/maintenance` closes the site and opens it (admin/maintenance). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -114,7 +116,7 @@ function opened(server: Server, listen: ListenAddress, loop: LoopHistogram): Adm
   };
 }
 
-const paths = ["/healthz", "/readyz", "/status", "/metrics", "/bans"];
+const paths = ["/healthz", "/readyz", "/status", "/metrics", "/bans", "/maintenance"];
 
 interface Answer {
   readonly status: number;
@@ -153,9 +155,13 @@ function answer(
     return { status: 421, body: { error: "ask for this listener by its address, 127.0.0.1 or localhost" } };
   }
   const target = request.url ?? "";
-  const path = target.length > bounds.targetLengthMax ? "" : (target.split("?", 1)[0] ?? "");
+  const path = target.split("?", 1)[0] ?? "";
   if (path === "/bans" && options.bans !== undefined) {
     return answerBans(options.bans, request.method ?? "", target, request.headers[bansField]);
+  }
+  if (path === "/maintenance" && options.maintenance !== undefined) {
+    const field = request.headers[bansField];
+    return answerMaintenance(options.maintenance, request.method ?? "", target, field);
   }
   const { metrics } = options;
   const wantsMetrics = path === "/metrics" && metrics !== undefined;

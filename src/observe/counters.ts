@@ -101,6 +101,7 @@ export function createCounters(): Counters {
         case "certificate-renewed":
         case "ban-lifted":
         case "bus-restored":
+        case "maintenance":
         case "draining":
         case "stopped":
           return;

@@ -148,6 +148,16 @@ export type GatewayEvent =
       readonly notAfter: string;
       readonly daysLeft: number;
     }
+  | {
+      /** An operator closed the site or opened it, or the announced end came. */
+      readonly type: "maintenance";
+      readonly state: "on" | "off";
+      readonly message: string;
+      /** ISO 8601; null: until it is turned off. */
+      readonly until: string | null;
+      /** Networks that are let through. */
+      readonly allow: readonly string[];
+    }
   | { readonly type: "bus-fallback"; readonly bus: string; readonly web: string }
   | { readonly type: "bus-restored"; readonly bus: string }
   | { readonly type: "draining"; readonly exchanges: number; readonly tunnels: number }

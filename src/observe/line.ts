@@ -38,6 +38,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-renewed":
     case "ban-lifted":
     case "bus-restored":
+    case "maintenance":
     case "draining":
     case "stopped":
       return "info";

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { Jail } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
+import type { Maintenance } from "../guard/maintenance.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
@@ -16,6 +17,7 @@ export interface GatewayParts {
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
+  readonly maintenance: Maintenance;
   readonly jail: Jail;
   readonly devices: DeviceCookies;
   /** Turns an account's name into what counts and logs may hold. */

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { ipKey64 } from "../base/ip.ts";
+import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { acceptFor, originAllowed } from "../message/handshake.ts";
@@ -14,7 +14,8 @@ import type { Answering } from "./answering.ts";
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
   readonly #answer: Answering;
-  readonly #open = new Set<Tunnel>();
+  /** With the client each carries. */
+  readonly #open = new Map<Tunnel, Ip>();
   readonly #byClient = new Map<string, number>();
   #leaving = false;
 
@@ -93,7 +94,7 @@ export class Tunnels {
         x.end(101);
       },
     );
-    this.#open.add(tunnel);
+    this.#open.set(tunnel, facts.client);
     tunnel.start();
     if (this.#leaving) tunnel.leave();
     return true;
@@ -110,10 +111,15 @@ export class Tunnels {
   /** Close 1001 into every tunnel, and into those that still open. */
   leave(): void {
     this.#leaving = true;
-    for (const tunnel of this.#open) tunnel.leave();
+    for (const tunnel of this.#open.keys()) tunnel.leave();
+  }
+
+  /** Close 1001 into the tunnels of these clients. */
+  leaveWhere(test: (client: Ip) => boolean): void {
+    for (const [tunnel, client] of this.#open) if (test(client)) tunnel.leave();
   }
 
   destroy(): void {
-    for (const tunnel of [...this.#open]) tunnel.destroy();
+    for (const tunnel of [...this.#open.keys()]) tunnel.destroy();
   }
 }

@@ -6,6 +6,7 @@ import { readAcme } from "./acme.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
+import { maintenancePageFrom } from "./maintenance-page.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
 import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./settings.ts";
@@ -105,6 +106,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
+    maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),

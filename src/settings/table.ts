@@ -350,6 +350,14 @@ export const settingTable = [
     meaning: "Paths that ask for no staging password (webhooks); `none` exempts nothing.",
   },
   {
+    name: "MAINTENANCE_PAGE",
+    type: "path",
+    default: null,
+    defaultWords: "a page of our own",
+    meaning:
+      "HTML file shown to browsers during maintenance, at most 256KiB, read again at a reload. Places to fill: `{{message}}`, `{{until}}`, `{{retry_after}}` (seconds), `{{exchange}}`.",
+  },
+  {
     name: "CONNECTIONS_PER_CLIENT",
     type: "count",
     default: "512",

@@ -112,6 +112,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
   },
+  maintenance: {
+    type: "maintenance",
+    state: "on",
+    message: "new version",
+    until: null,
+    allow: ["10.0.0.0/8"],
+  },
   "bus-restored": { type: "bus-restored", bus: "127.0.0.1:8072" },
   draining: { type: "draining", exchanges: 1, tunnels: 2 },
   stopped: { type: "stopped", cut: 0 },
@@ -207,8 +214,8 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 25);
-    t.equal(seen("info", format), 25);
+    t.equal(seen("debug", format), Object.keys(everyEvent).length);
+    t.equal(seen("info", format), Object.keys(everyEvent).length);
     t.equal(seen("warn", format), 15, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
@@ -414,7 +421,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 25), Object.keys(everyEvent));
+  t.same(heard.slice(0, Object.keys(everyEvent).length), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,

@@ -60,6 +60,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     websocketOrigins: [],
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],
+    maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
     drainTimeoutMs: 30_000,

@@ -91,6 +91,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     websocketOrigins: [],
     stagingLogin: null,
     stagingExempt: ["/payment/**"],
+    maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
     drainTimeoutMs: 30_000,

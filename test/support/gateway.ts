@@ -7,6 +7,7 @@ import { err } from "../../src/base/result.ts";
 import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
+import type { ReadFile } from "../../src/settings/read-file.ts";
 import { type RunningGateway, startGateway } from "../../src/start.ts";
 
 export interface TestGateway {
@@ -35,6 +36,8 @@ export interface TestGatewayOptions {
   /** Another upstream than the stand-in. */
   readonly upstream?: { readonly webPort: number; readonly busPort: number };
   readonly clock?: Clock;
+  /** Files that settings name; left out: there are none. */
+  readonly readFile?: ReadFile;
 }
 
 /** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
@@ -56,7 +59,11 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     ...options.env,
   });
   const read = () =>
-    loadSettings({ env: env(), cwd: folder, readFile: () => err({ missing: true, detail: "" }) });
+    loadSettings({
+      env: env(),
+      cwd: folder,
+      readFile: options.readFile ?? (() => err({ missing: true, detail: "" })),
+    });
   const loaded = read();
   if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));
   const events: GatewayEvent[] = [];
