@@ -5,9 +5,11 @@
 import { randomBytes } from "node:crypto";
 import type { ExchangeId } from "./base/brands.ts";
 import type { Downstream } from "./exchange.ts";
+import type { RequestFacts } from "./message/facts.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Forwarding } from "./road/forwarding.ts";
+import { asTheSite, Inside } from "./road/inside.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
 import { MaintenanceStage } from "./road/maintenance.ts";
@@ -19,6 +21,7 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
   readonly #admission: Admission;
+  readonly #inside: Inside;
   readonly #maintenance: MaintenanceStage;
   readonly #intake: Intake;
   readonly #login: LoginStage;
@@ -34,6 +37,7 @@ export class Gateway {
     this.#parts = parts;
     this.#answer = new Answering(parts);
     this.#admission = new Admission(parts, this.#answer);
+    this.#inside = new Inside(this.#answer);
     this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer);
     this.#login = new LoginStage(parts, this.#answer);
@@ -72,15 +76,8 @@ export class Gateway {
 
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
-    const facts = this.#admission.screen(x);
-    if (
-      facts === null ||
-      this.#admission.banned(x, facts) ||
-      this.#admission.challenge(x, facts) ||
-      this.#admission.moved(x, facts) ||
-      this.#maintenance.closed(x, facts)
-    )
-      return;
+    const facts = x.down.isReport ? this.#reportFacts(x) : this.#publicFacts(x);
+    if (facts === null) return;
     const decision = this.#admission.decide(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
     const staging = this.#admission.staging(x, facts, decision);
@@ -96,6 +93,26 @@ export class Gateway {
       return grant.settle("unsent");
     }
     this.#forwarding.forward(x, facts, decision, staging, grant, body);
+  }
+
+  /** From a client: who it is and where it belongs; null when that already answered it. */
+  #publicFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#admission.screen(x);
+    if (facts === null) return null;
+    const isAnswered =
+      this.#admission.banned(x, facts) ||
+      this.#admission.challenge(x, facts) ||
+      this.#admission.moved(x, facts) ||
+      this.#maintenance.closed(x, facts);
+    return isAnswered ? null : facts;
+  }
+
+  /** From Odoo's own PDF maker, by the report listener. */
+  #reportFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#inside.admits(x) ? this.#admission.screen(x) : null;
+    if (facts === null || this.#inside.refuses(x, facts)) return null;
+    x.facts = asTheSite(x, facts);
+    return x.facts;
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */

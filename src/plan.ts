@@ -1,7 +1,7 @@
 import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Ip } from "./base/ip.ts";
-import { ipSetUnion } from "./base/ip-set.ts";
+import { emptyIpSet, ipSetUnion } from "./base/ip-set.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, stagingCookie } from "./guard/staging.ts";
 import { odooSessionCookie } from "./message/cookies.ts";
@@ -21,6 +21,8 @@ export interface Plan {
   readonly settings: Settings;
   readonly policy: Policy;
   readonly site: Site;
+  /** The site as the report listener sees it: asked by any name, forwarding fields of nobody believed. */
+  readonly reportSite: Site;
   readonly security: SecurityHeaders;
   /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
   readonly redirects: ReturnType<typeof createRedirects>;
@@ -72,16 +74,24 @@ export function buildPlan(parts: PlanParts): Plan {
   };
   const free = ipSetUnion([settings.trustedNetworks]);
   const choosers = ipSetUnion([settings.adminNetworks, settings.trustedNetworks]);
+  const site: Site = {
+    methods: new Set(settings.methods),
+    servedNames,
+    publicPort,
+    trustedProxies: settings.trustedProxies,
+    sessionCookie: staging ? stagingSessionCookie : odooSessionCookie,
+  };
   return {
     revision: parts.revision,
     settings,
     policy,
-    site: {
-      methods: new Set(settings.methods),
-      servedNames,
-      publicPort,
-      trustedProxies: settings.trustedProxies,
-      sessionCookie: staging ? stagingSessionCookie : odooSessionCookie,
+    site,
+    // Odoo hands its own session to the PDF maker, under Odoo's own name for it.
+    reportSite: {
+      ...site,
+      takesEveryName: true,
+      trustedProxies: emptyIpSet,
+      sessionCookie: odooSessionCookie,
     },
     security: securityHeaders(settings),
     redirects: createRedirects({

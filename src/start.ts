@@ -73,6 +73,7 @@ export interface StartOptions {
 export interface RunningGateway {
   readonly httpsPort: number;
   readonly httpPort: number | null;
+  readonly reportPort: number | null;
   readonly adminPort: number | null;
   readonly gateway: Gateway;
   readonly plan: () => Plan;
@@ -82,7 +83,12 @@ export interface RunningGateway {
   /** Own files that were replaced, the local certificate's renewal, and warnings of an end; called each minute. */
   readonly lookAtCertificates: () => Promise<void>;
   readonly policiesDir: string;
-  readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
+  readonly addresses: {
+    readonly https: string;
+    readonly http: string | null;
+    readonly report: string | null;
+    readonly admin: string | null;
+  };
   readonly busFallback: () => boolean;
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
@@ -205,11 +211,24 @@ export async function startGateway(
       plan.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(plan, ip),
     isExempt: (ip) => isSpared(plan, ip),
   });
+  /** Everything Odoo asks for comes from one address. */
+  const reportAdmission = (): Admission => ({
+    connectionsPerClientMax: plan.settings.connectionsPerClientMax,
+    isBanned: () => false,
+    isExempt: (ip) => plan.settings.odooNetworks.contains(ip),
+  });
 
   const front = createTlsFront(tls);
-  const opened = await openListeners(settings, front.options, admission, handlers, challenges);
+  const opened = await openListeners(
+    settings,
+    front.options,
+    admission,
+    reportAdmission,
+    handlers,
+    challenges,
+  );
   if (!opened.ok) return opened;
-  const { https, http } = opened.value;
+  const { https, http, report } = opened.value;
   if (https.tls !== null) front.attach(https.tls);
   current.httpsPort = https.port;
   plan = rebuild();
@@ -250,6 +269,7 @@ export async function startGateway(
     listeners: [
       { what: "https", address: https.address },
       ...(http === null ? [] : [{ what: "http", address: http.address }]),
+      ...(report === null ? [] : [{ what: "report", address: report.address }]),
     ],
     plan: {
       revision: plan.revision,
@@ -302,6 +322,7 @@ export async function startGateway(
     connections: [
       { listener: "https", open: https.connections },
       ...(http === null ? [] : [{ listener: "http", open: http.connections }]),
+      ...(report === null ? [] : [{ listener: "report", open: report.connections }]),
     ],
     bans: bans.held(clock.wallMs()),
     maintenance: maintenance.current !== null,
@@ -339,6 +360,7 @@ export async function startGateway(
   };
   sink.emit({ type: "listening", what: "https", address: https.address });
   if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
+  if (report !== null) sink.emit({ type: "listening", what: "report", address: report.address });
   announce();
   if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
@@ -394,7 +416,10 @@ export async function startGateway(
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();
+    // Exchanges that still run may be waiting for a PDF, and its maker for us: the report listener closes after them.
     const cut = await gateway.drain(plan.settings.drainTimeoutMs);
+    report?.stop();
+    report?.destroy();
     https.destroy();
     http?.destroy();
     front.close();
@@ -410,6 +435,7 @@ export async function startGateway(
   return ok({
     httpsPort: https.port,
     httpPort: http?.port ?? null,
+    reportPort: report?.port ?? null,
     adminPort: admin.value?.port ?? null,
     gateway,
     plan: () => plan,
@@ -417,7 +443,12 @@ export async function startGateway(
     issuer,
     lookAtCertificates,
     policiesDir: policiesDirOf(settings),
-    addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
+    addresses: {
+      https: https.address,
+      http: http?.address ?? null,
+      report: report?.address ?? null,
+      admin: admin.value?.address ?? null,
+    },
     busFallback: () => busWatch.hasFallenBack,
     reload,
     stop,
@@ -446,18 +477,31 @@ async function openListeners(
   settings: Settings,
   tlsOptions: Parameters<typeof listenTls>[1],
   admission: () => Admission,
+  reportAdmission: () => Admission,
   handlers: EdgeHandlers,
   challenges: Challenges,
-): Promise<Result<{ readonly https: Listener; readonly http: Listener | null }, readonly Problem[]>> {
+): Promise<
+  Result<
+    { readonly https: Listener; readonly http: Listener | null; readonly report: Listener | null },
+    readonly Problem[]
+  >
+> {
   const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers, undefined, challenges);
   const http =
     settings.httpListen === null ? ok(null) : await listenPlain(settings.httpListen, admission, handlers);
-  if (https.ok && http.ok) return ok({ https: https.value, http: http.value });
+  const report =
+    settings.reportListen === null
+      ? ok(null)
+      : await listenPlain(settings.reportListen, reportAdmission, handlers, undefined, "report");
+  if (https.ok && http.ok && report.ok)
+    return ok({ https: https.value, http: http.value, report: report.value });
   const problems: Problem[] = [];
   if (https.ok) https.value.stop();
   else problems.push({ place: "environment", thing: `HTTPS_LISTEN ${https.error}`, remedy: "" });
   if (http.ok) http.value?.stop();
   else problems.push({ place: "environment", thing: `HTTP_LISTEN ${http.error}`, remedy: "" });
+  if (report.ok) report.value?.stop();
+  else problems.push({ place: "environment", thing: `REPORT_LISTEN ${report.error}`, remedy: "" });
   return err(problems);
 }
 
@@ -467,6 +511,7 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     httpsListen,
     httpListen,
     adminListen,
+    reportListen,
     odoo,
     odooBus,
     odooKeepAlive,
@@ -480,6 +525,7 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     httpsListen,
     httpListen,
     adminListen,
+    reportListen,
     odoo,
     odooBus,
     odooKeepAlive,

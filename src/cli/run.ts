@@ -78,6 +78,9 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  site      ${site}`,
     `  https     ${running.addresses.https}`,
     `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
+    ...(running.addresses.report === null
+      ? []
+      : [`  reports   http://${running.addresses.report} (for Odoo itself: report.url)`]),
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
     `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,

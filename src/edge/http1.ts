@@ -15,6 +15,8 @@ export interface Connection {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  /** Accepted by the report listener. */
+  readonly isReport: boolean;
   /** Ends the TCP connection with a reset. */
   reset(): void;
 }
@@ -186,6 +188,7 @@ class Http1Downstream implements Downstream {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  readonly isReport: boolean;
   readonly body: Readable | null;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
@@ -221,6 +224,7 @@ class Http1Downstream implements Downstream {
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
+    this.isReport = connection.isReport;
     const headers = req.headers;
     const framed = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
     this.body = framed && early === null ? req : null;

@@ -137,6 +137,7 @@ class Http2Downstream implements Downstream {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  readonly isReport: boolean;
   readonly body: Readable | null;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
@@ -161,6 +162,7 @@ class Http2Downstream implements Downstream {
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
+    this.isReport = connection.isReport;
     this.body = stream.endAfterHeaders ? null : stream;
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);

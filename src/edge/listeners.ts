@@ -69,7 +69,7 @@ export function listenTls(
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
     else tls.emit("connection", socket);
   };
-  return listen(at, true, admission, accept, {
+  return listen(at, "tls", admission, accept, {
     tls,
     stop() {
       http2.close();
@@ -78,15 +78,16 @@ export function listenTls(
   });
 }
 
-/** Opens the plain HTTP listener. */
+/** Opens the plain HTTP listener, or with `kind` report the one for Odoo's own PDF maker. */
 export function listenPlain(
   at: ListenAddress,
   admission: () => Admission,
   handlers: EdgeHandlers,
   bounds: EdgeBounds = edgeBounds,
+  kind: "plain" | "report" = "plain",
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
-  return listen(at, false, admission, (socket, connection) => http1.accept(socket, connection), {
+  return listen(at, kind, admission, (socket, connection) => http1.accept(socket, connection), {
     tls: null,
     stop() {
       http1.server.closeIdleConnections();
@@ -96,7 +97,7 @@ export function listenPlain(
 
 function listen(
   at: ListenAddress,
-  secure: boolean,
+  kind: "tls" | "plain" | "report",
   admission: () => Admission,
   accept: (socket: Socket, connection: Connection) => void,
   above: { readonly tls: TlsServer | null; stop(): void },
@@ -124,7 +125,13 @@ function listen(
       else perClient.set(key, left);
     });
     const reset = () => void socket.resetAndDestroy();
-    accept(socket, { peer, secure, localPort: socket.localPort ?? 0, reset });
+    accept(socket, {
+      peer,
+      secure: kind === "tls",
+      localPort: socket.localPort ?? 0,
+      isReport: kind === "report",
+      reset,
+    });
   });
   return new Promise((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(err(listenProblem(error, at))));

@@ -108,7 +108,11 @@ export type GatewayEvent =
   | { readonly type: "ban-lifted"; readonly client: string }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
-  | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }
+  | {
+      readonly type: "listening";
+      readonly what: "https" | "http" | "report" | "admin";
+      readonly address: string;
+    }
   | {
       readonly type: "plan-loaded";
       readonly revision: number;

@@ -119,7 +119,7 @@ export class Forwarding {
       bodyBytes: body === null ? null : body.bytes,
       keepAlive: pool.keepAlive,
       keepDatabaseField: x.plan.mayChooseDatabase(facts.client),
-      sessionCookie: x.plan.site.sessionCookie,
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
     };
@@ -145,8 +145,9 @@ export class Forwarding {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
     const cleaned = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
-      sessionCookie: x.plan.site.sessionCookie,
-      cookieOverPlain: x.plan.isPointOfSale(facts.client),
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
+      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
+      staysHere: x.down.isReport,
       headLength: length === null ? null : Number(length),
     });
     const out: string[] = [];

@@ -31,7 +31,7 @@ export class LoginStage {
     const account = name === null ? null : hashAccount(name);
     x.account = account;
     const rules = x.plan.jailRules;
-    if (rules === null || x.plan.isTrusted(facts.client)) return true;
+    if (rules === null || x.isSpared(facts)) return true;
     const device = account === null ? null : devices.read(facts, account);
     x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };
     if (!watch.isAttempt) return true;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
+import { emptyIpSet, type IpSet, parseIpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
@@ -76,6 +76,8 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,
     adminListen: reader.one("ADMIN_LISTEN", offOr).address,
+    reportListen: reader.one("REPORT_LISTEN", offOr).address,
+    odooNetworks: odooNetworks(reader),
     tlsMode,
     tlsCertFile,
     tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
@@ -173,6 +175,13 @@ function networks(reader: SettingReader, name: SettingName): IpSet {
     reader.complain(name, { thing: any ? '"any" is no network' : thing, remedy }, items[index]?.place);
   }
   return emptyIpSet;
+}
+
+/** Unless named: this machine. A listener that others reach is refused without names (cross-checks). */
+function odooNetworks(reader: SettingReader): IpSet {
+  if (reader.has("ODOO_NETWORKS")) return networks(reader, "ODOO_NETWORKS");
+  const local = parseIpSet(["127.0.0.0/8", "::1"]);
+  return local.ok ? local.value : emptyIpSet;
 }
 
 function apiNetworks(reader: SettingReader, preset: Preset): IpSet | null {

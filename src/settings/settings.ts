@@ -59,6 +59,10 @@ export interface Settings {
   readonly httpListen: ListenAddress | null;
   /** null: no admin listener ("off"). */
   readonly adminListen: ListenAddress | null;
+  /** null: no listener for Odoo's own PDF maker ("off"). */
+  readonly reportListen: ListenAddress | null;
+  /** Who may use it. */
+  readonly odooNetworks: IpSet;
   readonly tlsMode: TlsMode;
   readonly tlsCertFile: string | null;
   readonly tlsKeyFile: string | null;

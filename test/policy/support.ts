@@ -60,6 +60,8 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     websocketOrigins: [],
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],
+    reportListen: null,
+    odooNetworks: emptyIpSet,
     maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
