@@ -12,6 +12,7 @@ import { type Ip, ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
+import { watchDescriptors } from "./edge/descriptors.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
@@ -22,7 +23,7 @@ import { BanTable } from "./guard/ban-table.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
-import { loadLocalSecret } from "./guard/local-secret.ts";
+import { isDiskFault, loadLocalSecret } from "./guard/local-secret.ts";
 import {
   type Closed,
   loadMaintenance,
@@ -127,7 +128,8 @@ export async function startGateway(
   if (!policy.ok) problems.push(...policy.error);
   const tlsLoaded = await loadTls(settings, startedWallMs);
   if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
-  problems.push(...(await prepareState(settings.stateDir)));
+  const stateFault = (detail: string) => sink.emit({ type: "warning", what: "STATE_DIR", detail });
+  problems.push(...(await prepareState(settings.stateDir, stateFault)));
   const maintenancePath = join(settings.stateDir, maintenanceFile);
   const closed = loadMaintenance(maintenancePath, startedWallMs);
   if (!closed.ok) problems.push(closed.error);
@@ -150,7 +152,7 @@ export async function startGateway(
   };
   const busWatch = new BusWatch(pools.bus, web, sink, clock);
   const secret = randomBytes(32);
-  const localSecret = await loadLocalSecret(settings.stateDir);
+  const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
   if (!localSecret.ok) return err([localSecret.error]);
   const bans = new BanTable();
   const journal = new BanJournal({
@@ -202,6 +204,7 @@ export async function startGateway(
     clock,
     exchange: (down) => gateway.handle(down),
     draining: () => gateway.isDraining,
+    trouble: (detail) => sink.emit({ type: "warning", what: "listener", detail }),
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
   };
@@ -218,6 +221,9 @@ export async function startGateway(
     isExempt: (ip) => plan.settings.odooNetworks.contains(ip),
   });
 
+  const unwatchDescriptors = watchDescriptors((detail) =>
+    sink.emit({ type: "warning", what: "descriptors", detail }),
+  );
   const front = createTlsFront(tls);
   const opened = await openListeners(
     settings,
@@ -396,7 +402,10 @@ export async function startGateway(
   const lookAtCertificates = async (): Promise<void> => {
     const { tlsMode, tlsCertFile, tlsKeyFile } = current.settings;
     const own = tlsMode === "files" ? [tlsCertFile, tlsKeyFile].filter((path) => path !== null) : [];
-    const isDue = tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs;
+    const nowMs = clock.wallMs();
+    // A date that was set ahead for a while left a certificate of ours that begins in the future.
+    const isAhead = tls.certificates.some(({ notBeforeMs }) => notBeforeMs > nowMs);
+    const isDue = tls.renewAtWallMs !== null && (nowMs >= tls.renewAtWallMs || isAhead);
     if (files.changed(own) || isDue) await reloadCertificates();
     ends.look(tls.certificates);
   };
@@ -404,6 +413,7 @@ export async function startGateway(
   const renewal = setInterval(() => {
     // An announced end is told and forgotten on disk even when nobody asks for anything.
     void maintenance.current;
+    journal.settle();
     void lookAtCertificates();
   }, renewalCheckMs);
   renewal.unref();
@@ -411,6 +421,7 @@ export async function startGateway(
   const stop = async (): Promise<number> => {
     ready = ["stopping"];
     clearInterval(renewal);
+    unwatchDescriptors();
     const issuerStopped = issuer.stop();
     busWatch.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
@@ -455,14 +466,25 @@ export async function startGateway(
   });
 }
 
-/** The state folder exists and can be written, or that is a problem now and not at the first large upload. */
-async function prepareState(directory: string): Promise<readonly Problem[]> {
+/**
+ * The state folder exists and can be written, or that is a problem now and not at the first large upload. A disk that is full or
+ * was made read-only by its system is told instead: a machine that starts again after such a fault should serve.
+ */
+async function prepareState(directory: string, fault: (detail: string) => void): Promise<readonly Problem[]> {
   try {
-    await mkdir(join(directory, "spool"), { recursive: true, mode: 0o700 });
-    await readdir(directory);
+    await readdir(directory).catch(() => mkdir(directory, { recursive: true, mode: 0o700 }));
+    // Not recursive: on a read-only disk Node would say that there is no such folder.
+    await mkdir(join(directory, "spool"), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    await readdir(join(directory, "spool"));
     return [];
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
+    if (isDiskFault(error)) {
+      fault(`${directory} cannot be written: ${detail}; large requests get 503, bans end with the process`);
+      return [];
+    }
     return [
       {
         place: "environment",

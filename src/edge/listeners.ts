@@ -6,6 +6,7 @@ import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import type { Challenges } from "../tls/challenges.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
+import { connectionsMax } from "./descriptors.ts";
 import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
 
@@ -69,7 +70,7 @@ export function listenTls(
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
     else tls.emit("connection", socket);
   };
-  return listen(at, "tls", admission, accept, {
+  return listen(at, "tls", admission, accept, handlers.trouble, {
     tls,
     stop() {
       http2.close();
@@ -87,7 +88,8 @@ export function listenPlain(
   kind: "plain" | "report" = "plain",
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
-  return listen(at, kind, admission, (socket, connection) => http1.accept(socket, connection), {
+  const accept = (socket: Socket, connection: Connection) => http1.accept(socket, connection);
+  return listen(at, kind, admission, accept, handlers.trouble, {
     tls: null,
     stop() {
       http1.server.closeIdleConnections();
@@ -100,12 +102,16 @@ function listen(
   kind: "tls" | "plain" | "report",
   admission: () => Admission,
   accept: (socket: Socket, connection: Connection) => void,
+  trouble: (detail: string) => void,
   above: { readonly tls: TlsServer | null; stop(): void },
 ): Promise<Result<Listener, string>> {
   const open = new Set<Socket>();
   const perClient = new Map<string, number>();
   const server = createTcpServer({ noDelay: true, allowHalfOpen: true });
-  server.maxConnections = edgeBounds.connectionsMax;
+  server.maxConnections = connectionsMax(kind);
+  server.on("drop", () =>
+    trouble(`${server.maxConnections} connections are open on one listener; further ones are closed at once`),
+  );
   server.on("connection", (socket) => {
     socket.on("error", () => socket.destroy());
     const peer = parseSocketIp(socket.remoteAddress ?? "");
@@ -138,7 +144,10 @@ function listen(
     const where = at.host === "" ? { port: at.port } : { port: at.port, host: at.host };
     server.listen({ ...where, backlog: 1024 }, () => {
       server.removeAllListeners("error");
-      server.on("error", () => {});
+      // Memory of the system, mostly; descriptors that ran out are noticed by `watchDescriptors`. It accepts again when that is over.
+      server.on("error", (error: NodeJS.ErrnoException) =>
+        trouble(`connections cannot be accepted: ${error.code ?? error.message}`),
+      );
       resolve(ok(opened(server, open, above)));
     });
   });
