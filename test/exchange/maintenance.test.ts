@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
-import { readTextFile } from "../../src/settings/read-file.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { rawTalk, valuesOf } from "../support/upstream-raw.ts";
 import { closedWith, h1, h2, opened, openHttp2, refusedWith, until, webSocket } from "./clients.ts";
@@ -200,7 +199,7 @@ t.test("a page of one's own: filled, bounded, read again at a reload", async (t)
     "<h1>Wartung</h1><p>{{message}}</p><p>{{ until }}</p><i>{{retry_after}} {{exchange}}</i>",
   );
   const env = { MAINTENANCE_PAGE: path };
-  const gateway = await startTestGateway({ env, readFile: readTextFile });
+  const gateway = await startTestGateway({ env });
   t.teardown(() => gateway.close());
   const message = encodeURIComponent(`<script>alert(1)</script>{{exchange}} "'`);
   const end = new Date(Date.now() + 3_600_000).toISOString();

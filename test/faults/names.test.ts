@@ -36,5 +36,13 @@ t.test("Odoo's name vanishes, comes back, and leads elsewhere", { skip }, async 
   let back = 0;
   while (back !== 200 && performance.now() < endMs) back = (await gateway.get("/web/login")).status;
   t.equal(back, 200, "it is back");
+  const moved = await startDemo({ host: "127.0.0.2", webPort: odoo.webPort, busPort: odoo.busPort });
+  t.teardown(() => moved.close());
+  hosts("127.0.0.2 odoo.inside");
+  await gateway.until(() => {
+    void gateway.get("/web/login").catch(() => {});
+    return moved.requests.length > 0;
+  });
+  t.pass("and it is followed to its new address");
   t.equal(await gateway.stop(), 0);
 });

@@ -7,7 +7,7 @@ import { err } from "../../src/base/result.ts";
 import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
-import type { ReadFile } from "../../src/settings/read-file.ts";
+import { readTextFile } from "../../src/settings/read-file.ts";
 import { type RunningGateway, startGateway } from "../../src/start.ts";
 
 export interface TestGateway {
@@ -38,8 +38,6 @@ export interface TestGatewayOptions {
   /** Another upstream than the stand-in. */
   readonly upstream?: { readonly webPort: number; readonly busPort: number };
   readonly clock?: Clock;
-  /** Files that settings name; left out: there are none. */
-  readonly readFile?: ReadFile;
 }
 
 /** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
@@ -64,7 +62,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     loadSettings({
       env: env(),
       cwd: folder,
-      readFile: options.readFile ?? (() => err({ missing: true, detail: "" })),
+      // The machine's own gateway.yaml is none of a test's; files it names itself are read.
+      readFile: (path) =>
+        path.endsWith("gateway.yaml") ? err({ missing: true, detail: "" }) : readTextFile(path),
     });
   const loaded = read();
   if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));
