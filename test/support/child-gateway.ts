@@ -124,7 +124,7 @@ export class ChildGateway {
             ...(body === null ? {} : { "Content-Length": body.length }),
           },
           agent: false,
-          timeout: 20_000,
+          timeout: 60_000,
         },
         (answer) => {
           let text = "";
@@ -135,7 +135,7 @@ export class ChildGateway {
           answer.on("error", reject);
         },
       );
-      asking.on("timeout", () => asking.destroy(new Error("no answer in 20 s")));
+      asking.on("timeout", () => asking.destroy(new Error("no answer in 60 s")));
       asking.on("error", reject);
       asking.end(body ?? undefined);
     });
@@ -170,9 +170,9 @@ export class ChildGateway {
     });
   }
 
-  /** Resolves as soon as `test` is true; rejects after 20 s, or when the process ended. */
+  /** Resolves as soon as `test` is true; rejects after a minute, or when the process ended. */
   async until(test: () => boolean): Promise<void> {
-    const endMs = performance.now() + 20_000;
+    const endMs = performance.now() + 60_000;
     while (!test()) {
       if (this.child.exitCode !== null || performance.now() > endMs)
         throw new Error(`never true: ${test}\n${this.errors}\n${this.out.slice(-2_000)}`);
@@ -180,9 +180,9 @@ export class ChildGateway {
     }
   }
 
-  /** SIGTERM; the exit status. A process that does not end within 20 s is killed, and null is answered. */
+  /** SIGTERM; the exit status. A process that does not end within a minute is killed, and null is answered. */
   async stop(): Promise<number | null> {
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), 60_000);
     if (this.child.exitCode === null) this.child.kill("SIGTERM");
     const status = await this.ended;
     clearTimeout(timer);
