@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
 import type { Ip } from "./base/ip.ts";
 import type { Protocol, RawFields } from "./message/facts.ts";
+import type { BodySource } from "./upstream/body-source.ts";
 
 /** How the end of what we send is found. */
 export type ReplyFraming =
@@ -27,7 +27,7 @@ export interface Downstream {
   /** It came in by the report listener. */
   readonly isReport: boolean;
   /** The request body; null when the message cannot have one. */
-  readonly body: Readable | null;
+  readonly body: BodySource | null;
   /** The client waits for 100 before it sends its body. */
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;

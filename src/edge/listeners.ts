@@ -74,7 +74,7 @@ export function listenTls(
     tls,
     stop() {
       http2.close();
-      http1.server.closeIdleConnections();
+      http1.stop();
     },
   });
 }
@@ -92,7 +92,7 @@ export function listenPlain(
   return listen(at, kind, admission, accept, handlers.trouble, {
     tls: null,
     stop() {
-      http1.server.closeIdleConnections();
+      http1.stop();
     },
   });
 }
