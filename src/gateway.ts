@@ -7,14 +7,17 @@ import type { ExchangeId } from "./base/brands.ts";
 import { Roster } from "./base/roster.ts";
 import type { Downstream } from "./exchange.ts";
 import { bothGrants } from "./guard/limiter.ts";
+import type { RequestFacts } from "./message/facts.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Calls } from "./road/calls.ts";
 import { Databases } from "./road/databases.ts";
 import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
+import { asTheSite, Inside } from "./road/inside.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
+import { MaintenanceStage } from "./road/maintenance.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { Tunnels } from "./road/tunnels.ts";
 import { RunningExchange } from "./running.ts";
@@ -25,6 +28,8 @@ export class Gateway {
   readonly #admission: Admission;
   readonly #calls: Calls;
   readonly #databases: Databases;
+  readonly #inside: Inside;
+  readonly #maintenance: MaintenanceStage;
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
@@ -42,6 +47,8 @@ export class Gateway {
     this.#admission = new Admission(parts, this.#answer);
     this.#calls = new Calls(this.#answer);
     this.#databases = new Databases(parts, this.#answer);
+    this.#inside = new Inside(this.#answer);
+    this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer);
@@ -85,15 +92,8 @@ export class Gateway {
 
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
-    const facts = this.#admission.screen(x);
-    if (
-      facts === null ||
-      this.#admission.banned(x, facts) ||
-      this.#admission.challenge(x, facts) ||
-      this.#admission.moved(x, facts)
-    )
-      return;
-    if (!this.#databases.admit(x, facts)) return;
+    const facts = x.down.isReport ? this.#reportFacts(x) : this.#publicFacts(x);
+    if (facts === null || !this.#databases.admit(x, facts)) return;
     const decision = this.#admission.decide(x, facts);
     if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
@@ -119,6 +119,26 @@ export class Gateway {
     if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grants, body, file);
   }
 
+  /** From a client: who it is and where it belongs; null when that already answered it. */
+  #publicFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#admission.screen(x);
+    if (facts === null) return null;
+    const isAnswered =
+      this.#admission.banned(x, facts) ||
+      this.#admission.challenge(x, facts) ||
+      this.#admission.moved(x, facts) ||
+      this.#maintenance.closed(x, facts);
+    return isAnswered ? null : facts;
+  }
+
+  /** From Odoo's own PDF maker, by the report listener. */
+  #reportFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#inside.admits(x) ? this.#admission.screen(x) : null;
+    if (facts === null || this.#inside.refuses(x, facts)) return null;
+    x.facts = asTheSite(x, facts);
+    return x.facts;
+  }
+
   /** Our bug: the client gets 500, the log the stack, the process goes on. */
   #ourMistake(x: RunningExchange, error: unknown): void {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -134,6 +154,11 @@ export class Gateway {
     this.#running.delete(x);
     this.#tunnels.ended(x);
     if (this.#running.size === 0) this.#onIdle?.();
+  }
+
+  /** Ends the websockets of everybody whom the maintenance that holds now does not let through, with close 1001. */
+  leaveClosed(): void {
+    this.#tunnels.leaveWhere((client) => this.#parts.maintenance.holds(client) !== null);
   }
 
   /**

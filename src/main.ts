@@ -15,9 +15,11 @@ import {
   demoHelp,
   explainHelp,
   mainHelp,
+  maintenanceHelp,
   runHelp,
   validateHelp,
 } from "./cli/help.ts";
+import { maintenance } from "./cli/maintenance.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -37,6 +39,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
   ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
+  ["maintenance", { help: maintenanceHelp, call: maintenance, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

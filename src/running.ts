@@ -81,6 +81,11 @@ export class RunningExchange {
     return this.#over || this.#answered;
   }
 
+  /** Never limited and never banned: networks the operator trusts, and Odoo's own PDF maker. */
+  isSpared(facts: RequestFacts): boolean {
+    return this.down.isReport || this.plan.isTrusted(facts.client);
+  }
+
   /** Sends an answer of ours, with the security fields. `close`: what is unread behind it is not trusted. */
   reply(answer: OwnAnswer, close: boolean): void {
     if (this.isOver) return;

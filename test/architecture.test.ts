@@ -71,7 +71,7 @@ const rooms: Readonly<
   plan: { values: [...below, ...siblings], types: ["settings"] },
   gateway: { values: [...below, ...siblings, "plan"], types: ["settings"] },
   edge: { values: [...below, ...siblings, "plan", "gateway"], types: ["settings"] },
-  admin: { values: ["base"], types: ["settings", "observe"] },
+  admin: { values: ["base"], types: ["settings", "observe", "guard"] },
   demo: { values: [], types: [] },
   report: { values: ["base"], types: [] },
   check: { values: ["base", "message", "policy", "report"], types: ["settings"] },
@@ -125,6 +125,7 @@ t.test("no file imports itself in a circle", async (t) => {
 t.test("each package has one door", async (t) => {
   const doors = new Map([
     ["pino", "src/observe/log-pino.ts"],
+    ["prom-client", "src/observe/metrics-prom.ts"],
     ["helmet", "src/reply/security.ts"],
     ["rate-limiter-flexible", "src/guard/limit-store.ts"],
     ["yaml", "src/base/yaml-positions.ts"],

@@ -25,8 +25,11 @@ import * as xmlBounds from "../src/guard/xml.ts";
 import * as xmlCallBounds from "../src/guard/xml-call.ts";
 import * as messageBounds from "../src/message/bounds.ts";
 import { refusals } from "../src/message/refusals.ts";
+import { createCounters } from "../src/observe/counters.ts";
 import type { AccessRecord, FailureKind, GatewayEvent } from "../src/observe/events.ts";
+import { gatewayMetrics, type MetricsNow } from "../src/observe/gateway-metrics.ts";
 import { lineOf } from "../src/observe/line.ts";
+import { createTally } from "../src/observe/tally.ts";
 import { decide } from "../src/policy/decide.ts";
 import { decodePolicyFile } from "../src/policy/decode.ts";
 import { loadPolicy } from "../src/policy/load.ts";
@@ -344,12 +347,28 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "certificate-missing": true,
     "bus-fallback": true,
     "bus-restored": true,
+    maintenance: true,
     draining: true,
     stopped: true,
     warning: true,
     error: true,
   };
   for (const name of Object.keys(events)) t.ok(text.includes(`\`${name}\``), `event ${name}`);
+});
+
+t.test("every metric is in the documentation", async (t) => {
+  const now = (): MetricsNow => {
+    throw new Error("names and texts only: nobody asks how things stand");
+  };
+  const counters = createCounters();
+  const families = gatewayMetrics({ counters: () => counters.snapshot(), tally: createTally(), now });
+  const rows = families.map((family) => {
+    const labels = family.kind === "histogram" ? ["le"] : family.labels;
+    return [`\`${family.name}\``, family.kind, labels.map((one) => `\`${one}\``).join(" "), family.help];
+  });
+  t.ok(rows.length > 25, "the metrics were found");
+  const made = table(["metric", "type", "labels", "meaning"], rows);
+  holds(t, "docs/operations.md", "metrics", `${sourceNote("src/observe/gateway-metrics.ts")}\n\n${made}`);
 });
 
 const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].concat(

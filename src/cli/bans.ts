@@ -1,4 +1,4 @@
-import { type Asked, askGateway, memberOf } from "./ask.ts";
+import { type Asked, askAdmin, member } from "./admin-client.ts";
 import { bansHelp } from "./help.ts";
 
 /** `odoo-gateway bans list | add <address> [duration] | remove <address>`: asks the running gateway. 0 done, 1 not, 2 misspelt. */
@@ -8,30 +8,25 @@ export async function bans(args: readonly string[]): Promise<number> {
     process.stderr.write(bansHelp);
     return 2;
   }
-  const answer = await askGateway(asked);
-  if (!answer.ok) {
-    process.stderr.write(`${answer.text}\n`);
-    return 1;
-  }
-  process.stdout.write(asked.method === "GET" ? listText(answer.text) : answer.text);
+  const text = await askAdmin({ ...asked, field: "bans" });
+  if (text === null) return 1;
+  process.stdout.write(asked.method === "GET" ? listText(text) : text);
   return 0;
 }
 
-function askedFor(args: readonly string[]): Asked | null {
+function askedFor(args: readonly string[]): Omit<Asked, "field"> | null {
   const [what = "list", address, duration, ...rest] = args;
   if (rest.length > 0) return null;
-  if (what === "list") return address === undefined ? { method: "GET", path: "/bans", field: "bans" } : null;
+  if (what === "list") return address === undefined ? { method: "GET", path: "/bans" } : null;
   if (address === undefined) return null;
   const query = new URLSearchParams({ address, ...(duration === undefined ? {} : { for: duration }) });
-  if (what === "add") return { method: "POST", path: `/bans?${query}`, field: "bans" };
-  return what === "remove" && duration === undefined
-    ? { method: "DELETE", path: `/bans?${query}`, field: "bans" }
-    : null;
+  if (what === "add") return { method: "POST", path: `/bans?${query}` };
+  return what === "remove" && duration === undefined ? { method: "DELETE", path: `/bans?${query}` } : null;
 }
 
 /** One ban a line, the one that ends last first. */
 function listText(text: string): string {
-  const list: unknown = memberOf(text, "bans");
+  const list: unknown = member(text, "bans");
   if (!Array.isArray(list) || list.length === 0) return "nobody is banned\n";
   const cell = (one: unknown, name: string) =>
     typeof one === "object" && one !== null ? String(Reflect.get(one, name)) : "";

@@ -1,5 +1,5 @@
 import { formatBytes } from "../base/units.ts";
-import { type Asked, askGateway, memberOf } from "./ask.ts";
+import { type Asked, askAdmin, member } from "./admin-client.ts";
 import { cacheHelp } from "./help.ts";
 
 /** `odoo-gateway cache [show] | clear`: asks the running gateway. 0 done, 1 no gateway, 2 misspelt. */
@@ -9,12 +9,9 @@ export async function cache(args: readonly string[]): Promise<number> {
     process.stderr.write(cacheHelp);
     return 2;
   }
-  const { ok, text } = await askGateway(asked);
-  if (!ok) {
-    process.stderr.write(`${text}\n`);
-    return 1;
-  }
-  const figure = (name: string) => Number(memberOf(text, name));
+  const text = await askAdmin(asked);
+  if (text === null) return 1;
+  const figure = (name: string) => Number(member(text, name));
   process.stdout.write(
     asked.method === "POST"
       ? `${figure("cleared")} files given up\n`

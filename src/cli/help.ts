@@ -14,6 +14,7 @@ Commands:
   certs      certificates, days left, next renewal; certs ca: the local CA
   bans       list, add and remove bans of the running gateway
   cache      how full the running gateway's cache is; cache clear: empty it
+  maintenance  close the site for everybody but some networks, and open it
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -138,4 +139,23 @@ Asks the running gateway through ADMIN_LISTEN. An IPv6 address stands for its
 /64. What leads to bans: LOGIN_BANS in docs/options.md.
 
 Exit status: 0 done, 1 not banned or no gateway, 2 not understood
+`;
+
+export const maintenanceHelp = `odoo-gateway maintenance: close the site on purpose, and open it again
+
+Usage: odoo-gateway maintenance on [options]
+       odoo-gateway maintenance off
+       odoo-gateway maintenance [status]
+
+Options of "on" (given again, they replace what held):
+  --allow NETWORK   address or CIDR that is let through; may be repeated
+  --message TEXT    one line for people and programs
+  --for 30m         ends by itself after this time, up to 30d
+  --until MOMENT    ... at this moment: 2026-12-01T18:00 (or with Z, +01:00)
+
+Everybody else gets 503 with Retry-After: a page (MAINTENANCE_PAGE), or an
+error in the shape of the RPC they speak; websockets are closed. /web/health
+stays 200. Asks the running gateway through ADMIN_LISTEN; a restart keeps it.
+
+Exit status: 0 done, 1 not done or no gateway, 2 not understood
 `;

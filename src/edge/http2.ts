@@ -139,6 +139,7 @@ class Http2Downstream implements Downstream {
   readonly secure: boolean;
   readonly localPort: number;
   readonly body: BodySource | null;
+  readonly isReport: boolean;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   readonly #stream: ServerHttp2Stream;
@@ -163,6 +164,7 @@ class Http2Downstream implements Downstream {
     this.secure = connection.secure;
     this.localPort = connection.localPort;
     this.body = stream.endAfterHeaders ? null : streamBody(stream);
+    this.isReport = connection.isReport;
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);
     this.arrivedMs = handlers.clock.nowMs();

@@ -107,6 +107,7 @@ export function createCounters(): Counters {
         case "certificate-renewed":
         case "ban-lifted":
         case "bus-restored":
+        case "maintenance":
         case "draining":
         case "stopped":
           return;

@@ -111,7 +111,11 @@ export type GatewayEvent =
   | { readonly type: "ban-lifted"; readonly client: string }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
-  | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }
+  | {
+      readonly type: "listening";
+      readonly what: "https" | "http" | "report" | "admin";
+      readonly address: string;
+    }
   | {
       readonly type: "plan-loaded";
       readonly revision: number;
@@ -152,6 +156,16 @@ export type GatewayEvent =
       readonly names: readonly string[];
       readonly notAfter: string;
       readonly daysLeft: number;
+    }
+  | {
+      /** An operator closed the site or opened it, or the announced end came. */
+      readonly type: "maintenance";
+      readonly state: "on" | "off";
+      readonly message: string;
+      /** ISO 8601; null: until it is turned off. */
+      readonly until: string | null;
+      /** Networks that are let through. */
+      readonly allow: readonly string[];
     }
   | {
       /** A client's TLS hello asked for a name that no certificate covers. */

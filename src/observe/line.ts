@@ -39,6 +39,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-renewed":
     case "ban-lifted":
     case "bus-restored":
+    case "maintenance":
     case "draining":
     case "stopped":
       return "info";

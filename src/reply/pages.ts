@@ -146,7 +146,7 @@ function htmlPage(status: number, title: string, sentence: string, exchangeId: s
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${status} ${escapeHtml(title)}</title>
-<style>${style}</style>
+<style>${pageStyle}</style>
 </head>
 <body>
 <main>
@@ -160,7 +160,7 @@ function htmlPage(status: number, title: string, sentence: string, exchangeId: s
 `);
 }
 
-const style =
+export const pageStyle =
   ":root{color-scheme:light dark;--ink:#1f2328;--soft:#59636e;--paper:#fff}" +
   "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--paper:#15191f}}" +
   "body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}" +

@@ -154,7 +154,7 @@ export class Forwarding {
       bodyBytes: body === null ? null : body.bytes,
       keepAlive: pool.keepAlive,
       keepDatabaseField: x.plan.mayChooseDatabase(facts.client),
-      sessionCookie: x.plan.site.sessionCookie,
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
       identityOnly: x.plan.settings.compression,
@@ -182,8 +182,9 @@ export class Forwarding {
     const headLength = length === null ? null : Number(length);
     const inbound = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
-      sessionCookie: x.plan.site.sessionCookie,
-      cookieOverPlain: x.plan.isPointOfSale(facts.client),
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
+      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
+      staysHere: x.down.isReport,
       headLength,
     });
     const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;

@@ -3,6 +3,7 @@ import type { Cache } from "../cache/cache.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { Jail } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
+import type { Maintenance } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
@@ -19,6 +20,7 @@ export interface GatewayParts {
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
+  readonly maintenance: Maintenance;
   readonly jail: Jail;
   readonly devices: DeviceCookies;
   readonly sharedPeers: SharedPeers;

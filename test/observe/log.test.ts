@@ -114,6 +114,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
   },
+  maintenance: {
+    type: "maintenance",
+    state: "on",
+    message: "new version",
+    until: null,
+    allow: ["10.0.0.0/8"],
+  },
   "certificate-missing": {
     type: "certificate-missing",
     name: "old.example.com",

@@ -16,6 +16,8 @@ export interface TestGateway {
   readonly httpsPort: number;
   readonly httpPort: number;
   readonly adminPort: number;
+  /** 0 without REPORT_LISTEN. */
+  readonly reportPort: number;
   /** Every event since the start. */
   readonly events: readonly GatewayEvent[];
   /** Access records since the start. */
@@ -106,6 +108,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     httpsPort: running.httpsPort,
     httpPort: running.httpPort ?? 0,
     adminPort: running.adminPort ?? 0,
+    reportPort: running.reportPort ?? 0,
     events,
     records: () => events.filter((event) => event.type === "access"),
     event: (test) => {

@@ -1,27 +1,35 @@
 import { type ClientRequest, request } from "node:http";
+import type { ListenAddress } from "../settings/settings.ts";
 import { processSettings } from "./settings.ts";
 
 const timeoutMs = 5_000;
 const answerBytesMax = 64 * 1024 * 1024;
 
-/** One question to the running gateway. */
 export interface Asked {
   readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
-  /** The word of the field `X-Odoo-Gateway` that changes need. */
+  /** What the listener wants to see in `X-Odoo-Gateway` before it changes something. */
   readonly field: string;
 }
 
-/** Asks the running gateway through ADMIN_LISTEN; `text` is its answer, or one sentence on why there is none. */
-export function askGateway({
-  method,
-  path,
-  field,
-}: Asked): Promise<{ readonly ok: boolean; readonly text: string }> {
+/** Asks the admin listener of the running gateway; null when there is none, or it said no: the reason was printed. */
+export async function askAdmin(asked: Asked): Promise<string | null> {
   const loaded = processSettings();
   const listen = loaded.ok ? loaded.value.settings.adminListen : null;
-  if (listen === null)
-    return Promise.resolve({ ok: false, text: "there is no admin listener to ask (ADMIN_LISTEN)" });
+  if (listen === null) {
+    process.stderr.write("there is no admin listener to ask (ADMIN_LISTEN)\n");
+    return null;
+  }
+  const answer = await ask(listen, asked);
+  if (answer.ok) return answer.text;
+  process.stderr.write(`${answer.text}\n`);
+  return null;
+}
+
+function ask(
+  listen: ListenAddress,
+  { method, path, field }: Asked,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
   const host = listen.host === "" ? "127.0.0.1" : listen.host;
   return new Promise((resolve) => {
     const asking: ClientRequest = request(
@@ -35,11 +43,7 @@ export function askGateway({
         });
         answer.on("end", () => {
           const ok = answer.statusCode === 200;
-          const error: unknown = memberOf(text, "error");
-          resolve({
-            ok,
-            text: ok ? text : typeof error === "string" ? error : `status ${answer.statusCode}`,
-          });
+          resolve({ ok, text: ok ? text : (fieldOf(text, "error") ?? `status ${answer.statusCode}`) });
         });
       },
     );
@@ -51,8 +55,13 @@ export function askGateway({
   });
 }
 
-/** A member of JSON text; null when it is no object. */
-export function memberOf(text: string, name: string): unknown {
+function fieldOf(text: string, name: string): string | null {
+  const value: unknown = member(text, name);
+  return typeof value === "string" ? value : null;
+}
+
+/** A member of a JSON object; null when the text is none. */
+export function member(text: string, name: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null ? Reflect.get(value, name) : null;
