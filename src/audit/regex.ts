@@ -1,0 +1,78 @@
+/** Tries an operator's regular expression, bounded in time: a pattern can take for ever (`(a+)+$`). */
+import { createContext, Script } from "node:vm";
+
+/** Longest one comparison may take. */
+export const regexTimeoutMs = 100;
+/** Longest pattern that is tried, in characters. */
+export const patternCharsMax = 4_096;
+
+/** Does a text match; null: the pattern cannot be read here, or took longer than the bound. */
+export type Matcher = (text: string) => RegExpMatch | null;
+export interface RegExpMatch {
+  readonly matches: boolean;
+  /** The whole match and its groups; empty when nothing matches. */
+  readonly groups: readonly string[];
+}
+
+// V8 ends a regular expression only where a script can be ended: in a script of its own with a timeout.
+const sandbox = createContext(Object.create(null));
+const script = new Script(
+  "((found) => found === null ? null : Array.from(found, (part) => part === undefined ? '' : part))(new RegExp(source, flags).exec(text))",
+);
+
+/** A matcher of a JavaScript pattern. */
+export function matcherOf(source: string, flags = ""): Matcher {
+  if (source.length > patternCharsMax || !reads(source, flags)) return () => null;
+  return (text) => {
+    Object.assign(sandbox, { source, flags, text });
+    try {
+      const found: unknown = script.runInContext(sandbox, { timeout: regexTimeoutMs });
+      return Array.isArray(found)
+        ? { matches: true, groups: found.map(String) }
+        : { matches: false, groups: [] };
+    } catch {
+      return null;
+    }
+  };
+}
+
+function reads(source: string, flags: string): boolean {
+  try {
+    new RegExp(source, flags);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A pattern of Python's `re.match`, which begins at the beginning of the text, as JavaScript has it: named groups, `\A`, `\Z`
+ * and leading flags. What else differs makes the pattern unreadable here (possessive quantifiers, conditionals), never
+ * readable in another way.
+ */
+export function pythonMatcher(source: string): Matcher {
+  const [, letters = "", rest = source] = /^\(\?([aimsux]+)\)([\s\S]*)$/.exec(source) ?? [];
+  const flags = [...new Set(letters)].filter((letter) => letter === "i" || letter === "m" || letter === "s");
+  if (letters.includes("x") || /\(\?\(|\(\?#|[*+?}]\+/.test(rest)) return () => null;
+  const translated = rest
+    .replaceAll("(?P<", "(?<")
+    .replaceAll(/\(\?P=([A-Za-z_]\w*)\)/g, "\\k<$1>")
+    .replaceAll(/(?<!\\)((?:\\\\)*)\\A/g, "$1(?<![\\s\\S])")
+    .replaceAll(/(?<!\\)((?:\\\\)*)\\Z/g, "$1(?![\\s\\S])");
+  return matcherOf(`(?<![\\s\\S])(?:${translated})`, flags.join(""));
+}
+
+/** A pattern of PCRE, as nginx compiles it; `ignoreCase` for `~*`. */
+export function pcreMatcher(source: string, ignoreCase: boolean): Matcher {
+  const [, letters = "", rest = source] = /^\(\?([ims]+)\)([\s\S]*)$/.exec(source) ?? [];
+  if (/\(\?[|>(#R&]|\\[KGQ]|[*+?}]\+/.test(rest)) return () => null;
+  const translated = rest
+    .replaceAll("(?P<", "(?<")
+    .replaceAll(/(?<!\\)((?:\\\\)*)\\A/g, "$1(?<![\\s\\S])")
+    .replaceAll(/(?<!\\)((?:\\\\)*)\\[zZ]/g, "$1(?![\\s\\S])")
+    .replaceAll("[[:alnum:]]", "[A-Za-z0-9]")
+    .replaceAll("[[:alpha:]]", "[A-Za-z]")
+    .replaceAll("[[:digit:]]", "[0-9]");
+  const flags = new Set([...letters.replaceAll("x", ""), ...(ignoreCase ? ["i"] : [])]);
+  return matcherOf(translated, [...flags].join(""));
+}
