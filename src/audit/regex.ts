@@ -20,20 +20,32 @@ const script = new Script(
   "((found) => found === null ? null : Array.from(found, (part) => part === undefined ? '' : part))(new RegExp(source, flags).exec(text))",
 );
 
+/** Most answers that are kept for one pattern; the same paths are asked for again and again. */
+const answersMax = 2_000;
+
 /** A matcher of a JavaScript pattern. */
 export function matcherOf(source: string, flags = ""): Matcher {
   if (source.length > patternCharsMax || !reads(source, flags)) return () => null;
+  const answers = new Map<string, RegExpMatch | null>();
   return (text) => {
-    Object.assign(sandbox, { source, flags, text });
-    try {
-      const found: unknown = script.runInContext(sandbox, { timeout: regexTimeoutMs });
-      return Array.isArray(found)
-        ? { matches: true, groups: found.map(String) }
-        : { matches: false, groups: [] };
-    } catch {
-      return null;
-    }
+    const known = answers.get(text);
+    if (known !== undefined) return known;
+    const answer = tried(source, flags, text);
+    if (answers.size < answersMax) answers.set(text, answer);
+    return answer;
   };
+}
+
+function tried(source: string, flags: string, text: string): RegExpMatch | null {
+  Object.assign(sandbox, { source, flags, text });
+  try {
+    const found: unknown = script.runInContext(sandbox, { timeout: regexTimeoutMs });
+    return Array.isArray(found)
+      ? { matches: true, groups: found.map(String) }
+      : { matches: false, groups: [] };
+  } catch {
+    return null;
+  }
 }
 
 function reads(source: string, flags: string): boolean {

@@ -32,6 +32,17 @@ export const depthMax = 20;
 export const includedFilesMax = 200;
 export const directivesMax = 50_000;
 
+/** Directives that often follow one whose semicolon was forgotten. */
+const beginsLine: ReadonlySet<string> = new Set(
+  (
+    "access_log add_header allow auth_basic client_body_timeout client_max_body_size deny error_log error_page expires gzip " +
+    "gzip_types include keepalive_timeout limit_req limit_req_status listen location log_format map proxy_buffering proxy_cache " +
+    "proxy_connect_timeout proxy_cookie_flags proxy_http_version proxy_pass proxy_read_timeout proxy_redirect " +
+    "proxy_send_timeout proxy_set_header resolver return rewrite root server_name server_tokens ssl_certificate " +
+    "ssl_certificate_key ssl_ciphers ssl_protocols ssl_session_cache ssl_session_timeout ssl_stapling try_files upstream"
+  ).split(" "),
+);
+
 interface Token {
   /** `;`, `{` and `}` outside quotes have this kind. */
   readonly kind: "word" | ";" | "{" | "}";
@@ -72,12 +83,19 @@ class Reader {
     const found: Directive[] = [];
     let words: string[] = [];
     let line = 0;
+    let last = 0;
     for (; cursor.at < cursor.tokens.length; cursor.at += 1) {
       const token = cursor.tokens[cursor.at];
       if (token === undefined) break;
       const place = { file: cursor.file, line: words.length === 0 ? token.line : line };
       if (token.kind === "word") {
+        // nginx would take the next line for arguments; the name that begins it says what was forgotten.
+        if (words.length > 0 && token.line > last && beginsLine.has(token.text)) {
+          this.mistakes.push({ place, thing: `${words[0] ?? ""} has no ";" behind it` });
+          words = [];
+        }
         if (words.length === 0) line = token.line;
+        last = token.line;
         words.push(token.text);
         continue;
       }

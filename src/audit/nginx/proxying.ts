@@ -38,7 +38,7 @@ export function proxyingNotes(
     ),
     bodyLimit(page),
     ...timeouts(page, ask("/report/pdf/a/1"), compared),
-    buffering(page),
+    buffering([page, ask("/"), ask("/web/content/1/a.pdf")]),
     ...attachments(model, server, host),
     compression(page),
     cookies(page),
@@ -160,16 +160,15 @@ function timeouts(page: Proxied, report: Outcome, { limitTimeRealS }: Compared):
   return orPass(notes, id, `${readS} s for an answer, ${connectS} s for a connection`, page.place);
 }
 
-function buffering({ levels, place }: Proxied): Note {
+function buffering(outcomes: readonly Outcome[]): Note {
   const id = "nginx-buffering";
-  const off = ["proxy_buffering", "proxy_request_buffering"].flatMap((name) => {
-    const one = lastOf(levels, name);
-    return one?.args[0] === "off" ? [one] : [];
-  });
-  const [first] = off;
-  return first === undefined
-    ? note(id, "pass", "requests and answers are buffered", place)
-    : note(id, "fail", `${off.map(({ name }) => `${name} off`).join(", ")} for pages`, first.place);
+  const proxied = outcomes.filter((one): one is Proxied => one.kind === "proxied");
+  for (const { levels } of proxied)
+    for (const name of ["proxy_buffering", "proxy_request_buffering"]) {
+      const one = lastOf(levels, name);
+      if (one?.args[0] === "off") return note(id, "fail", `${name} off for pages`, one.place);
+    }
+  return note(id, "pass", "requests and answers are buffered", proxied[0]?.place);
 }
 
 /** Attachments that a rule for static files marks as everybody's. */

@@ -62,12 +62,13 @@ export class PgSession {
   }
 }
 
-/** Connects, logs in, and makes the session read-only. `rootCertificates` is the PEM text of sslrootcert. */
+/** Connects, logs in, and makes the session read-only. `rootCertificates` is the PEM text of sslrootcert. The session ends after `timeoutMs`. */
 export async function openSession(
   dsn: Dsn,
   rootCertificates: string | null,
+  timeoutMs: number = sessionTimeoutMs,
 ): Promise<Result<PgSession, string>> {
-  const deadline = AbortSignal.timeout(sessionTimeoutMs);
+  const deadline = AbortSignal.timeout(timeoutMs);
   const wantsTls = !dsn.host.startsWith("/") && dsn.sslMode !== "disable" && dsn.sslMode !== "allow";
   const mustTls = wantsTls && dsn.sslMode !== "prefer";
   const tcp = await connected(dsn, deadline);
@@ -117,7 +118,7 @@ function connected(dsn: Dsn, deadline: AbortSignal): Promise<Result<Socket, stri
     });
     socket.once("error", (error) => {
       socket.on("error", () => {});
-      resolve(err(deadline.aborted ? `no connection in ${sessionTimeoutMs / 1_000} s` : error.message));
+      resolve(err(deadline.aborted ? "no connection in time" : error.message));
     });
   });
 }
@@ -135,7 +136,7 @@ function upgrade(
       socket.removeListener("data", answered);
       resolve(answer);
     };
-    const late = () => end(err(`no answer about TLS in ${sessionTimeoutMs / 1_000} s`));
+    const late = () => end(err("no answer about TLS in time"));
     const answered = (data: Buffer) => {
       const [first] = data;
       // More than the one byte would be unencrypted bytes smuggled before the handshake (CVE-2021-23222).
@@ -242,7 +243,7 @@ class Wire {
     if (deadline.aborted) this.#late();
   }
 
-  readonly #late = (): void => this.#finish(`not done in ${sessionTimeoutMs / 1_000} s`);
+  readonly #late = (): void => this.#finish("not done in time");
 
   #take(chunk: Buffer): void {
     this.#bytes += chunk.length;
