@@ -188,7 +188,10 @@ t.test("hostile servers end, each with a sentence", async (t) => {
     "closes at once": (socket) => void socket.end(),
     "speaks HTTP": (socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"),
     "says yes to TLS and sends garbage": (socket) =>
-      void socket.once("data", () => socket.write("S", () => socket.end(Buffer.alloc(4096, 7)))),
+      void socket.once("data", () => {
+        socket.write("S");
+        socket.once("data", () => socket.end(Buffer.alloc(4096, 7)));
+      }),
     "smuggles bytes before TLS": (socket) =>
       void socket.once("data", () => socket.write("SR\0\0\0\x08\0\0\0\0")),
     "an endless message": (socket) =>

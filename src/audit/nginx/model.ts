@@ -128,13 +128,20 @@ function kindOf(args: readonly string[]): { readonly kind: LocationKind; readonl
 }
 const kinds: readonly LocationKind[] = ["=", "^~", "~", "~*"];
 
-/** The location nginx chooses for a normalised path, with those around it, the innermost first; null: none, or not to be told. */
-export function locate(locations: readonly Location[], path: string): readonly Location[] | null {
-  return search(locations, path)?.chain ?? null;
+/** What nginx chooses for a path. */
+export interface Choice {
+  /** The location with those around it, the innermost first. */
+  readonly chain: readonly Location[];
+  /** nginx answers 301 to the path with a slash: `/x` where there is a proxying `location /x/`. */
+  readonly isRedirect: boolean;
 }
 
-interface Found {
-  readonly chain: readonly Location[];
+/** The location nginx chooses for a normalised path; null: none, or not to be told. */
+export function locate(locations: readonly Location[], path: string): Choice | null {
+  return search(locations, path);
+}
+
+interface Found extends Choice {
   /** An exact or regular location: what stands around it has no further say. */
   readonly isFinal: boolean;
 }
@@ -142,26 +149,25 @@ interface Found {
 /** ngx_http_core_find_location: exact, else the longest prefix and what nests in it, then regular ones in file order. */
 function search(locations: readonly Location[], path: string): Found | null {
   const exact = locations.find(({ kind, text }) => kind === "=" && text === path);
-  if (exact !== undefined) return { chain: [exact], isFinal: true };
+  if (exact !== undefined) return { chain: [exact], isFinal: true, isRedirect: false };
+  const prefixes = locations.filter(({ kind }) => kind === "" || kind === "^~");
+  const slashed = prefixes.find(
+    ({ text, directives }) => text === `${path}/` && directives.some(({ name }) => name === "proxy_pass"),
+  );
+  if (slashed !== undefined) return { chain: [slashed], isFinal: true, isRedirect: true };
   let longest: Location | null = null;
-  for (const one of locations)
-    if (
-      (one.kind === "" || one.kind === "^~") &&
-      path.startsWith(one.text) &&
-      one.text.length >= (longest?.text.length ?? 0)
-    )
-      longest = one;
+  for (const one of prefixes)
+    if (path.startsWith(one.text) && one.text.length >= (longest?.text.length ?? 0)) longest = one;
   const nested = longest === null ? null : search(longest.locations, path);
   const within =
-    nested === null || longest === null
-      ? null
-      : { chain: [...nested.chain, longest], isFinal: nested.isFinal };
+    nested === null || longest === null ? null : { ...nested, chain: [...nested.chain, longest] };
   if (within?.isFinal === true) return within;
   if (longest?.kind !== "^~")
     for (const one of locations) {
       if (one.matcher === null || one.matcher(path)?.matches !== true) continue;
       const inner = search(one.locations, path);
-      return { chain: inner === null ? [one] : [...inner.chain, one], isFinal: true };
+      const chain = inner === null ? [one] : [...inner.chain, one];
+      return { chain, isFinal: true, isRedirect: inner?.isRedirect ?? false };
     }
-  return within ?? (longest === null ? null : { chain: [longest], isFinal: false });
+  return within ?? (longest === null ? null : { chain: [longest], isFinal: false, isRedirect: false });
 }

@@ -63,8 +63,10 @@ export function walk(model: NginxModel, server: Server, probe: Probe): Outcome {
   const early = rewrite(road, server.directives);
   if (early.outcome !== null) return early.outcome;
   for (let turn = 0; turn < rewritesMax; turn += 1) {
-    const chain = locate(server.locations, road.path) ?? [];
-    const outcome = inside(road, chain, target.raw);
+    const choice = locate(server.locations, road.path);
+    if (choice?.isRedirect === true)
+      return answered(301, choice.chain[0]?.place ?? server.place, `${road.path}/`);
+    const outcome = inside(road, choice?.chain ?? [], target.raw);
     if (outcome !== "again") return outcome;
   }
   return answered(500, server.place);
