@@ -29,6 +29,8 @@ import { teeSinks } from "./observe/sinks.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
+import { openToStrangers, Proof } from "./proving.ts";
+import type { GatewayParts } from "./road/parts.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -141,9 +143,11 @@ export async function startGateway(
   const current = { policy: policy.value, settings, httpsPort: settings.httpsListen.port, revision: 1 };
   const rebuild = () => buildPlan({ ...current, secret, clock });
   plan = rebuild();
+  const open = openToStrangers(plan);
+  if (open.length > 0) return err(open);
 
   const challenges = createChallenges();
-  const gateway = new Gateway({
+  const parts: GatewayParts = {
     plan: () => plan,
     challenges,
     pools,
@@ -158,11 +162,15 @@ export async function startGateway(
     onUnreachable: (pool) => {
       if (pool === "bus") void busWatch.look();
     },
-  });
+  };
+  const gateway = new Gateway(parts);
+  const proof = new Proof();
 
   const handlers: EdgeHandlers = {
     clock,
-    exchange: (down) => gateway.handle(down),
+    exchange: (down) => {
+      if (!proof.takes(down)) gateway.handle(down);
+    },
     draining: () => gateway.isDraining,
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
@@ -210,7 +218,7 @@ export async function startGateway(
     changed: () => reloadCertificates(),
   });
 
-  let ready: readonly string[] = [];
+  let ready: readonly string[] = ["checking itself"];
   const state = (): AdminState => ({
     version: packageRoot().version,
     startedWallMs,
@@ -277,6 +285,10 @@ export async function startGateway(
     const found: Problem[] = read.ok ? [] : [...read.error];
     const nextPolicy = readPolicy(next);
     if (!nextPolicy.ok) found.push(...nextPolicy.error);
+    else {
+      const tried = { ...current, settings: next, policy: nextPolicy.value };
+      found.push(...openToStrangers(buildPlan({ ...tried, secret, clock })));
+    }
     const nextTls = await loadTls(next, clock.wallMs());
     if (!nextTls.ok) found.push(...nextTls.error);
     if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
@@ -328,6 +340,13 @@ export async function startGateway(
     sink.emit({ type: "stopped", cut });
     return cut;
   };
+
+  const reached = await proof.overTheWire(parts, plan, settings.httpsListen, https.port, sink);
+  if (reached.length > 0) {
+    await stop();
+    return err(reached);
+  }
+  ready = [];
 
   return ok({
     httpsPort: https.port,

@@ -49,6 +49,7 @@ function roomOf(path: string): string {
   const [, first = "", second] = path.split("/");
   if (second !== undefined) return first === "road" ? "gateway" : first;
   const alone = first.replace(".ts", "");
+  if (alone === "proving") return "start";
   return ["exchange", "running", "relay"].includes(alone) ? "gateway" : alone;
 }
 

@@ -293,6 +293,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "unknown-host": true,
     listening: true,
     "plan-loaded": true,
+    "self-checked": true,
     "reload-refused": true,
     "certificate-loaded": true,
     "certificate-ordered": true,

@@ -1,4 +1,4 @@
-/** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. */
+/** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. Redirects are told, never followed. */
 export const checkBounds = {
   /** Connections and requests together; each TCP connection, handshake and request asked for counts one. */
   requestsMax: 80,
@@ -13,8 +13,6 @@ export const checkBounds = {
   interimMax: 8,
   /** Of a body; what is behind it is not read, the connection is closed. */
   bodyBytesMax: 262_144,
-  /** Redirects that are followed from the first page, all on the same name. */
-  redirectsMax: 5,
   /** Bytes of a server's first TLS flight that are read. */
   helloBytesMax: 16_384,
   /** After this many connections that could not be made in a row nothing more is asked. */

@@ -31,15 +31,19 @@ export interface CheckOptions {
   readonly ids: ReadonlySet<string>;
   readonly version: string;
   readonly clock: Clock;
-  readonly bounds?: Partial<
-    Pick<typeof checkBounds, "requestsMax"> & { wholeTimeoutMs: number; requestTimeoutMs: number }
-  >;
+  readonly bounds?: Partial<CostBounds>;
+}
+
+export interface CostBounds {
+  readonly requestsMax: number;
+  readonly wholeTimeoutMs: number;
+  readonly requestTimeoutMs: number;
 }
 
 /** Looks at a site from outside and tells what was seen; or, in one sentence, why nothing could be looked at. */
 export async function checkSite(options: CheckOptions): Promise<Result<Report, string>> {
   const { target, clock } = options;
-  const bounds = { ...checkBounds, ...options.bounds };
+  const bounds: CostBounds = { ...checkBounds, ...options.bounds };
   const startedMs = clock.nowMs();
   const startedAt = new Date(clock.wallMs()).toISOString();
   const ip = await addressOf(options, bounds.requestTimeoutMs);

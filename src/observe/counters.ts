@@ -96,6 +96,7 @@ export function createCounters(): Counters {
           return;
         case "listening":
         case "plan-loaded":
+        case "self-checked":
         case "certificate-loaded":
         case "certificate-ordered":
         case "certificate-renewed":

@@ -115,6 +115,8 @@ export type GatewayEvent =
       readonly rules: number;
       readonly preset: string;
     }
+  /** The requests no stranger may get through were sent to our own listener, and refused. */
+  | { readonly type: "self-checked"; readonly refused: number }
   | { readonly type: "reload-refused"; readonly problems: readonly string[] }
   | { readonly type: "certificate-loaded"; readonly names: readonly string[]; readonly notAfter: string }
   | {

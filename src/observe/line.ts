@@ -33,6 +33,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "access":
     case "listening":
     case "plan-loaded":
+    case "self-checked":
     case "certificate-loaded":
     case "certificate-ordered":
     case "certificate-renewed":

@@ -38,7 +38,10 @@ export function managerSpellings(authority: string, languages: readonly string[]
   return [
     ...languages.flatMap((language) => [
       get(`/${language}${managerPath}`, `behind the language ${language}`),
-      listing(`/${language}/web/database/list`, `POST behind the language ${language}, which is never redirected`),
+      listing(
+        `/${language}/web/database/list`,
+        `POST behind the language ${language}, which is never redirected`,
+      ),
     ]),
     get(`/${first}/web/database/selector`, `the selector behind the language ${first}`),
     get(`${managerPath}/`, "trailing slash"),

@@ -292,7 +292,7 @@ function policiesWith(extra: string): string {
   const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-policies-"));
   writeFileSync(
     join(folder, "90-all.yaml"),
-    `rules:\n  - id: all\n    why: Everything goes to the application, with a bound that a test can wait for.\n    forward: web\n    limits: []\n    ${extra}\n`,
+    `rules:\n  - id: closed\n    why: No gateway starts without this.\n    match: { path: [/web/database/**, /*/web/database/**, /xmlrpc/**, /*/xmlrpc/**, /jsonrpc/**, /*/jsonrpc/**] }\n    deny: 404\n  - id: all\n    why: Everything goes to the application, with a bound that a test can wait for.\n    forward: web\n    limits: []\n    ${extra}\n`,
   );
   return folder;
 }

@@ -77,6 +77,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   "unknown-host": { type: "unknown-host", client: "203.0.113.9", host: "evil.com" },
   listening: { type: "listening", what: "https", address: "[::]:8443" },
   "plan-loaded": { type: "plan-loaded", revision: 1, rules: 41, preset: "standard" },
+  "self-checked": { type: "self-checked", refused: 26 },
   "reload-refused": { type: "reload-refused", problems: ["policies/20-login.yaml:9:17 wrong"] },
   "certificate-loaded": {
     type: "certificate-loaded",
@@ -207,8 +208,8 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
     return lines.length;
   };
   for (const format of ["json", "text"] as const) {
-    t.equal(seen("debug", format), 25);
-    t.equal(seen("info", format), 25);
+    t.equal(seen("debug", format), 26);
+    t.equal(seen("info", format), 26);
     t.equal(seen("warn", format), 15, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
@@ -414,7 +415,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
   sink.emit(access({ status: 404, verdict: "deny" }));
-  t.same(heard.slice(0, 25), Object.keys(everyEvent));
+  t.same(heard.slice(0, 26), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
     tunnels: 1,

@@ -83,7 +83,11 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     },
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
-  if (!started.ok) throw new Error(started.error.map(problemLine).join("\n"));
+  if (!started.ok) {
+    await demo.close();
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(started.error.map(problemLine).join("\n"));
+  }
   const running = started.value;
   return {
     running,

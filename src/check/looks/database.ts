@@ -114,11 +114,7 @@ const list: Check = {
     const services = serviceRequests([language], "list").filter(({ target }) =>
       ["/xmlrpc/2/db", "/jsonrpc", `/${language}/jsonrpc`].includes(target),
     );
-    const asks = [
-      direct("/web/database/list"),
-      direct(`/${language}/web/database/list`),
-      ...services.slice(0, 3),
-    ];
+    const asks = [listRequest(), listRequest(`/${language}`), ...services.slice(0, 3)];
     const told: string[] = [];
     let trouble: Look | null = null;
     for (const request of asks) {

@@ -3,7 +3,7 @@ import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import type { SiteView } from "../view.ts";
 
 /** A target for which Odoo builds an absolute URL to itself (odoo-wire a: Werkzeug merges the slashes by redirect). */
-const tellingTarget = "/web//login";
+const tellingTarget = "/web//health";
 
 function foreignName(view: SiteView): string {
   return `odoo-gateway-check-${view.nonce}.invalid`;
