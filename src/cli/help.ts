@@ -133,7 +133,7 @@ export const auditHelp = `odoo-gateway audit: the inside view, from files and a 
 Usage: odoo-gateway audit --odoo-conf FILE [options]
 
   --odoo-conf FILE         odoo.conf    --compose FILE   compose.yaml (repeat)
-  --pg-hba FILE            pg_hba.conf  --nginx FILE     site or nginx.conf (…)
+  --pg-hba FILE            pg_hba.conf  --nginx FILE     nginx site (repeat)
   --postgresql-conf FILE   --pg-dsn DSN  asks a server, read-only (PGPASSWORD)
   --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
                            without --host: DOMAIN of the gateway's settings
