@@ -20,11 +20,12 @@ import { member, Pool } from "./upstream/pool.ts";
 /** Every rule of a plan that would let strangers reach the database manager or the db service. */
 export function openToStrangers({ policy, site, settings }: Plan): readonly Problem[] {
   const { adminNetworks, trustedNetworks, apiNetworks, posNetworks, trustedProxies } = settings;
-  const named = [adminNetworks, trustedNetworks, posNetworks, trustedProxies];
+  const named = [trustedNetworks, posNetworks, trustedProxies];
   return guardedProblems({
     policy,
     site,
-    opened: apiNetworks === null ? named : [...named, apiNetworks],
+    admins: adminNetworks,
+    named: apiNetworks === null ? named : [...named, apiNetworks],
     selectorOpen: settings.databaseSelector === "allow",
   });
 }

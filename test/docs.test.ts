@@ -300,6 +300,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "certificate-renewed": true,
     "certificate-failed": true,
     "certificate-expiring": true,
+    "certificate-missing": true,
     "bus-fallback": true,
     "bus-restored": true,
     draining: true,
@@ -321,7 +322,7 @@ t.test("links lead somewhere", async (t) => {
     for (const [, link = ""] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
       const [file = "", anchor] = link.split("#");
-      const target = join(root, dirname(path), file);
+      const target = file === "" ? join(root, path) : join(root, dirname(path), file);
       t.ok(existsSync(target), `${path}: ${link}`);
       if (anchor === undefined) continue;
       const headings = [...readFileSync(target, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

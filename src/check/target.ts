@@ -38,13 +38,8 @@ export function readTarget(text: string): Result<Target, string> {
   if (host === "") return err(`"${text}" names no host`);
   const secure = url.protocol === "https:";
   const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
-  return ok({
-    secure,
-    host,
-    port,
-    authority: authorityOf(host, port, secure),
-    url: `${url.protocol}//${url.host}`,
-  });
+  const authority = authorityOf(host, port, secure);
+  return ok({ secure, host, port, authority, url: `${url.protocol}//${authority}` });
 }
 
 /** `host` for the scheme's own port, else `host:port`. */

@@ -86,6 +86,7 @@ export function createCounters(): Counters {
           return;
         case "warning":
         case "certificate-expiring":
+        case "certificate-missing":
         case "bus-fallback":
           totals.warnings += 1;
           return;

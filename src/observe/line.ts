@@ -55,6 +55,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "upstream-failed":
     case "bus-fallback":
     case "certificate-expiring":
+    case "certificate-missing":
     case "warning":
       return "warn";
     case "certificate-failed":

@@ -19,8 +19,10 @@ import {
 export interface GuardedWorld {
   readonly policy: Policy;
   readonly site: Site;
-  /** Networks to which the operator opened things: whoever is in one of them is no stranger. */
-  readonly opened: readonly IpSet[];
+  /** Who may reach the manager: nobody in it is a stranger. */
+  readonly admins: IpSet;
+  /** Networks to which the operator gave something else; a stranger is rather looked for outside of them. */
+  readonly named: readonly IpSet[];
   /** DATABASE_SELECTOR=allow: looking at the selector is meant. */
   readonly selectorOpen: boolean;
 }
@@ -34,14 +36,15 @@ const strangers = ["203.0.113.9", "198.51.100.9", "2001:db8::9"];
  * (ADMIN_NETWORKS=0.0.0.0/0, ::/0) there is no stranger left, and no problem.
  */
 export function guardedProblems(world: GuardedWorld): readonly Problem[] {
-  const { site, opened } = world;
+  const { site, admins, named } = world;
   const name = site.servedNames.values().next().value;
   if (name === undefined) return [];
   // Without a port, which is always ours: the listener's own may not be known yet.
   const authority = name.host;
-  const clients = strangers.flatMap((text) => parseIp(text) ?? []);
+  const outside = strangers.flatMap((text) => parseIp(text) ?? []).filter((ip) => !admins.contains(ip));
+  const nameless = outside.filter((ip) => !named.some((set) => set.contains(ip)));
   const found = new Map<string, { readonly decision: Decision; readonly first: string; count: number }>();
-  for (const client of clients.filter((ip) => !opened.some((set) => set.contains(ip)))) {
+  for (const client of nameless.length > 0 ? nameless : outside) {
     for (const request of guardedRequests(authority, world.selectorOpen)) {
       for (const decision of decisionsFor(request, client, authority, world)) {
         if (!letsThrough(decision, request)) continue;

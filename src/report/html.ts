@@ -18,7 +18,7 @@ export function htmlText(report: Report): string {
   const title = `odoo-gateway ${report.command}: ${report.subject}`;
   const facts: (readonly [string, string])[] = [
     ["looked at", report.subject],
-    ["started", report.startedAt],
+    ["started", report.startedAt.replace(/\.\d+Z$/, " UTC").replace("T", " ")],
     ["lasted", `${(report.lastedMs / 1000).toFixed(1)} s`],
     ["odoo-gateway", report.version],
     ...report.facts,
@@ -78,7 +78,7 @@ main{max-width:60rem;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.6rem;margin:0 0 1rem}
 h2{font-size:1.15rem;margin:2.25rem 0 .75rem;text-transform:capitalize}
 h2 small,.counts small{color:var(--dim);font-weight:400;text-transform:none}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:.25rem 2rem;margin:0 0 1.5rem;font-size:.92rem}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:.25rem 2rem;margin:0 0 1.5rem;font-size:.92rem}
 .facts div{display:flex;gap:.75rem;border-bottom:1px solid var(--line);padding:.25rem 0;overflow-wrap:anywhere}
 .facts dt{color:var(--dim);min-width:6.5rem;flex:none}
 .facts dd{margin:0}

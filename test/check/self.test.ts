@@ -58,6 +58,14 @@ t.test("JSON-RPC whose body nobody reads does not start", async (t) => {
   });
 });
 
+t.test("opening RPC to the world does not open the manager", async (t) => {
+  const folder = policies(t.testdir({}), "10-database.yaml", openManager);
+  const env = { POLICIES_DIR: folder, API_NETWORKS: "0.0.0.0/0, ::/0", TRUSTED_PROXIES: "203.0.113.0/24" };
+  await t.rejects(startTestGateway({ env }), { message: /rule database-manager lets strangers/ });
+  const open = await startTestGateway({ env: { POLICIES_DIR: folder, ADMIN_NETWORKS: "0.0.0.0/0, ::/0" } });
+  await open.close();
+});
+
 t.test("who opened the manager on purpose is respected", async (t) => {
   for (const env of [
     { ADMIN_NETWORKS: "127.0.0.0/8" },
