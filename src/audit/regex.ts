@@ -1,12 +1,14 @@
 /** Tries an operator's regular expression, bounded in time: a pattern can take for ever (`(a+)+$`). */
 import { createContext, Script } from "node:vm";
 
-/** Longest one comparison may take. */
-export const regexTimeoutMs = 100;
+/** Longest one comparison may take; wide, since a busy machine takes its time for harmless ones too. */
+export const regexTimeoutMs = 2_000;
+/** After so many patterns without end, further patterns of the same kind are not tried: a file could hold thousands. */
+export const timeoutsMax = 5;
 /** Longest pattern that is tried, in characters. */
 export const patternCharsMax = 4_096;
 
-/** Does a text match; null: the pattern cannot be read here, or took longer than the bound. */
+/** Does a text match; null: the pattern cannot be read here, or has once taken longer than the bound. */
 export type Matcher = (text: string) => RegExpMatch | null;
 export interface RegExpMatch {
   readonly matches: boolean;
@@ -26,26 +28,46 @@ const answersMax = 2_000;
 /** A matcher of a JavaScript pattern. */
 export function matcherOf(source: string, flags = ""): Matcher {
   if (source.length > patternCharsMax || !reads(source, flags)) return () => null;
-  const answers = new Map<string, RegExpMatch | null>();
+  const answers = new Map<string, RegExpMatch>();
+  let isGivenUp = false;
   return (text) => {
+    if (isGivenUp) return null;
     const known = answers.get(text);
     if (known !== undefined) return known;
     const answer = tried(source, flags, text);
-    if (answers.size < answersMax) answers.set(text, answer);
+    // Once is enough: many texts, each at the bound, would take hours.
+    if (answer === null) isGivenUp = true;
+    else if (answers.size < answersMax) answers.set(text, answer);
     return answer;
   };
 }
 
+let timeouts = 0;
+
 function tried(source: string, flags: string, text: string): RegExpMatch | null {
+  if (isTame(source)) return answerOf(new RegExp(source, flags).exec(text));
+  if (timeouts >= timeoutsMax) return null;
   Object.assign(sandbox, { source, flags, text });
   try {
     const found: unknown = script.runInContext(sandbox, { timeout: regexTimeoutMs });
-    return Array.isArray(found)
-      ? { matches: true, groups: found.map(String) }
-      : { matches: false, groups: [] };
+    return answerOf(Array.isArray(found) ? found.map(String) : null);
   } catch {
+    timeouts += 1;
     return null;
   }
+}
+
+function answerOf(found: readonly (string | undefined)[] | null): RegExpMatch {
+  return found === null
+    ? { matches: false, groups: [] }
+    : { matches: true, groups: found.map((part) => part ?? "") };
+}
+
+/** No group is repeated, and few things are: such a pattern needs no watch on texts of a hundred characters. */
+function isTame(source: string): boolean {
+  const bare = source.replaceAll(/\\./g, "x").replaceAll(/\[\^?\]?[^\]]*\]/g, "x");
+  const repeats = bare.match(/[*+]|\{[0-9]*,\}/g) ?? [];
+  return !/\)(?:[*+]|\{)/.test(bare) && !/\\[1-9]|\\k/.test(source) && repeats.length <= 4;
 }
 
 function reads(source: string, flags: string): boolean {

@@ -13,6 +13,7 @@ import {
 } from "../../src/audit/nginx/probes.ts";
 import { stranger, walk } from "../../src/audit/nginx/walk.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
+import { look, seen } from "../support/audit.ts";
 import { nginxMissing, startNginx } from "../support/nginx.ts";
 
 const root = join(packageRoot().directory, "test/audit/fixtures");
@@ -157,4 +158,35 @@ t.test("words are cut as nginx cuts them", async (t) => {
   t.match(names("; {}")[1], ['1 a ";" stands without a directive', '1 a "{" stands without a directive']);
   t.match(names("a {".repeat(100_000))[1], [/too large or too deep/]);
   t.match(names("a;".repeat(100_000))[1], [/too large or too deep/]);
+});
+
+t.test("a pattern that never ends is given up once, and named", async (t) => {
+  const site = `server { listen 443 ssl; server_name a.example.com;
+    location ~ "^/(?:[a-z_/]+)+x$" { return 404; }
+    location ~ (unclosed { return 404; }
+    location / { proxy_pass http://127.0.0.1:8069; } }`;
+  const result = await look({ nginx: ["f"] }, { f: site });
+  t.same(seen(result, "nginx-syntax"), ["warn 2", "warn 3"]);
+  t.same(seen(result, "nginx-database-manager"), ["fail 4"], "and closes nothing");
+});
+
+t.test("includes are found beside the site and above it, patterns too", async (t) => {
+  const files = {
+    "nginx/sites/odoo":
+      "server { listen 443 ssl; include snippets/tls.conf; include more/*.conf; location / { include proxy.conf; } include gone.conf; include gone/*.conf; }",
+    "nginx/snippets/tls.conf": "ssl_protocols TLSv1;",
+    "nginx/more/b.conf": "server_tokens off;",
+    "nginx/sites/proxy.conf": "proxy_pass http://127.0.0.1:8069;",
+    "nginx/loop.conf": "include loop.conf;",
+  };
+  const result = await look({ nginx: ["nginx/sites/odoo"] }, files);
+  const protocols = result.findings.find(({ id }) => id === "nginx-tls-protocols");
+  t.match(protocols, { outcome: "fail", place: { file: "nginx/snippets/tls.conf", line: 1 } });
+  t.same(seen(result, "nginx-banner"), ["pass 1"]);
+  t.match(
+    result.findings.find(({ id }) => id === "nginx-syntax"),
+    { outcome: "skipped", seen: /include gone\.conf was not found/ },
+  );
+  const loop = await look({ nginx: ["nginx/loop.conf"] }, files);
+  t.ok(loop.findings.length > 0, "a file that includes itself ends");
 });
