@@ -66,16 +66,19 @@ export async function startNginx(site: string): Promise<Nginx> {
     : `events {}\nhttp { ${inner}\n${text}\n}`;
   writeFileSync(
     join(folder, "nginx.conf"),
-    `daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;\n${whole.replace(/^worker_processes.*$/m, "")}`,
+    `daemon off; master_process off; pid ${folder}/pid; error_log stderr notice;\n${whole.replace(/^worker_processes.*$/m, "")}`,
   );
-  const server = spawn(
-    program,
-    ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", join(folder, "error.log")],
-    { stdio: ["ignore", "ignore", "pipe"] },
-  );
+  const server = spawn(program, ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", "stderr"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let said = "";
-  server.stderr?.on("data", (chunk: Buffer) => {
-    said += chunk.toString("utf8");
+  const started = new Promise<void>((resolve, reject) => {
+    server.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk.toString("utf8");
+      // Written when the sockets listen already.
+      if (said.includes("OS: ")) resolve();
+    });
+    server.once("exit", () => reject(new Error(`nginx did not start: ${said}`)));
   });
   const ended = once(server, "exit");
   const close = async () => {
@@ -100,17 +103,12 @@ export async function startNginx(site: string): Promise<Nginx> {
         `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fromHeader}: ${from}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
       );
     });
-  for (let turn = 0; turn < 600; turn += 1) {
-    if (server.exitCode !== null) throw new Error(`nginx did not start: ${said}`);
-    if (
-      await ask("GET", "/", "x", "127.0.0.1").then(
-        () => true,
-        () => false,
-      )
-    )
-      return { text, ask, close };
-    await new Promise((resolve) => setImmediate(resolve));
+  try {
+    await started;
+  } catch (error) {
+    upstream.close();
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
   }
-  await close();
-  throw new Error(`nginx does not answer: ${said}`);
+  return { text, ask, close };
 }
