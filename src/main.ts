@@ -2,6 +2,7 @@
 import { packageRoot } from "./base/package-root.ts";
 import { audit } from "./cli/audit.ts";
 import { bans } from "./cli/bans.ts";
+import { cache } from "./cli/cache.ts";
 import { certs } from "./cli/certs.ts";
 import { check } from "./cli/check.ts";
 import { demo } from "./cli/demo.ts";
@@ -10,6 +11,7 @@ import { health } from "./cli/health.ts";
 import {
   auditHelp,
   bansHelp,
+  cacheHelp,
   certsHelp,
   checkHelp,
   demoHelp,
@@ -37,6 +39,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["audit", { help: auditHelp, call: (args) => audit(args), takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
+  ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

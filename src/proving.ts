@@ -63,7 +63,11 @@ export class Proof {
       ...parts,
       pools: { web: new Pool(upstream, false), bus: new Pool(upstream, false) },
       limiter: createLimiter({ clock: parts.clock }),
-      jail: new Jail({ clock: parts.clock, bans: new BanTable(), news: { strike() {}, ban() {} } }),
+      jail: new Jail({
+        clock: parts.clock,
+        bans: new BanTable(),
+        news: { strike() {}, ban() {}, spared() {} },
+      }),
       sink: { emit() {} },
       onUnreachable() {},
     });

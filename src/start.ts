@@ -4,13 +4,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdminBans } from "./admin/bans.ts";
+import type { AdminCache } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { type Ip, ipKey64 } from "./base/ip.ts";
+import { type Ip, ipKey64, isPrivate, parseIp } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
+import { Cache } from "./cache/cache.ts";
+import { Squeeze } from "./cache/squeeze.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
@@ -22,7 +25,9 @@ import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
+import { PendingAccounts } from "./guard/pending-accounts.ts";
 import { KnownSessions } from "./guard/sessions.ts";
+import { SharedPeers } from "./guard/shared-peers.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
 import { teeSinks } from "./observe/sinks.ts";
@@ -30,6 +35,7 @@ import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
 import { openToStrangers, Proof } from "./proving.ts";
+import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
@@ -42,6 +48,7 @@ import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import { BusWatch } from "./upstream/bus-watch.ts";
+import { inboundFields } from "./upstream/inbound.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
 
@@ -142,7 +149,13 @@ export async function startGateway(
     wallMs: () => clock.wallMs(),
     fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
   });
-  const jail = new Jail({ clock, bans, news: jailNews(sink, journal) });
+  const sharedPeers = new SharedPeers();
+  const jail = new Jail({
+    clock,
+    bans,
+    news: jailNews(sink, journal, (address) => gateway.banned(address)),
+    isSpared: (address) => sharedPeers.has(address),
+  });
 
   let tls = tlsLoaded.value;
   let plan: Plan;
@@ -152,6 +165,26 @@ export async function startGateway(
   const open = openToStrangers(plan);
   if (open.length > 0) return err(open);
 
+  const squeeze = new Squeeze((detail) => sink.emit({ type: "warning", what: "compression", detail }));
+  const cache = new Cache({
+    clock,
+    settings: () => current.settings.cache,
+    makeEncoder: fileEncoder,
+    cleanFields: (fields, facts) =>
+      inboundFields(fields, facts, {
+        authorityOf: plan.authorityOf,
+        sessionCookie: plan.site.sessionCookie,
+        headLength: null,
+      }),
+    squeeze: (content) => {
+      if (current.settings.compression) squeeze.add(content);
+    },
+    later: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  });
   const challenges = createChallenges();
   const parts: GatewayParts = {
     plan: () => plan,
@@ -161,8 +194,11 @@ export async function startGateway(
     sessions: new KnownSessions(secret),
     jail,
     devices: deviceCookies(localSecret.value, clock),
+    sharedPeers,
+    pendingAccounts: new PendingAccounts(),
     hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    cache,
     sink,
     clock,
     onUnreachable: (pool) => {
@@ -267,8 +303,16 @@ export async function startGateway(
       return held;
     },
   };
+  const adminCache: AdminCache = {
+    figures: () => ({ ...cache.figures, toCompress: squeeze.waiting }),
+    clear: () => cache.clear(),
+  };
   const readiness = () => [...ready, ...issuer.reasons];
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
+  const admin = new AdminDoor(
+    settings,
+    { state, ready: readiness, bans: adminBans, cache: adminCache },
+    sink,
+  );
   await admin.open();
 
   const announce = () => {
@@ -312,6 +356,7 @@ export async function startGateway(
     tls = nextTls.value;
     front.swap(tls);
     plan = rebuild();
+    cache.configure();
     announce();
     // New names in DOMAIN are ordered now, not at the next look.
     void issuer.look();
@@ -345,6 +390,8 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
+    cache.close();
+    squeeze.close();
     pools.web.close();
     pools.bus.close();
     journal.close();
@@ -444,15 +491,30 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
   };
 }
 
-function jailNews(sink: EventSink, journal: BanJournal): JailNews {
+function jailNews(sink: EventSink, journal: BanJournal, banned: (address: string) => void): JailNews {
+  /** One address of our own network may stand for everybody. */
+  const warn = (address: string, what: string, also: string) => {
+    const detail = `${address} ${what}: if a proxy or a container's network brings everybody from this address, name the proxy in TRUSTED_PROXIES; ${also}`;
+    sink.emit({ type: "warning", what: "bans", detail });
+  };
   return {
     strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
     ban: (ban) => {
       const { address, reason, untilWallMs, times } = ban;
       journal.record(ban);
+      banned(address);
       const until = new Date(untilWallMs).toISOString();
       sink.emit({ type: "ban", client: address, why: reason, until, times });
+      const ip = parseIp(address.replace(/\/64$/, ""));
+      if (ip !== null && isPrivate(ip) && reason !== "operator")
+        warn(address, "is banned", "lift the ban with `odoo-gateway bans remove`");
     },
+    spared: (address, reason) =>
+      warn(
+        address,
+        `would be banned (${reason}) but is let off, since a proxy's fields come from it`,
+        "until then every client counts as one",
+      ),
   };
 }
 

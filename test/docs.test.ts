@@ -5,12 +5,24 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { packageRoot } from "../src/base/package-root.ts";
+import * as cacheBounds from "../src/cache/cache.ts";
+import * as collapseBounds from "../src/cache/collapse.ts";
+import * as contentBounds from "../src/cache/content.ts";
+import * as cacheRuleBounds from "../src/cache/rules.ts";
+import * as squeezeBounds from "../src/cache/squeeze.ts";
+import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
+import * as banBounds from "../src/guard/ban-table.ts";
+import * as jailBounds from "../src/guard/jail.ts";
+import * as jsonBounds from "../src/guard/json-scan.ts";
 import * as storeBounds from "../src/guard/limit-store.ts";
 import * as limiterBounds from "../src/guard/limiter.ts";
 import * as loginBounds from "../src/guard/login-outcome.ts";
+import * as pendingBounds from "../src/guard/pending-accounts.ts";
 import * as sessionBounds from "../src/guard/sessions.ts";
+import * as sharedBounds from "../src/guard/shared-peers.ts";
 import * as xmlBounds from "../src/guard/xml.ts";
+import * as xmlCallBounds from "../src/guard/xml-call.ts";
 import * as messageBounds from "../src/message/bounds.ts";
 import { refusals } from "../src/message/refusals.ts";
 import type { AccessRecord, FailureKind, GatewayEvent } from "../src/observe/events.ts";
@@ -19,6 +31,9 @@ import { decide } from "../src/policy/decide.ts";
 import { decodePolicyFile } from "../src/policy/decode.ts";
 import { loadPolicy } from "../src/policy/load.ts";
 import { listOf, type RuleDocument, verdictKeys } from "../src/policy/rule-document.ts";
+import * as encodeBounds from "../src/reply/encode.ts";
+import * as encodedStreamBounds from "../src/reply/encoded-stream.ts";
+import * as maskBounds from "../src/reply/traceback-mask.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
 import { failureAnswer } from "../src/upstream/failure.ts";
@@ -97,7 +112,14 @@ t.test("every refusal of the road is in the documentation", async (t) => {
     ...pairs,
     ["", "413", "body-too-large"],
     ["", "403", "no-rule"],
-    ["", "400", "xml-doctype"],
+    ["", "200", "xml-doctype"],
+    ["", "200", "xml-encoding"],
+    ["", "200", "rpc-unreadable"],
+    ["", "403", "api-network"],
+    ["", "403", "api-service"],
+    ["", "403", "api-model"],
+    ["", "403", "api-method"],
+    ["", "403", "database-pinned"],
   ]) {
     const row = road.split("\n").find((line) => line.includes(`\`${code}\``));
     t.ok(row?.includes(String(status)), `${code} with ${status}`);
@@ -145,6 +167,21 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/sessions", sessionBounds],
     ["guard/login-outcome", loginBounds],
     ["guard/xml", xmlBounds],
+    ["guard/xml-call", xmlCallBounds],
+    ["guard/json-scan", jsonBounds],
+    ["guard/jail", jailBounds],
+    ["guard/ban-table", banBounds],
+    ["guard/pending-accounts", pendingBounds],
+    ["guard/shared-peers", sharedBounds],
+    ["reply/traceback-mask", maskBounds],
+    ["cache/rules", cacheRuleBounds],
+    ["cache/store", cacheStoreBounds],
+    ["cache/collapse", collapseBounds],
+    ["cache/cache", cacheBounds],
+    ["cache/content", contentBounds],
+    ["cache/squeeze", squeezeBounds],
+    ["reply/encode", encodeBounds],
+    ["reply/encoded-stream", encodedStreamBounds],
   ];
   const rows = rooms.flatMap(([room, exported]) =>
     Object.entries(exported)
@@ -276,6 +313,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     verdict: "",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 0,
     upstreamMs: null,
     userAgent: "",

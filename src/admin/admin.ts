@@ -4,6 +4,7 @@ import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import { type AdminBans, answerBans, bansField } from "./bans.ts";
+import { type AdminCache, answerCache, cacheField } from "./cache.ts";
 import { isLoopback, isOwnHost } from "./host.ts";
 import { type AdminState, type LoopDelay, statusJson } from "./state.ts";
 
@@ -31,6 +32,8 @@ export interface AdminOptions {
   readonly ready: () => readonly string[];
   /** Left out: there are no bans to see or change. */
   readonly bans?: AdminBans;
+  /** Left out: there is no cache to see or empty. */
+  readonly cache?: AdminCache;
 }
 
 export interface Admin {
@@ -45,7 +48,7 @@ export interface Admin {
 /**
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
  * get exchanges (503 with reasons), `/status` tells its state. Nobody is asked for a password, so the address should be a
- * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans). Requests under a foreign name get 421.
+ * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans), `/cache` shows and empties the cache (admin/cache). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -136,8 +139,14 @@ function answer(request: IncomingMessage, options: AdminOptions, loop: LoopHisto
   if (path === "/bans" && options.bans !== undefined) {
     return answerBans(options.bans, request.method ?? "", target, request.headers[bansField]);
   }
+  if ((path === "/cache" || path === "/cache/clear") && options.cache !== undefined) {
+    return answerCache(options.cache, request.method ?? "", path, request.headers[cacheField]);
+  }
   if (path !== "/healthz" && path !== "/readyz" && path !== "/status") {
-    return { status: 404, body: { error: "not found", paths: ["/healthz", "/readyz", "/status", "/bans"] } };
+    return {
+      status: 404,
+      body: { error: "not found", paths: ["/healthz", "/readyz", "/status", "/bans", "/cache"] },
+    };
   }
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, body: { error: "only GET and HEAD" } };

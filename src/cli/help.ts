@@ -14,6 +14,7 @@ Commands:
   audit      look at odoo.conf, compose, PostgreSQL and nginx files from inside
   certs      certificates, days left, next renewal; certs ca: the local CA
   bans       list, add and remove bans of the running gateway
+  cache      how full the running gateway's cache is; cache clear: empty it
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -114,6 +115,18 @@ standard error how Debian, macOS, Windows and Firefox come to trust it:
   odoo-gateway certs ca > odoo-gateway-ca.pem
 
 Exit status: 0 fine, 1 a certificate is missing or cannot be used
+`;
+
+export const cacheHelp = `odoo-gateway cache: Odoo's public files in memory
+
+Usage: odoo-gateway cache [show]
+       odoo-gateway cache clear
+
+Asks the running gateway through ADMIN_LISTEN. Files with a hash in their
+address never need clearing; others are looked at again by themselves after
+CACHE_STATIC_FRESH (docs/operations.md).
+
+Exit status: 0 done, 1 no gateway, 2 not understood
 `;
 
 export const bansHelp = `odoo-gateway bans: who is banned, and changing it

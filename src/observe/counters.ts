@@ -22,6 +22,8 @@ export interface CounterSnapshot {
   readonly strikes: { readonly [why: string]: number };
   readonly bans: { readonly [why: string]: number };
   readonly failures: { readonly [failure: string]: number };
+  /** Exchanges by what the cache was for them. */
+  readonly cache: { readonly [word: string]: number };
   readonly untrustedForwarding: number;
   readonly unknownHost: number;
   readonly warnings: number;
@@ -53,6 +55,7 @@ export function createCounters(): Counters {
   const strikes = new Map<string, number>();
   const bans = new Map<string, number>();
   const failures = new Map<string, number>();
+  const cache = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
       switch (event.type) {
@@ -62,6 +65,7 @@ export function createCounters(): Counters {
           totals.bytesOut += event.bytesOut;
           if (event.status === 101) totals.tunnels += 1;
           add(byVerdict, event.verdict);
+          if (event.cache !== null) add(cache, event.cache);
           add(byStatus, event.status === 499 ? "499" : `${Math.floor(event.status / 100)}xx`);
           return;
         case "refused":
@@ -121,6 +125,7 @@ export function createCounters(): Counters {
       strikes: Object.fromEntries(strikes),
       bans: Object.fromEntries(bans),
       failures: Object.fromEntries(failures),
+      cache: Object.fromEntries(cache),
     }),
   };
 }

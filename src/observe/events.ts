@@ -1,4 +1,5 @@
 import type { ExchangeId } from "../base/brands.ts";
+import type { CacheWord } from "../cache/cache.ts";
 
 /** Why an upstream leg failed: a closed list, each with its status (docs/exchange). */
 export type FailureKind =
@@ -34,6 +35,8 @@ export interface AccessRecord {
   /** Name of the exhausted limit, when one was. */
   readonly limit: string | null;
   readonly failure: FailureKind | null;
+  /** What the cache was for it; null: the rule keeps nothing, or the cache is off. */
+  readonly cache: CacheWord | null;
   /** Milliseconds from arrival to the end of the answer. */
   readonly totalMs: number;
   /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */

@@ -119,6 +119,7 @@ function accessFields(record: AccessRecord): LineFields {
     verdict: record.verdict,
     limit: record.limit,
     failure: record.failure,
+    cache: record.cache,
     totalMs: tenth(record.totalMs),
     gatewayMs: tenth(record.totalMs - (record.upstreamMs ?? 0)),
     upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),

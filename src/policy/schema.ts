@@ -192,6 +192,11 @@ const rule = z
       .optional()
       .describe("Read the JSON-RPC call: one reading or 400, and its db service only from ADMIN_NETWORKS"),
     staging_password: z.literal("skip").optional(),
+    store: oneOrMore(path)
+      .optional()
+      .describe(
+        "On these of its paths, files that Odoo calls public are kept in memory; below /web/assets/ and /<module>/static/ only",
+      ),
   })
   // Zod cannot say "exactly one of"; editors can.
   .meta({ oneOf: verdictKeys.map((key) => ({ required: [key] })) });
@@ -203,9 +208,11 @@ const limit = z.strictObject({
   }, 'must be a rate like "5/min", "30/s" or "100/h"'),
   burst: z.int().min(0).max(burstMax).describe("How many may come at once on top of the rate"),
   key: z
-    .enum(["client", "session"])
+    .enum(["client", "session", "account"])
     .optional()
-    .describe("client: the address (IPv6 by /64); session: a session seen to log in, else the address"),
+    .describe(
+      "client: the address (IPv6 by /64); session: a session seen to log in, else the address; account: an account tried from an address, else the address",
+    ),
   refund: z
     .literal("success")
     .optional()

@@ -4,23 +4,32 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
-import { Relay } from "../relay.ts";
+import { Relay, type RelayEnds } from "../relay.ts";
+import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { mergeSecurity } from "../reply/security.ts";
+import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { RunningExchange } from "../running.ts";
+import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { failureAnswer } from "../upstream/failure.ts";
-import { UpstreamCall, type UpstreamRequest } from "../upstream/forward.ts";
+import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
 import type { Pool } from "../upstream/pool.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 const noReading: LoginReading = { outcome: "unknown", loggedIn: false };
+
+/** The head of an answer whose body is another one now. */
+function rewrittenHead(head: AnswerHead, bytes: number): AnswerHead {
+  return { ...head, framing: { kind: "length", bytes } };
+}
 
 /** The way to Odoo and back. */
 export class Forwarding {
@@ -28,6 +37,8 @@ export class Forwarding {
   readonly #answer: Answering;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  /** Answers that are compressed as they pass at the moment. */
+  #encoding = 0;
 
   constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
     this.#parts = parts;
@@ -36,7 +47,10 @@ export class Forwarding {
     this.#tunnels = tunnels;
   }
 
-  /** upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. */
+  /**
+   * upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. `adopted`: Odoo was asked already, for a file that turned
+   * out to be this client's own affair.
+   */
   forward(
     x: RunningExchange,
     facts: RequestFacts,
@@ -44,6 +58,7 @@ export class Forwarding {
     staging: StagingPass,
     grant: Grant,
     body: RequestBody | null,
+    adopted: AdoptedAnswer | null,
   ): void {
     const { pools, clock } = this.#parts;
     const pool = pools[decision.pool];
@@ -52,33 +67,46 @@ export class Forwarding {
     const { watch } = x;
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
     let relay: Relay | null = null;
+    let mask: TracebackMask | null = null;
     let head: AnswerHead | null = null;
     let settled = false;
     const settle = () => {
       if (settled) return;
       settled = true;
-      if (head === null) return this.#login.concluded(x, facts, grant, "unknown");
+      if (head === null) return this.#login.concluded(x, facts, grant, "unknown", []);
       const reading = watch?.reading ?? noReading;
       this.#parts.sessions.observe(facts, head.status, head.fields, reading.loggedIn);
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
-      this.#login.concluded(x, facts, grant, reading.outcome);
+      this.#login.concluded(x, facts, grant, reading.outcome, head.fields);
     };
-    const call = new UpstreamCall(pool, request, {
+    const listener: UpstreamListener = {
       head: (got) => {
         head = got;
-        x.upstreamMs = clock.nowMs() - startedMs;
+        if (adopted === null) x.upstreamMs = clock.nowMs() - startedMs;
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
-        relay = this.#relay(x, facts, got, staging, call);
+        mask = this.#mask(x, facts, got);
+        if (mask === null) relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
-        x.bytesOut += chunk.length;
         watch?.data(chunk);
-        relay?.data(chunk);
+        if (mask === null || head === null) return void relay?.data(chunk);
+        const passed = mask.push(chunk);
+        if (passed === null) return;
+        mask = null;
+        const through = this.#relay(x, facts, head, staging, call);
+        relay = through;
+        for (const piece of passed) through.data(piece);
       },
       end: () => {
         settle();
+        if (mask !== null && head !== null) {
+          const body = mask.end();
+          x.bytesOut = body.length;
+          relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call);
+          if (body.length > 0) relay.data(body);
+        }
         relay?.finish();
       },
       tunnel: (socket, rest) => {
@@ -93,7 +121,8 @@ export class Forwarding {
         else settle();
         this.#failed(x, decision, kind, detail, relay);
       },
-    });
+    };
+    const { call, begin } = adopted === null ? ask(pool, request, listener) : takeOver(adopted, listener);
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
       if (x.verdict !== "tunnel") call.abort();
@@ -103,7 +132,13 @@ export class Forwarding {
       settle();
     };
     if (x.isOver) x.onOver();
-    else call.start();
+    else begin();
+  }
+
+  /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
+  #mask(x: RunningExchange, facts: RequestFacts, head: AnswerHead): TracebackMask | null {
+    if (head.framing.kind === "none" || !x.plan.masksTracebacks(facts.client)) return null;
+    return tracebackMask(head.status, head.fields, x.id);
   }
 
   #outbound(
@@ -122,6 +157,7 @@ export class Forwarding {
       sessionCookie: x.plan.site.sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
+      identityOnly: x.plan.settings.compression,
     };
     const wantsTunnel = facts.upgrade !== null;
     return {
@@ -140,15 +176,22 @@ export class Forwarding {
     facts: RequestFacts,
     head: AnswerHead,
     staging: StagingPass,
-    call: UpstreamCall,
+    call: AnswerFlow,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
-    const cleaned = inboundFields(head.fields, facts, {
+    const headLength = length === null ? null : Number(length);
+    const inbound = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: x.plan.site.sessionCookie,
       cookieOverPlain: x.plan.isPointOfSale(facts.client),
-      headLength: length === null ? null : Number(length),
+      headLength,
     });
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
+    const coding = codes && this.#encoding < encodersMax ? passingCoding(facts) : null;
+    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
@@ -159,7 +202,22 @@ export class Forwarding {
     }
     x.status = head.status;
     const { spool } = this.#parts;
-    return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);
+    const ends: RelayEnds = {
+      down: x.down,
+      flow: call,
+      spool,
+      cut: () => x.cut(),
+      sent: (bytes) => {
+        x.bytesOut += bytes;
+      },
+      encoding: () => {
+        this.#encoding += 1;
+        return () => {
+          this.#encoding -= 1;
+        };
+      },
+    };
+    return new Relay(ends, head, out, coding);
   }
 
   /** The upstream leg failed: a page when nothing went out yet, else a cut. */
@@ -182,4 +240,18 @@ export class Forwarding {
     const answer = failureAnswer(kind);
     this.#answer.error(x, answer.status, answer.sentence, { retryAfterSeconds: answer.retryAfterSeconds });
   }
+}
+
+interface Asked {
+  readonly call: AnswerFlow & { abort(): void };
+  begin(): void;
+}
+
+function ask(pool: Pool, request: UpstreamRequest, listener: UpstreamListener): Asked {
+  const call = new UpstreamCall(pool, request, listener);
+  return { call, begin: () => call.start() };
+}
+
+function takeOver({ call, listen }: AdoptedAnswer, listener: UpstreamListener): Asked {
+  return { call, begin: () => listen(listener) };
 }

@@ -3,8 +3,10 @@ import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
+import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
+import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
@@ -41,6 +43,8 @@ export interface LoadedSettings {
 
 /** Smallest BODY_MAX: below it Odoo's own forms break. */
 const bodyBytesLeast = 1_048_576;
+/** Smallest CACHE_BYTES: below it the web client's own bundles do not fit. */
+const cacheBytesLeast = 16_777_216;
 const connectionsMost = 1_000_000;
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -67,8 +71,11 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   const tlsMode =
     reader.maybe("TLS_MODE", readTlsMode) ??
     (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local");
+  const domains = readDomains(reader);
+  const served = [...domains.domains, ...domains.redirectDomains].map(({ host }) => host.toLowerCase());
+  const api = readApi(reader.section("api"), served, reader.complainAt);
   return {
-    ...readDomains(reader),
+    ...domains,
     odoo: reader.maybe("ODOO_URL", readUpstream),
     odooBus: reader.maybe("ODOO_BUS_URL", readUpstream),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
@@ -86,10 +93,19 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     trustedProxies: networks(reader, "TRUSTED_PROXIES"),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
-    apiNetworks: apiNetworks(reader, preset),
+    apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
+    api,
+    database: reader.maybe("DATABASE", readDatabaseName),
+    hostDatabases: readHostDatabases(reader.section("hosts"), served, reader.complainAt),
     posNetworks: networks(reader, "POS_NETWORKS"),
     bodyBytesMax: reader.one("BODY_MAX", (text) => readBytes(text, bodyBytesLeast)),
     spoolBytesMax: reader.one("SPOOL_MAX", (text) => readBytes(text, bodyBytesLeast)),
+    cache: {
+      on: reader.one("CACHE", readYesNo),
+      bytesMax: reader.one("CACHE_BYTES", (text) => readBytes(text, cacheBytesLeast)),
+      staticFreshMs: reader.one("CACHE_STATIC_FRESH", (text) => readDurationMs(text, 86_400_000, "24h")),
+    },
+    compression: reader.one("COMPRESSION", readYesNo),
     logLevel: reader.one("LOG_LEVEL", (text) =>
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),

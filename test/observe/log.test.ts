@@ -34,6 +34,7 @@ function access(more: Partial<AccessRecord> = {}): AccessRecord {
     verdict: "forward",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 12.3456,
     upstreamMs: 10.04,
     userAgent: "Mozilla/5.0",
@@ -158,6 +159,7 @@ t.test("an access record is one JSON line with stable names", (t) => {
     verdict: "forward",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 12.3,
     gatewayMs: 2.3,
     upstreamMs: 10,
@@ -420,7 +422,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   for (const event of Object.values(everyEvent)) sink.emit(event);
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
-  sink.emit(access({ status: 404, verdict: "deny" }));
+  sink.emit(access({ status: 404, verdict: "deny", cache: "hit" }));
   t.same(heard.slice(0, -3), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
@@ -440,6 +442,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     strikes: { login: 1 },
     bans: { pair: 1 },
     failures: { "connect-refused": 1 },
+    cache: { hit: 1 },
   });
   for (let i = 0; i < 1_000; i += 1)
     counters.emit({ type: "refused", id, client: "c", code: `code-${i}`, detail: "" });
