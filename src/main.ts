@@ -1,5 +1,6 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
 import { packageRoot } from "./base/package-root.ts";
+import { audit } from "./cli/audit.ts";
 import { bans } from "./cli/bans.ts";
 import { cache } from "./cli/cache.ts";
 import { certs } from "./cli/certs.ts";
@@ -8,6 +9,7 @@ import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
 import {
+  auditHelp,
   bansHelp,
   cacheHelp,
   certsHelp,
@@ -36,6 +38,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["validate", { help: validateHelp, call: validate, takesArguments: false }],
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
   ["check", { help: checkHelp, call: (args) => check(args), takesArguments: true }],
+  ["audit", { help: auditHelp, call: (args) => audit(args), takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
   ["cache", { help: cacheHelp, call: cache, takesArguments: true }],

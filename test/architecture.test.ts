@@ -58,7 +58,7 @@ const below = ["base", "message", "policy"];
 
 /**
  * What a room may use of others (`values`), and of which it may know the types only. Its own room is always allowed.
- * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cli ← main; settings, admin, demo, report and check stand beside.
+ * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cli ← main; settings, admin, demo, report, check and audit stand beside.
  */
 const rooms: Readonly<
   Record<string, { readonly values: readonly string[]; readonly types: readonly string[] }>
@@ -75,12 +75,14 @@ const rooms: Readonly<
   demo: { values: [], types: [] },
   report: { values: ["base"], types: [] },
   check: { values: ["base", "message", "policy", "report"], types: ["settings"] },
+  // The shipped settings reader is the one that reads an operator's files, bounded.
+  audit: { values: ["base", "policy", "report", "settings"], types: [] },
   start: {
     values: [...below, ...siblings, "plan", "gateway", "edge", "admin", "settings", "check"],
     types: [],
   },
   cli: {
-    values: [...below, ...siblings, "plan", "settings", "demo", "start", "report", "check"],
+    values: [...below, ...siblings, "plan", "settings", "demo", "start", "report", "check", "audit"],
     types: ["gateway", "admin"],
   },
   main: { values: ["base", "cli"], types: [] },

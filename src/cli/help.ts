@@ -11,6 +11,7 @@ Commands:
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
   check      look at any Odoo site from outside, whatever stands in front
+  audit      look at odoo.conf, compose, PostgreSQL and nginx files from inside
   certs      certificates, days left, next renewal; certs ca: the local CA
   bans       list, add and remove bans of the running gateway
   cache      how full the running gateway's cache is; cache clear: empty it
@@ -158,4 +159,25 @@ error in the shape of the RPC they speak; websockets are closed. /web/health
 stays 200. Asks the running gateway through ADMIN_LISTEN; a restart keeps it.
 
 Exit status: 0 done, 1 not done or no gateway, 2 not understood
+`;
+
+export const auditHelp = `odoo-gateway audit: the inside view, from files and a server
+
+Usage: odoo-gateway audit --odoo-conf FILE [options]
+
+  --odoo-conf FILE         odoo.conf    --compose FILE   compose.yaml (repeat)
+  --pg-hba FILE            pg_hba.conf  --nginx FILE     nginx site (repeat)
+  --postgresql-conf FILE   --pg-dsn DSN  asks a server, read-only (PGPASSWORD)
+  --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
+                           without --host: DOMAIN of the gateway's settings
+  --cores N, --memory 8GiB   of Odoo's machine; without: of this one
+  --env-file FILE          variables of compose and of the gateway (.env)
+  --json --sarif --html --junit    instead of the table; =FILE writes a file
+  --only IDS, --skip IDS, --list   which checks: ids with commas, conf-* too
+
+Reads only. Limits are compared with the gateway's settings when they are here
+(environment, .env, gateway.yaml). Each id is explained in docs/checks.
+
+Exit status: 0 nothing fails, 1 something does, 2 not understood, or something
+could not be read
 `;

@@ -17,14 +17,14 @@ export function sarifText(report: Report): string {
       help: { text: finding?.fix ?? id },
     };
   });
-  const results = report.findings.map((finding) => ({
+  const results = report.findings.map((finding, index) => ({
     ruleId: finding.id,
     ruleIndex: ids.indexOf(finding.id),
     ...kindOf(finding.outcome),
     message: { text: `${finding.title}. Seen: ${finding.seen} Fix: ${finding.fix}` },
     locations: [{ physicalLocation: locationOf(finding, report) }],
     // The same finding in the next run is the same alert, whatever the measured values are.
-    partialFingerprints: { "finding/v1": fingerprint(finding, report) },
+    partialFingerprints: { "finding/v1": fingerprint(finding, report, index) },
   }));
   const log = {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
@@ -62,7 +62,15 @@ function locationOf({ place }: Finding, report: Report): object {
   return place.line === null ? { artifactLocation } : { artifactLocation, region: { startLine: place.line } };
 }
 
-function fingerprint({ id, place }: Finding, report: Report): string {
-  const thing = JSON.stringify([report.command, place?.file ?? report.subject, id]);
+function fingerprint({ id, place }: Finding, report: Report, index: number): string {
+  const isTwin = (one: Finding) => one.id === id && one.place?.file === place?.file;
+  // The second of one check in one file is an alert of its own; the line would change with each edit above it.
+  const before = report.findings.slice(0, index).filter(isTwin).length;
+  const thing = JSON.stringify([
+    report.command,
+    place?.file ?? report.subject,
+    id,
+    ...(before > 0 ? [before] : []),
+  ]);
   return createHash("sha256").update(thing).digest("hex").slice(0, 32);
 }
