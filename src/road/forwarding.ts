@@ -103,7 +103,6 @@ export class Forwarding {
         settle();
         if (mask !== null && head !== null) {
           const body = mask.end();
-          x.bytesOut = body.length;
           relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call);
           if (body.length > 0) relay.data(body);
         }
