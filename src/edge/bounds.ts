@@ -29,6 +29,15 @@ export const edgeBounds = {
   /** HTTP/2: resets a client may cause at once, and a second (CVE-2023-44487). */
   http2ResetBurst: 200,
   http2ResetsPerSecond: 20,
+  /** HTTP/2: PING and SETTINGS frames of one session at once, and a second; past it the session ends. */
+  http2ControlBurst: 200,
+  http2ControlsPerSecond: 20,
+  /** HTTP/2: bytes of one session that belong to no request, at once and a second, beside half of what was sent to it. */
+  http2IdleBytesMax: 64 * 1024,
+  http2IdleBytesPerSecond: 2 * 1024,
+  /** TLS handshakes under way on one listener; past it a client with `handshakesPerClientMax` of them gets no further one. */
+  handshakesMax: 1_000,
+  handshakesPerClientMax: 32,
 } as const;
 
 /** The same table with other figures, for tests of what happens at a bound. */

@@ -14,9 +14,16 @@ import type { BodySource } from "../upstream/body-source.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
+import { Http2Toll } from "./http2-toll.ts";
 import { streamBody } from "./stream-body.ts";
 
-const sessions = new WeakMap<ServerHttp2Session, Connection>();
+/** What belongs to a session. */
+interface Held {
+  readonly connection: Connection;
+  readonly toll: Http2Toll;
+}
+
+const sessions = new WeakMap<ServerHttp2Session, Held>();
 
 /** The HTTP/2 side: Node's nghttp2 with every bound set, fed by hand with TLS sockets that chose `h2`. */
 export function createHttp2(
@@ -42,19 +49,28 @@ export function createHttp2(
       enableConnectProtocol: false,
     },
   });
-  const open = new Set<ServerHttp2Session>();
+  const open = new Map<ServerHttp2Session, Http2Toll>();
+  let stopped = false;
+  const check = setInterval(() => {
+    const nowMs = performance.now();
+    for (const toll of open.values()) toll.check(nowMs);
+    if (stopped && open.size === 0) clearInterval(check);
+  }, bounds.connectionsCheckMs);
+  check.unref();
   let accepting: Connection | null = null;
   let acceptedSocket: Socket | null = null;
   server.on("session", (session) => {
-    if (accepting !== null) sessions.set(session, accepting);
-    open.add(session);
+    if (accepting === null || acceptedSocket === null) return session.destroy();
+    const socket = acceptedSocket;
+    const toll = new Http2Toll(session, socket, bounds, performance.now());
+    sessions.set(session, { connection: accepting, toll });
+    open.set(session, toll);
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;
     let leaving = false;
-    const socket = acceptedSocket;
     const left = () => {
-      if (leaving && streams === 0 && socket !== null) closeSoon(socket);
+      if (leaving && streams === 0) closeSoon(socket);
     };
     session.on("goaway", () => {
       leaving = true;
@@ -73,17 +89,24 @@ export function createHttp2(
       // Behind a client's GOAWAY Node may stop reading for good without an event, and its streams would never end.
       else if (leaving) session.destroy(new Error("the client said GOAWAY"), constants.NGHTTP2_CANCEL);
       else return;
-      if (socket !== null) closeSoon(socket);
+      closeSoon(socket);
     });
   });
   server.on("sessionError", () => {});
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
-    const connection =
+    const held =
       stream.session === undefined ? undefined : sessions.get(stream.session as ServerHttp2Session);
     stream.on("error", () => {});
-    if (connection === undefined) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (held === undefined) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     handlers.exchange(
-      new Http2Downstream(stream, headers, rawHeaders as unknown as string[], connection, handlers),
+      new Http2Downstream(
+        stream,
+        headers,
+        rawHeaders as unknown as string[],
+        held,
+        handlers,
+        bounds.sendTimeoutMs,
+      ),
     );
   });
   return {
@@ -97,7 +120,9 @@ export function createHttp2(
       acceptedSocket = null;
     },
     close() {
-      for (const session of open) session.close();
+      stopped = true;
+      for (const session of open.keys()) session.close();
+      if (open.size === 0) clearInterval(check);
     },
   };
 }
@@ -143,6 +168,7 @@ class Http2Downstream implements Downstream {
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   readonly #stream: ServerHttp2Stream;
+  readonly #sendTimeoutMs: number;
   #goneListener: (() => void) | null = null;
   #sentListener: (() => void) | null = null;
   #over = false;
@@ -151,9 +177,11 @@ class Http2Downstream implements Downstream {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    connection: Connection,
+    { connection, toll }: Held,
     handlers: EdgeHandlers,
+    sendTimeoutMs: number,
   ) {
+    this.#sendTimeoutMs = sendTimeoutMs;
     this.#stream = stream;
     this.method = pseudo(headers, ":method") ?? "";
     this.target = pseudo(headers, ":path") ?? "";
@@ -163,7 +191,8 @@ class Http2Downstream implements Downstream {
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
-    this.body = stream.endAfterHeaders ? null : streamBody(stream);
+    this.body = stream.endAfterHeaders ? null : streamBody(stream, (bytes) => toll.body(bytes));
+    if (this.body !== null) stream.once("close", () => stream.readableEnded || toll.leaveBody());
     this.isReport = connection.isReport;
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);
@@ -195,7 +224,11 @@ class Http2Downstream implements Downstream {
       fields.push("content-length", String(body === null ? 0 : body.length));
     const empty = body === null || body.length === 0 || this.method === "HEAD";
     stream.respond(headerObject(status, fields), { endStream: empty });
-    if (!empty) stream.end(body);
+    if (!empty) {
+      // A window that stays shut holds short answers too.
+      this.#watchSending();
+      stream.end(body);
+    }
     // The rest of an unread body is not wanted (RFC 9113 §8.1): reset without error after the answer.
     if (this.body !== null && !stream.readableEnded) {
       stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
@@ -209,7 +242,12 @@ class Http2Downstream implements Downstream {
     if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
     stream.respond(headerObject(status, fields), { endStream: framing.kind === "none" });
     if (framing.kind === "none") return;
-    stream.setTimeout(edgeBounds.sendTimeoutMs);
+    this.#watchSending();
+  }
+
+  #watchSending(): void {
+    const stream = this.#stream;
+    stream.setTimeout(this.#sendTimeoutMs);
     stream.on("timeout", () => {
       if (stream.writableLength > 0) this.cut();
     });

@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
 import type { BodySource, BodyTaker } from "../upstream/body-source.ts";
 
-/** A request's body that is a stream of Node's. */
-export function streamBody(stream: Readable): BodySource {
+/** A request's body that is a stream of Node's. `came` is told of each piece. */
+export function streamBody(stream: Readable, came: (bytes: number) => void = () => {}): BodySource {
   return {
     whole: null,
     take(taker: BodyTaker) {
@@ -12,7 +12,10 @@ export function streamBody(stream: Readable): BodySource {
         isOver = true;
         then();
       };
-      stream.on("data", (chunk: Buffer) => taker.data(chunk));
+      stream.on("data", (chunk: Buffer) => {
+        came(chunk.length);
+        taker.data(chunk);
+      });
       stream.on("end", () => over(() => taker.end()));
       // The listener stays: a late error of a source that nobody reads must not end the process.
       stream.on("error", () => over(() => taker.gone()));
