@@ -7,6 +7,7 @@ import type { ListenAddress } from "../settings/settings.ts";
 import type { Challenges } from "../tls/challenges.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { connectionsMax } from "./descriptors.ts";
+import { Handshakes } from "./handshakes.ts";
 import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
 
@@ -50,21 +51,30 @@ export function listenTls(
     handshakeTimeout: bounds.handshakeTimeoutMs,
   });
   // A TLS socket does not name the socket below it; the peer's address and port do.
-  const byPort = new Map<string, Connection>();
+  const byPort = new Map<string, { readonly connection: Connection; over(): void }>();
+  const handshakes = new Handshakes(bounds);
   tls.on("tlsClientError", (_error, socket) => socket.destroy());
   tls.on("secureConnection", (socket) => {
     // Node may report a late error of a socket that its HTTP layers let go of (CVE-2025-59465's class).
     socket.on("error", () => socket.destroy());
     const key = `${socket.remoteAddress}|${socket.remotePort}`;
-    const connection = byPort.get(key);
-    if (connection === undefined) return void socket.destroy();
-    if (socket.alpnProtocol === "h2") http2.accept(socket, connection);
-    else http1.accept(socket, connection);
+    const held = byPort.get(key);
+    if (held === undefined) return void socket.destroy();
+    held.over();
+    socket.allowHalfOpen = true;
+    if (socket.alpnProtocol === "h2") http2.accept(socket, held.connection);
+    else http1.accept(socket, held.connection);
   });
   const accept = (socket: Socket, connection: Connection) => {
     const key = `${socket.remoteAddress}|${socket.remotePort}`;
-    byPort.set(key, connection);
-    socket.on("close", () => byPort.delete(key));
+    const client = ipKey64(connection.peer);
+    if (!handshakes.hasRoom(client) && !admission().isExempt(connection.peer)) return void socket.destroy();
+    const over = handshakes.begin(client);
+    byPort.set(key, { connection, over });
+    socket.on("close", () => {
+      over();
+      byPort.delete(key);
+    });
     // While an authority looks at our TLS port, its connections are told from all others by their hello.
     if (challenges?.watchesHellos === true)
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
@@ -107,7 +117,11 @@ function listen(
 ): Promise<Result<Listener, string>> {
   const open = new Set<Socket>();
   const perClient = new Map<string, number>();
-  const server = createTcpServer({ noDelay: true, allowHalfOpen: true });
+  const server = createTcpServer({
+    noDelay: true,
+    // A TLS handshake whose client has left would be kept until its time is over.
+    allowHalfOpen: kind !== "tls",
+  });
   server.maxConnections = connectionsMax(kind);
   server.on("drop", () =>
     trouble(`${server.maxConnections} connections are open on one listener; further ones are closed at once`),
