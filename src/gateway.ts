@@ -102,6 +102,7 @@ export class Gateway {
     if (facts.upgrade !== null && !this.#tunnels.mayTunnel(x, facts, decision)) return;
     if (!this.#calls.admit(x, facts)) return;
     if (this.#intake.declaresTooMuch(x, facts, decision)) return;
+    if (this.#intake.isPacked(x, facts, decision)) return;
     const grant = await this.#intake.limit(x, facts, decision);
     if (grant === null) return;
     const body = await this.#intake.collect(x, facts, decision);

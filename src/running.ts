@@ -23,8 +23,8 @@ export class RunningExchange {
   facts: RequestFacts | null = null;
   /** What limits count a session by that was seen to log in; null for every other. */
   sessionKey: string | null = null;
-  /** Whose number of tunnels this exchange counts for, from its admission on; null: it is none. */
-  tunnelKey: string | null = null;
+  /** Whose numbers of tunnels this exchange counts for, from its admission on; empty: it is none. */
+  tunnelKeys: readonly string[] = [];
   /** What is called at this path; null: no RPC route. */
   apiPath: ApiPath | null = null;
   /** What the section `api:` allows this client; null: there is no section, or it is no RPC route. */

@@ -55,6 +55,7 @@ const texts: ReadonlyMap<number, StatusText> = new Map([
   [408, { title: "Too slow", sentence: "The request did not arrive in time." }],
   [413, { title: "Too large", sentence: "What was sent is larger than this gateway accepts." }],
   [414, { title: "Address too long", sentence: "The address of this request is too long." }],
+  [415, { title: "Not understood", sentence: "The body is written in a way that is not accepted here." }],
   [421, { title: "Not served here", sentence: "This name is not served here." }],
   [426, { title: "Upgrade needed", sentence: "This address speaks another protocol." }],
   [

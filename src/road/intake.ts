@@ -1,5 +1,6 @@
 import { ipKey64 } from "../base/ip.ts";
 import { freeGrant, type Grant } from "../guard/limiter.ts";
+import { doorOf } from "../guard/login-door.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
@@ -31,6 +32,28 @@ export class Intake {
     const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
     if (length <= bytesMax) return false;
     this.#answer.tooLarge(x, bytesMax);
+    return true;
+  }
+
+  /**
+   * 415 where the gateway looks into the body: what is packed (RFC 9110 §8.4) it would not see, while an add-on of Odoo's might. Elsewhere
+   * it goes on as it came. Nothing is ever unpacked here, so that nothing can swell.
+   */
+  isPacked(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
+    if (x.down.body === null) return false;
+    const coding = firstField(facts.fields, "content-encoding")?.trim().toLowerCase() ?? "";
+    if (coding === "" || coding === "identity") return false;
+    const isRead =
+      x.apiPath !== null ||
+      decision.rpcEnvelope ||
+      decision.xmlWithoutDoctype ||
+      doorOf(facts) !== null ||
+      x.plan.databaseOf(facts.host) !== null;
+    if (!isRead) return false;
+    const extraFields = ["Accept-Encoding", "identity"];
+    this.#answer.refuse(x, 415, "content-coding", "A body with a Content-Encoding is not accepted here.", {
+      extraFields,
+    });
     return true;
   }
 

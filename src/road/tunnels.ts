@@ -16,7 +16,8 @@ export class Tunnels {
   readonly #answer: Answering;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
-  readonly #byClient = new Map<string, number>();
+  /** Of each address and each session that was seen to log in; no larger than twice the tunnels. */
+  readonly #held = new Map<string, number>();
   #leaving = false;
 
   constructor(answer: Answering) {
@@ -27,7 +28,7 @@ export class Tunnels {
     return this.#open.size;
   }
 
-  /** A WebSocket handshake only where the rule lets it through, from our own pages, and so many for each client. */
+  /** A WebSocket handshake only where the rule lets it through, from our own pages, and so many for each client and session. */
   mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
     if (!decision.websocket) {
       this.#answer.refuse(x, 400, "upgrade-not-here", "There is no WebSocket at this address.");
@@ -43,15 +44,19 @@ export class Tunnels {
       );
       return false;
     }
-    const client = ipKey64(facts.client);
-    const open = this.#byClient.get(client) ?? 0;
-    if (open >= x.plan.settings.tunnelsPerClientMax && !x.plan.isTrusted(facts.client)) {
+    const { tunnelsPerClientMax, tunnelsPerSessionMax } = x.plan.settings;
+    const client = `address ${ipKey64(facts.client)}`;
+    const session = x.sessionKey === null ? null : `session ${x.sessionKey}`;
+    const isFull =
+      this.#count(client) >= tunnelsPerClientMax ||
+      (session !== null && this.#count(session) >= tunnelsPerSessionMax);
+    if (isFull && !x.plan.isTrusted(facts.client)) {
       this.#answer.exhausted(x, facts, "tunnels", 30);
       return false;
     }
     // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
-    x.tunnelKey = client;
-    this.#byClient.set(client, open + 1);
+    x.tunnelKeys = session === null ? [client] : [client, session];
+    for (const key of x.tunnelKeys) this.#held.set(key, this.#count(key) + 1);
     return true;
   }
 
@@ -87,7 +92,8 @@ export class Tunnels {
     }
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown) => {
+      (bytesUp, bytesDown, isFlood) => {
+        if (isFlood) x.limit = "tunnel-messages";
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#open.delete(tunnel);
@@ -103,10 +109,15 @@ export class Tunnels {
 
   /** The exchange is over: its place is free. */
   ended(x: RunningExchange): void {
-    if (x.tunnelKey === null) return;
-    const left = (this.#byClient.get(x.tunnelKey) ?? 1) - 1;
-    if (left <= 0) this.#byClient.delete(x.tunnelKey);
-    else this.#byClient.set(x.tunnelKey, left);
+    for (const key of x.tunnelKeys) {
+      const left = this.#count(key) - 1;
+      if (left <= 0) this.#held.delete(key);
+      else this.#held.set(key, left);
+    }
+  }
+
+  #count(key: string): number {
+    return this.#held.get(key) ?? 0;
   }
 
   /** Close 1001 into every tunnel, and into those that still open. */

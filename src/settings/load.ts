@@ -127,6 +127,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
+    tunnelsPerSessionMax: reader.one("TUNNELS_PER_SESSION", (text) => readCount(text, connectionsMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
   };
 }

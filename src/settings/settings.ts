@@ -145,6 +145,7 @@ export interface Settings {
   readonly maintenancePage: Template | null;
   readonly connectionsPerClientMax: number;
   readonly tunnelsPerClientMax: number;
+  readonly tunnelsPerSessionMax: number;
   /** How long running exchanges may take to finish on SIGTERM. */
   readonly drainTimeoutMs: number;
 }

@@ -445,6 +445,12 @@ export const settingTable = [
     meaning: "Most websockets of one client address (IPv6: of one /64).",
   },
   {
+    name: "TUNNELS_PER_SESSION",
+    type: "count",
+    default: "64",
+    meaning: "Most websockets of one session that logged in, from all addresses together.",
+  },
+  {
     name: "DRAIN_TIMEOUT",
     type: "duration",
     default: "30s",

@@ -9,6 +9,12 @@ export class FrameBoundary {
   #extended = 0;
   #extendedLeft = 0;
   #payloadLeft = 0;
+  #frames = 0;
+
+  /** Frames whose head is whole. */
+  get frames(): number {
+    return this.#frames;
+  }
 
   /** True when the bytes fed so far end exactly where a frame ends. */
   get atBoundary(): boolean {
@@ -50,6 +56,7 @@ export class FrameBoundary {
 
   #headerRead(payloadBytes: number): void {
     this.#header = 0;
+    this.#frames += 1;
     this.#payloadLeft = payloadBytes + (this.#masked ? 4 : 0);
   }
 }

@@ -3,6 +3,14 @@ import { closeGoingAway, closePolicy, FrameBoundary } from "./frames.ts";
 
 /** A tunnel without a byte in either direction for this long is closed; Odoo pings after at most 60 s (odoo-wire f). */
 export const tunnelIdleTimeoutMs = 120_000;
+/**
+ * What a client may send at once, and a second; past it the tunnel ends with close 1008. Odoo itself takes ten frames at once and five a second
+ * of at most 1 MiB (odoo-wire f), and a web client sends one a minute: this is for those whom Odoo would have to tell so.
+ */
+export const tunnelFramesBurst = 256;
+export const tunnelFramesPerSecond = 32;
+export const tunnelBytesBurst = 16 * 1024 * 1024;
+export const tunnelBytesPerSecond = 1024 * 1024;
 /** After one side ended, the other has this long to say its last. */
 const halfClosedTimeoutMs = 5_000;
 
@@ -17,13 +25,18 @@ export interface TunnelEnds {
 }
 
 /**
- * Two pipes with back-pressure after a checked handshake. Nothing is parsed but the frame boundaries towards the
- * client, which is what lets a stopping gateway say 1001 instead of cutting a message.
+ * Two pipes with back-pressure after a checked handshake. Nothing is parsed but the frame boundaries: towards the client they let a
+ * stopping gateway say 1001 instead of cutting a message, from the client they are counted.
  */
 export class Tunnel {
   readonly #ends: TunnelEnds;
-  readonly #onClosed: (bytesUp: number, bytesDown: number) => void;
+  readonly #onClosed: (bytesUp: number, bytesDown: number, isFlood: boolean) => void;
   readonly #boundary = new FrameBoundary();
+  readonly #upward = new FrameBoundary();
+  #framesLeft = tunnelFramesBurst;
+  #bytesLeft = tunnelBytesBurst;
+  #refilledMs = performance.now();
+  #isFlood = false;
   #bytesUp = 0;
   #bytesDown = 0;
   #leaving = false;
@@ -33,7 +46,7 @@ export class Tunnel {
   #closed = false;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number) => void) {
+  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number, isFlood: boolean) => void) {
     this.#ends = ends;
     this.#onClosed = onClosed;
   }
@@ -68,7 +81,7 @@ export class Tunnel {
     this.#sayGoodbye();
   }
 
-  /** The client is banned: close 1008 at the next frame boundary, and not a byte more of it reaches Odoo. */
+  /** The client is banned, or floods: close 1008 at the next frame boundary, and not a byte more of it reaches Odoo. */
   expel(): void {
     this.#goodbye = closePolicy;
     this.#muted = true;
@@ -83,7 +96,26 @@ export class Tunnel {
   #up(chunk: Buffer): void {
     if (this.#muted) return;
     this.#bytesUp += chunk.length;
+    if (this.#floods(chunk)) {
+      this.#isFlood = true;
+      return this.expel();
+    }
     if (!this.#ends.upstream.write(chunk)) this.#ends.downstream.pause();
+  }
+
+  /** Takes a piece off what the client may send: is it too much? */
+  #floods(chunk: Buffer): boolean {
+    const before = this.#upward.frames;
+    this.#upward.feed(chunk);
+    const nowMs = performance.now();
+    const seconds = (nowMs - this.#refilledMs) / 1_000;
+    this.#refilledMs = nowMs;
+    const frames = this.#upward.frames - before;
+    this.#framesLeft =
+      Math.min(tunnelFramesBurst, this.#framesLeft + seconds * tunnelFramesPerSecond) - frames;
+    this.#bytesLeft =
+      Math.min(tunnelBytesBurst, this.#bytesLeft + seconds * tunnelBytesPerSecond) - chunk.length;
+    return this.#framesLeft < 0 || this.#bytesLeft < 0;
   }
 
   #down(chunk: Buffer): void {
@@ -119,6 +151,6 @@ export class Tunnel {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#ends.downstream.destroy();
     this.#ends.upstream.destroy();
-    this.#onClosed(this.#bytesUp, this.#bytesDown);
+    this.#onClosed(this.#bytesUp, this.#bytesDown, this.#isFlood);
   }
 }

@@ -102,6 +102,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
+    tunnelsPerSessionMax: 64,
     drainTimeoutMs: 30_000,
   });
   for (const set of [trustedProxies, trustedNetworks, adminNetworks, posNetworks]) {
@@ -234,8 +235,8 @@ t.test("each setting is read", async (t) => {
     ],
     [{ ...staging, STAGING_EXEMPT: "none" }, { stagingExempt: [] }],
     [
-      { CONNECTIONS_PER_CLIENT: "64", TUNNELS_PER_CLIENT: "1" },
-      { connectionsPerClientMax: 64, tunnelsPerClientMax: 1 },
+      { CONNECTIONS_PER_CLIENT: "64", TUNNELS_PER_CLIENT: "1", TUNNELS_PER_SESSION: "2" },
+      { connectionsPerClientMax: 64, tunnelsPerClientMax: 1, tunnelsPerSessionMax: 2 },
     ],
     [{ DRAIN_TIMEOUT: "500ms" }, { drainTimeoutMs: 500 }],
     [
