@@ -34,7 +34,7 @@ export class Gateway {
     this.#admission = new Admission(parts, this.#answer);
     this.#intake = new Intake(parts, this.#answer);
     this.#login = new LoginStage(parts, this.#answer);
-    this.#tunnels = new Tunnels(this.#answer);
+    this.#tunnels = new Tunnels(this.#answer, parts.ways.pace);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
 

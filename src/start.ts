@@ -1,5 +1,6 @@
 /** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
 import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,6 +30,7 @@ import { teeSinks } from "./observe/sinks.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
+import { createWays, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -36,13 +38,11 @@ import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
 import { preflight } from "./tls/preflight.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
-import { BusWatch } from "./upstream/bus-watch.ts";
-import { member, Pool } from "./upstream/pool.ts";
+import type { LookupAll } from "./upstream/resolver.ts";
 import { Spool } from "./upstream/spool.ts";
 
 /** Node lines whose security releases we follow; older ones lack fixes this gateway counts on. */
 export const nodeMajorMin = 24;
-const odooBusPort = 8072;
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
 
@@ -52,6 +52,8 @@ export interface StartOptions {
   /** Reads the settings again at a reload; left out: only policies and certificates are read again. */
   readonly readSettings?: () => Result<Settings, readonly Problem[]>;
   readonly clock?: Clock;
+  /** All addresses of a name; left out: the system is asked. */
+  readonly lookup?: LookupAll;
   /** Log lines lost so far, for /status. */
   readonly logLinesDropped?: () => number;
 }
@@ -71,6 +73,8 @@ export interface RunningGateway {
   readonly policiesDir: string;
   readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
   readonly busFallback: () => boolean;
+  readonly members: Ways["members"];
+  readonly queue: Ways["queue"];
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
   /** Stops accepting, lets exchanges finish within DRAIN_TIMEOUT, closes tunnels with 1001; answers how many were cut. */
@@ -117,13 +121,14 @@ export async function startGateway(
   }
   if (!policy.ok || !tlsLoaded.ok || settings.odoo === null || problems.length > 0) return err(problems);
 
-  const web = member(settings.odoo.host, settings.odoo.port);
-  const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
-  const pools = {
-    web: new Pool(web, settings.odooKeepAlive),
-    bus: new Pool(member(busAt.host, busAt.port), true),
-  };
-  const busWatch = new BusWatch(pools.bus, web, sink, clock);
+  const ways = createWays({
+    settings,
+    odoo: settings.odoo,
+    sink,
+    clock,
+    lookup: options.lookup ?? lookupAll,
+    random: Math.random,
+  });
   const secret = randomBytes(32);
   const localSecret = await loadLocalSecret(settings.stateDir);
   if (!localSecret.ok) return err([localSecret.error]);
@@ -146,7 +151,7 @@ export async function startGateway(
   const gateway = new Gateway({
     plan: () => plan,
     challenges,
-    pools,
+    ways,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
     jail,
@@ -155,9 +160,6 @@ export async function startGateway(
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
     sink,
     clock,
-    onUnreachable: (pool) => {
-      if (pool === "bus") void busWatch.look();
-    },
   });
 
   const handlers: EdgeHandlers = {
@@ -229,14 +231,8 @@ export async function startGateway(
     counters: counters.snapshot(),
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
-    pools: [
-      { name: "web", member: pools.web.member.name, state: "in use" },
-      {
-        name: "bus",
-        member: pools.bus.member.name,
-        state: busWatch.hasFallenBack ? "fallen back to the web port" : "in use",
-      },
-    ],
+    pools: ways.members(),
+    queue: ways.queue(),
   });
   const adminBans: AdminBans = {
     list: () => bans.list(clock.wallMs()),
@@ -268,7 +264,7 @@ export async function startGateway(
   if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
   announce();
   // Not waited for: Odoo may start after us.
-  void busWatch.look();
+  ways.start();
   issuer.start();
 
   const reload = async (): Promise<readonly Problem[]> => {
@@ -312,7 +308,7 @@ export async function startGateway(
     ready = ["stopping"];
     clearInterval(renewal);
     const issuerStopped = issuer.stop();
-    busWatch.stop();
+    ways.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();
@@ -320,8 +316,7 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
-    pools.web.close();
-    pools.bus.close();
+    ways.close();
     journal.close();
     await admin.close();
     await issuerStopped;
@@ -340,7 +335,9 @@ export async function startGateway(
     lookAtCertificates,
     policiesDir: policiesDirOf(settings),
     addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
-    busFallback: () => busWatch.hasFallenBack,
+    busFallback: ways.busFallback,
+    members: ways.members,
+    queue: ways.queue,
     reload,
     stop,
   });
@@ -385,31 +382,35 @@ async function openListeners(
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
 function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  const {
-    httpsListen,
-    httpListen,
-    adminListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
-  } = running;
   return {
     ...next,
-    httpsListen,
-    httpListen,
-    adminListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
+    httpsListen: running.httpsListen,
+    httpListen: running.httpListen,
+    adminListen: running.adminListen,
+    odoo: running.odoo,
+    odooMore: running.odooMore,
+    odooBus: running.odooBus,
+    odooBusMore: running.odooBusMore,
+    odooBackup: running.odooBackup,
+    odooSticky: running.odooSticky,
+    odooResolveMs: running.odooResolveMs,
+    odooKeepAlive: running.odooKeepAlive,
+    odooWorkers: running.odooWorkers,
+    queueMax: running.queueMax,
+    queueTimeoutMs: running.queueTimeoutMs,
+    holdTimeoutMs: running.holdTimeoutMs,
+    holdMax: running.holdMax,
+    stateDir: running.stateDir,
+    spoolBytesMax: running.spoolBytesMax,
+    logLevel: running.logLevel,
+    logFormat: running.logFormat,
   };
+}
+
+/** Every address of a name, both families, as /etc/hosts and the system's resolver know them. */
+async function lookupAll(host: string): ReturnType<LookupAll> {
+  const found = await lookup(host, { all: true });
+  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 function jailNews(sink: EventSink, journal: BanJournal): JailNews {

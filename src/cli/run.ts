@@ -80,7 +80,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
-    `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,
+    `  Odoo      ${odooText(settings)}`,
   ];
   if (demo !== null) {
     lines.push(
@@ -102,6 +102,14 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     "",
   );
   return `${lines.join("\n")}\n`;
+}
+
+function odooText({ odoo, odooMore, odooBackup }: Settings): string {
+  const members = odoo === null ? odooMore : [odoo, ...odooMore];
+  const text = (one: { readonly host: string; readonly port: number }) =>
+    `http://${member(one.host, one.port).name}`;
+  const backups = odooBackup.map((one) => `${text(one)} (backup)`);
+  return [...members.map(text), ...backups].join(", ");
 }
 
 function adminText(running: RunningGateway, settings: Settings): string {

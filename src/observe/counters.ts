@@ -22,6 +22,8 @@ export interface CounterSnapshot {
   readonly strikes: { readonly [why: string]: number };
   readonly bans: { readonly [why: string]: number };
   readonly failures: { readonly [failure: string]: number };
+  /** Requests for which Odoo had no worker, by lane. */
+  readonly shed: { readonly [lane: string]: number };
   readonly untrustedForwarding: number;
   readonly unknownHost: number;
   readonly warnings: number;
@@ -53,6 +55,7 @@ export function createCounters(): Counters {
   const strikes = new Map<string, number>();
   const bans = new Map<string, number>();
   const failures = new Map<string, number>();
+  const shed = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
       switch (event.type) {
@@ -78,6 +81,8 @@ export function createCounters(): Counters {
           return add(bans, event.why);
         case "upstream-failed":
           return add(failures, event.failure);
+        case "shed":
+          return add(shed, event.lane);
         case "untrusted-forwarding":
           totals.untrustedForwarding += 1;
           return;
@@ -87,6 +92,8 @@ export function createCounters(): Counters {
         case "warning":
         case "certificate-expiring":
         case "bus-fallback":
+        case "member-down":
+        case "odoo-away":
           totals.warnings += 1;
           return;
         case "error":
@@ -101,6 +108,8 @@ export function createCounters(): Counters {
         case "certificate-renewed":
         case "ban-lifted":
         case "bus-restored":
+        case "member-up":
+        case "odoo-back":
         case "draining":
         case "stopped":
           return;
@@ -119,6 +128,7 @@ export function createCounters(): Counters {
       strikes: Object.fromEntries(strikes),
       bans: Object.fromEntries(bans),
       failures: Object.fromEntries(failures),
+      shed: Object.fromEntries(shed),
     }),
   };
 }

@@ -38,6 +38,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-renewed":
     case "ban-lifted":
     case "bus-restored":
+    case "member-up":
+    case "odoo-back":
     case "draining":
     case "stopped":
       return "info";
@@ -52,6 +54,9 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "untrusted-forwarding":
     case "unknown-host":
     case "upstream-failed":
+    case "shed":
+    case "member-down":
+    case "odoo-away":
     case "bus-fallback":
     case "certificate-expiring":
     case "warning":
@@ -118,8 +123,10 @@ function accessFields(record: AccessRecord): LineFields {
     limit: record.limit,
     failure: record.failure,
     totalMs: tenth(record.totalMs),
-    gatewayMs: tenth(record.totalMs - (record.upstreamMs ?? 0)),
+    gatewayMs: tenth(record.totalMs - record.queueMs - (record.upstreamMs ?? 0)),
     upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),
+    queueMs: record.queueMs === 0 ? null : tenth(record.queueMs),
+    lane: record.lane,
     userAgent: cleanText(record.userAgent, agentLengthMax),
   };
 }

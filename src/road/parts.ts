@@ -6,13 +6,14 @@ import type { KnownSessions } from "../guard/sessions.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
 import type { Challenges } from "../tls/challenges.ts";
-import type { Pool } from "../upstream/pool.ts";
+import type { Way } from "../upstream/delivery.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import type { Spool } from "../upstream/spool.ts";
 
 /** What the road is made of: state that outlives every plan. */
 export interface GatewayParts {
   readonly plan: () => Plan;
-  readonly pools: { readonly web: Pool; readonly bus: Pool };
+  readonly ways: { readonly web: Way; readonly bus: Way; readonly pace: ReconnectPace };
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
@@ -23,6 +24,4 @@ export interface GatewayParts {
   readonly spool: Spool;
   readonly sink: EventSink;
   readonly clock: Clock;
-  /** Called when a pool's member refused a connection: the bus watch looks again. */
-  readonly onUnreachable: (pool: "web" | "bus") => void;
 }

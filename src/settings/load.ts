@@ -5,7 +5,8 @@ import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
-import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
+import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
+import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
 import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./settings.ts";
@@ -69,8 +70,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local");
   return {
     ...readDomains(reader),
-    odoo: reader.maybe("ODOO_URL", readUpstream),
-    odooBus: reader.maybe("ODOO_BUS_URL", readUpstream),
+    ...readMembers(reader),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,

@@ -56,6 +56,7 @@ function typeWords(row: SettingRow): string {
     case "yes/no":
       return "`true`, `false`";
     case "names":
+    case "urls":
     case "methods":
     case "origins":
     case "path patterns":

@@ -8,6 +8,7 @@ import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts"
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { type RunningGateway, startGateway } from "../../src/start.ts";
+import type { LookupAll } from "../../src/upstream/resolver.ts";
 
 export interface TestGateway {
   readonly running: RunningGateway;
@@ -35,6 +36,8 @@ export interface TestGatewayOptions {
   /** Another upstream than the stand-in. */
   readonly upstream?: { readonly webPort: number; readonly busPort: number };
   readonly clock?: Clock;
+  /** What names stand for. */
+  readonly lookup?: LookupAll;
 }
 
 /** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
@@ -82,6 +85,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       return again.ok ? { ok: true, value: again.value.settings } : again;
     },
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
   });
   if (!started.ok) throw new Error(started.error.map(problemLine).join("\n"));
   const running = started.value;
