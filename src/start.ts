@@ -36,7 +36,10 @@ import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
-import { preflight } from "./tls/preflight.ts";
+import { outlookOf } from "./tls/outlook.ts";
+import { preflight, type ReadMounts } from "./tls/preflight.ts";
+import { Stapler } from "./tls/stapler.ts";
+import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
 import { Spool } from "./upstream/spool.ts";
@@ -54,6 +57,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   /** All addresses of a name; left out: the system is asked. */
   readonly lookup?: LookupAll;
+  /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
+  readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
   readonly logLinesDropped?: () => number;
 }
@@ -109,7 +114,8 @@ export async function startGateway(
   const problems: Problem[] = [];
   const policy = readPolicy(settings);
   if (!policy.ok) problems.push(...policy.error);
-  const tlsLoaded = await loadTls(settings, startedWallMs);
+  const tlsOf = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
+  const tlsLoaded = await tlsOf(settings);
   if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
   problems.push(...(await prepareState(settings.stateDir)));
   if (settings.odoo === null) {
@@ -176,22 +182,26 @@ export async function startGateway(
     isExempt: (ip) => isSpared(plan, ip),
   });
 
-  const front = createTlsFront(tls);
+  const unknownNames = new UnknownNames(sink, clock);
+  const front = createTlsFront(tls, (name, shown) => unknownNames.met(name, shown));
   const opened = await openListeners(settings, front.options, admission, handlers, challenges);
   if (!opened.ok) return opened;
   const { https, http } = opened.value;
+  const stapler = new Stapler({ sink, clock, random: Math.random });
   if (https.tls !== null) front.attach(https.tls);
+  https.tls?.on("OCSPRequest", stapler.onRequest);
   current.httpsPort = https.port;
   plan = rebuild();
 
   const announceCertificates = () => {
+    void stapler.look(tls.certificates);
     for (const { names, notAfterMs } of tls.certificates) {
       sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
     }
   };
   /** Certificates alone: a problem in a policy file must not keep a new certificate out. */
   const reloadCertificates = async (): Promise<void> => {
-    const next = await loadTls(current.settings, clock.wallMs());
+    const next = await tlsOf(current.settings);
     if (!next.ok) return sink.emit({ type: "reload-refused", problems: next.error.map(problemLine) });
     tls = next.value;
     front.swap(tls);
@@ -227,7 +237,8 @@ export async function startGateway(
       preset: plan.settings.preset,
       policiesDir: policiesDirOf(plan.settings),
     },
-    certificates: tls.certificates.map(({ names, issuer, notAfterMs }) => ({ names, issuer, notAfterMs })),
+    certificates: outlookOf(tls, issuer.status, (one) => stapler.untilMs(one), clock.wallMs()),
+    issuer: issuer.status,
     counters: counters.snapshot(),
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
@@ -273,7 +284,7 @@ export async function startGateway(
     const found: Problem[] = read.ok ? [] : [...read.error];
     const nextPolicy = readPolicy(next);
     if (!nextPolicy.ok) found.push(...nextPolicy.error);
-    const nextTls = await loadTls(next, clock.wallMs());
+    const nextTls = await tlsOf(next);
     if (!nextTls.ok) found.push(...nextTls.error);
     if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
       sink.emit({ type: "reload-refused", problems: found.map(problemLine) });
@@ -299,6 +310,7 @@ export async function startGateway(
     const isDue = tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs;
     if (files.changed(own) || isDue) await reloadCertificates();
     ends.look(tls.certificates);
+    await stapler.look(tls.certificates);
   };
   void lookAtCertificates();
   const renewal = setInterval(() => void lookAtCertificates(), renewalCheckMs);
@@ -309,6 +321,7 @@ export async function startGateway(
     clearInterval(renewal);
     const issuerStopped = issuer.stop();
     ways.stop();
+    stapler.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();

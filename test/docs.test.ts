@@ -320,6 +320,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "certificate-renewed": true,
     "certificate-failed": true,
     "certificate-expiring": true,
+    "certificate-missing": true,
     "bus-fallback": true,
     "bus-restored": true,
     draining: true,

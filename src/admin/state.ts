@@ -16,7 +16,13 @@ export interface AdminState {
     readonly names: readonly string[];
     readonly issuer: string;
     readonly notAfterMs: number;
+    /** null or missing: nobody here renews it, or it is not planned yet. */
+    readonly renewAtMs?: number | null;
+    /** Until when a good OCSP answer is stapled; null or missing: none is. */
+    readonly stapledUntilMs?: number | null;
   }[];
+  /** How ordering from an authority goes; null or missing with another TLS_MODE. */
+  readonly issuer?: AdminIssuer | null;
   readonly counters: CounterSnapshot;
   /** Log lines lost since the start. */
   readonly logLinesDropped: number;
@@ -54,6 +60,19 @@ export interface AdminState {
   };
 }
 
+/** What an operator wants to know about certificates from an authority. */
+export interface AdminIssuer {
+  readonly names: readonly string[];
+  readonly directory: string;
+  readonly renewAtMs: number | null;
+  /** From when to when the authority would like a renewal (ARI); null: it says nothing. */
+  readonly renewalWindow: { readonly startMs: number; readonly endMs: number } | null;
+  /** Attempts that failed since the last certificate. */
+  readonly failures: number;
+  readonly nextTryMs: number | null;
+  readonly lastFailure: { readonly wallMs: number; readonly detail: string } | null;
+}
+
 /** Delay of the event loop since the last reading, milliseconds. */
 export interface LoopDelay {
   readonly meanMs: number;
@@ -73,12 +92,15 @@ export function statusJson(state: AdminState, loop: LoopDelay): string {
       uptimeSeconds: Math.floor((nowWallMs - startedWallMs) / 1000),
       listeners: rest.listeners,
       plan: rest.plan,
-      certificates: certificates.map(({ names, issuer, notAfterMs }) => ({
+      certificates: certificates.map(({ names, issuer, notAfterMs, renewAtMs, stapledUntilMs }) => ({
         names,
         issuer,
         notAfter: new Date(notAfterMs).toISOString(),
         daysLeft: Math.floor((notAfterMs - nowWallMs) / dayMs),
+        nextRenewal: moment(renewAtMs),
+        stapledUntil: moment(stapledUntilMs),
       })),
+      issuer: issuerJson(rest.issuer),
       inFlight: rest.inFlight,
       pools: rest.pools,
       queue: rest.queue,
@@ -89,4 +111,29 @@ export function statusJson(state: AdminState, loop: LoopDelay): string {
     null,
     2,
   );
+}
+
+function issuerJson(issuer: AdminIssuer | null | undefined): object | null {
+  if (issuer === null || issuer === undefined) return null;
+  const { names, directory, renewAtMs, renewalWindow, failures, nextTryMs, lastFailure } = issuer;
+  const window =
+    renewalWindow === null
+      ? null
+      : { start: moment(renewalWindow.startMs), end: moment(renewalWindow.endMs) };
+  return {
+    names,
+    directory,
+    nextRenewal: moment(renewAtMs),
+    renewalWindow: window,
+    failures,
+    nextTry: moment(nextTryMs),
+    lastFailure: lastFailure === null ? null : { at: moment(lastFailure.wallMs), detail: lastFailure.detail },
+  };
+}
+
+/** ISO 8601; null for none, and for a number that is no moment (a damaged file). */
+function moment(ms: number | null | undefined): string | null {
+  if (ms === null || ms === undefined) return null;
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }

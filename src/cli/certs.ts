@@ -31,17 +31,21 @@ async function list(settings: Settings): Promise<number> {
 }
 
 function text(entry: InventoryEntry, nowMs: number): string {
-  const { names, certificate, source, renewAtMs, lastFailure, nextTryMs } = entry;
+  const { names, certificate, source, renewAtMs, renewalWindow, lastFailure, nextTryMs } = entry;
   const lines = [names.join(", "), `  from          ${source}`];
   if (certificate === null) {
     lines.push("  certificate   none yet");
   } else {
     const unplanned = source.startsWith("https://") ? "not planned yet" : "by whoever made the files";
+    const asked =
+      renewalWindow === undefined
+        ? ""
+        : `, as the authority asks: ${moment(renewalWindow.startMs)} to ${moment(renewalWindow.endMs)}`;
     const days = Math.floor((certificate.notAfterMs - nowMs) / dayMs);
     lines.push(
       `  issuer        ${certificate.issuer}`,
       `  valid until   ${moment(certificate.notAfterMs)}, ${days} ${days === 1 ? "day" : "days"} left`,
-      `  next renewal  ${renewAtMs === null ? unplanned : moment(renewAtMs)}`,
+      `  next renewal  ${renewAtMs === null ? unplanned : moment(renewAtMs) + asked}`,
     );
   }
   lines.push(

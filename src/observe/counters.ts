@@ -91,6 +91,7 @@ export function createCounters(): Counters {
           return;
         case "warning":
         case "certificate-expiring":
+        case "certificate-missing":
         case "bus-fallback":
         case "member-down":
         case "odoo-away":

@@ -173,6 +173,15 @@ export type GatewayEvent =
       readonly notAfter: string;
       readonly daysLeft: number;
     }
+  | {
+      /** A client's TLS hello asked for a name that no certificate covers. */
+      readonly type: "certificate-missing";
+      readonly name: string;
+      /** Names of the certificate it was shown. */
+      readonly shown: readonly string[];
+      /** Such hellos since the last line that were not told. */
+      readonly untold: number;
+    }
   | { readonly type: "bus-fallback"; readonly bus: string; readonly web: string }
   | { readonly type: "bus-restored"; readonly bus: string }
   | { readonly type: "draining"; readonly exchanges: number; readonly tunnels: number }

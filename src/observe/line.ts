@@ -59,6 +59,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "odoo-away":
     case "bus-fallback":
     case "certificate-expiring":
+    case "certificate-missing":
     case "warning":
       return "warn";
     case "certificate-failed":

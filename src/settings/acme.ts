@@ -1,9 +1,10 @@
 import { complain, type Read, shown } from "./complaint.ts";
+import { bindingNames, readBinding } from "./eab.ts";
 import { readServedName } from "./hosts.ts";
+import type { ReadFile } from "./read-file.ts";
 import type { SettingReader } from "./reader.ts";
 import type { AcmeSettings, TlsMode } from "./settings.ts";
 import type { SettingName } from "./table.ts";
-import { readLine } from "./values.ts";
 
 const letsEncrypt = {
   production: "https://acme-v02.api.letsencrypt.org/directory",
@@ -17,8 +18,8 @@ const acmeNames = [
   "ACME_FALLBACK_DIRECTORY",
   "ACME_CA_FILE",
   "ACME_PROFILE",
-  "ACME_EAB_KID",
-  "ACME_EAB_HMAC_KEY",
+  ...bindingNames.first,
+  ...bindingNames.fallback,
   "ACME_DNS_HOOK",
 ] as const satisfies readonly SettingName[];
 
@@ -27,6 +28,7 @@ export function readAcme(
   reader: SettingReader,
   tlsMode: TlsMode,
   path: (text: string) => Read<string>,
+  readFile: ReadFile,
 ): AcmeSettings | null {
   const email = reader.maybe("ACME_EMAIL", readEmail);
   const names = reader.list("ACME_NAMES", readCertificateName);
@@ -34,8 +36,8 @@ export function readAcme(
   const fallbackDirectory = reader.maybe("ACME_FALLBACK_DIRECTORY", readDirectory);
   const caFile = reader.maybe("ACME_CA_FILE", path);
   const profile = reader.maybe("ACME_PROFILE", readWord);
-  const kid = reader.maybe("ACME_EAB_KID", readLine);
-  const hmacKey = reader.maybe("ACME_EAB_HMAC_KEY", readHmacKey);
+  const eab = readBinding(reader, bindingNames.first, path, readFile);
+  const fallbackEab = readBinding(reader, bindingNames.fallback, path, readFile);
   const dnsHook = reader.maybe("ACME_DNS_HOOK", path);
   if (tlsMode !== "acme") {
     const stray = acmeNames.find((name) => reader.has(name));
@@ -45,11 +47,11 @@ export function readAcme(
     }
     return null;
   }
-  if (reader.has("ACME_EAB_KID") !== reader.has("ACME_EAB_HMAC_KEY")) {
-    const [given, missing]: readonly [SettingName, string] = reader.has("ACME_EAB_KID")
-      ? ["ACME_EAB_KID", "ACME_EAB_HMAC_KEY"]
-      : ["ACME_EAB_HMAC_KEY", "ACME_EAB_KID"];
-    reader.complain(given, { thing: `needs ${missing} too`, remedy: "the authority gives both" });
+  if (fallbackEab !== null && !reader.has("ACME_FALLBACK_DIRECTORY")) {
+    reader.warn("ACME_FALLBACK_EAB_KID", {
+      thing: "has no effect without ACME_FALLBACK_DIRECTORY",
+      remedy: "name the second authority, or take it out",
+    });
   }
   if (fallbackDirectory !== null && fallbackDirectory === directory) {
     reader.complain("ACME_FALLBACK_DIRECTORY", {
@@ -63,8 +65,7 @@ export function readAcme(
       remedy: "set ACME_DNS_HOOK, or name each host",
     });
   }
-  const eab = kid === null || hmacKey === null ? null : { kid, hmacKey };
-  return { email, names, directory, fallbackDirectory, caFile, profile, eab, dnsHook };
+  return { email, names, directory, fallbackDirectory, caFile, profile, eab, fallbackEab, dnsHook };
 }
 
 function readEmail(text: string): Read<string> {
@@ -98,12 +99,4 @@ function readWord(text: string): Read<string> {
   return /^[A-Za-z0-9._-]{1,64}$/.test(text)
     ? { ok: true, value: text }
     : complain(`${shown(text)} is no profile name`, "write one the authority lists, such as shortlived");
-}
-
-/** Base64url, as authorities give it; never quoted. */
-function readHmacKey(text: string): Read<string> {
-  const key = text.trim();
-  return /^[A-Za-z0-9_-]{16,1024}={0,2}$/.test(key)
-    ? { ok: true, value: key.replace(/=+$/, "") }
-    : complain("is no base64url key", "copy the HMAC key of the account's external binding");
 }

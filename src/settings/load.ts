@@ -78,7 +78,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     tlsMode,
     tlsCertFile,
     tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
-    acme: readAcme(reader, tlsMode, path),
+    acme: readAcme(reader, tlsMode, path, readFile),
     certsDir: reader.one("CERTS_DIR", path),
     stateDir: reader.one("STATE_DIR", path),
     policiesDir: reader.maybe("POLICIES_DIR", path),

@@ -25,6 +25,12 @@ export interface UpstreamAddress {
   readonly port: number;
 }
 
+/** External account binding (RFC 8555 §7.3.4); `hmacKey` is base64url and secret. */
+export interface AccountBinding {
+  readonly kid: string;
+  readonly hmacKey: string;
+}
+
 /** Certificates from an authority, ordered and renewed by us (RFC 8555). */
 export interface AcmeSettings {
   readonly email: string | null;
@@ -36,8 +42,9 @@ export interface AcmeSettings {
   /** Absolute; PEM of the authorities that the directory's own certificate is trusted by. */
   readonly caFile: string | null;
   readonly profile: string | null;
-  /** External account binding for `directory`; `hmacKey` is base64url and secret. */
-  readonly eab: { readonly kid: string; readonly hmacKey: string } | null;
+  /** For `directory`. */
+  readonly eab: AccountBinding | null;
+  readonly fallbackEab: AccountBinding | null;
   /** Absolute; program that adds and removes TXT records. */
   readonly dnsHook: string | null;
 }

@@ -38,6 +38,12 @@ export interface PendingOrder {
   readonly wallMs: number;
 }
 
+/** From when to when an authority would like a certificate to be renewed. */
+export interface RenewalWindow {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
 /** What is remembered of one set of names over restarts. */
 export interface IssuerState {
   /** Failed attempts since the last certificate. */
@@ -47,8 +53,16 @@ export interface IssuerState {
   readonly lastFailure: { readonly wallMs: number; readonly detail: string } | null;
   /** The challenge that worked last, tried first. */
   readonly challenge: ChallengeKind | null;
-  /** When to renew the certificate with this serial number, and when to ask the authority again (RFC 9773). */
-  readonly renewal: { readonly serial: string; readonly atMs: number; readonly askAgainMs: number } | null;
+  /**
+   * When to renew the certificate with this serial number, and when to ask the authority again (RFC 9773). `window` is
+   * what the authority suggested last; missing where it suggests nothing.
+   */
+  readonly renewal: {
+    readonly serial: string;
+    readonly atMs: number;
+    readonly askAgainMs: number;
+    readonly window?: RenewalWindow;
+  } | null;
 }
 
 export const freshState: IssuerState = {
@@ -282,9 +296,17 @@ function decodeState(fields: Fields): IssuerState | null {
     lastFailure: typeof wallMs === "number" && typeof detail === "string" ? { wallMs, detail } : null,
     renewal:
       typeof serial === "string" && typeof atMs === "number" && typeof askAgainMs === "number"
-        ? { serial, atMs, askAgainMs }
+        ? { serial, atMs, askAgainMs, ...decodeWindow(renewal?.["window"]) }
         : null,
   };
+}
+
+function decodeWindow(value: unknown): { readonly window?: RenewalWindow } {
+  const fields = asFields(value);
+  const startMs = fields?.["startMs"];
+  const endMs = fields?.["endMs"];
+  const isWindow = typeof startMs === "number" && typeof endMs === "number";
+  return isWindow ? { window: { startMs, endMs } } : {};
 }
 
 /** undefined: neither. */

@@ -92,7 +92,13 @@ export async function orderCertificate(
 ): Promise<Result<string, AcmeFailure>> {
   const acme = await loadClient();
   const agent = new Agent({ keepAlive: true, ...(order.caPem === null ? {} : { ca: order.caPem }) });
-  const talk: Talk = { agent, signal: order.signal, refusals: new Map(), retryAfterMs: null };
+  const talk: Talk = {
+    agent,
+    signal: order.signal,
+    refusals: new Map(),
+    retryAfterMs: null,
+    isBinding: false,
+  };
   try {
     return await talks.run(talk, () => converse(acme, order, owner, talk));
   } catch (error) {
@@ -124,6 +130,8 @@ interface Talk {
   readonly refusals: Map<string, { readonly trouble: Trouble; readonly retryAfterMs: number | null }>;
   /** Of the last answer. */
   retryAfterMs: number | null;
+  /** An account is being registered with a binding: what is refused now is most likely that. */
+  isBinding: boolean;
 }
 
 const talks = new AsyncLocalStorage<Talk>();
@@ -173,7 +181,7 @@ async function converse(
   owner: OrderOwner,
   talk: Talk,
 ): Promise<Result<string, AcmeFailure>> {
-  const client = await signIn(acme, order, owner, order.account);
+  const client = await signIn(acme, order, owner, order.account, talk);
   const begun = await begin(acme, client, order, owner, talk);
   let current = begun.order;
   if (current.status === "pending") {
@@ -207,6 +215,7 @@ async function signIn(
   order: CertificateOrder,
   owner: OrderOwner,
   account: AcmeAccount,
+  talk: Talk,
 ): Promise<AcmeClient> {
   const client = new acme.Client({
     directoryUrl: order.directoryUrl,
@@ -216,7 +225,9 @@ async function signIn(
   });
   const contact = order.email === null ? [] : [`mailto:${order.email}`];
   if (account.url === null) {
+    talk.isBinding = order.eab !== null;
     await client.createAccount({ termsOfServiceAgreed: true, ...(contact.length === 0 ? {} : { contact }) });
+    talk.isBinding = false;
   } else if (account.email !== order.email) {
     await client.updateAccount({ contact });
   } else {
@@ -268,7 +279,7 @@ async function begin(
     // The authority forgot us (a test authority started anew): the same key, another account.
     if (type === "accountDoesNotExist") {
       const account = { ...order.account, url: null };
-      return await place(await signIn(acme, order, owner, account), wanted);
+      return await place(await signIn(acme, order, owner, account, talk), wanted);
     }
     // RFC 9773 §5: replaced already, or a certificate of another account; an order without it is a normal order.
     if (order.replaces !== null && type !== "" && type !== "rateLimited") return await place(client, wanted);
@@ -377,6 +388,11 @@ function refusalOf(error: unknown, talk: Talk) {
   return error instanceof Error ? (talk.refusals.get(error.message) ?? null) : null;
 }
 
+/** What authorities say of a key id they do not know and of a wrong key (RFC 8555 §7.3.4 leaves it to them). */
+const bindingTroubles = ["unauthorized", "malformed", "externalAccountRequired", "badPublicKey"];
+const bindingRemedy =
+  "the account binding is not accepted: check the key id and the HMAC key (ACME_EAB_KID, ACME_EAB_HMAC_KEY, or ACME_FALLBACK_EAB_… for the second directory)";
+
 const urn = "urn:ietf:params:acme:error:";
 
 function readTrouble(document: unknown, otherwise: string): Trouble {
@@ -425,7 +441,11 @@ function interrupted(detail: string): AcmeFailure {
 function failureOf(error: unknown, talk: Talk): AcmeFailure {
   if (talk.signal.aborted) return interrupted("stopping");
   const refused = refusalOf(error, talk);
-  if (refused !== null) return refusal(refused.trouble, refused.retryAfterMs);
+  if (refused !== null) {
+    const told = refusal(refused.trouble, refused.retryAfterMs);
+    const isBinding = talk.isBinding && bindingTroubles.includes(refused.trouble.type);
+    return isBinding ? { ...told, remedy: bindingRemedy } : told;
+  }
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   const said = error instanceof Error ? error.message : String(error);
   return {
@@ -457,7 +477,7 @@ function remedyOf(type: string, challenge: ChallengeKind | null): string {
     case "unsupportedIdentifier":
       return "this authority does not sign for the name; take it out or choose another authority";
     case "externalAccountRequired":
-      return "this authority wants an account binding: set ACME_EAB_KID and ACME_EAB_HMAC_KEY";
+      return "this authority wants an account binding: set ACME_EAB_KID and ACME_EAB_HMAC_KEY (ACME_FALLBACK_EAB_… for the second directory)";
     case "invalidContact":
     case "unsupportedContact":
       return "correct ACME_EMAIL";

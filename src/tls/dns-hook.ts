@@ -6,7 +6,7 @@ export const hookTimeoutMs = 300_000;
 /** So much of what the hook says is kept for the message. */
 const saidBytesMax = 2_000;
 /** Secrets of ours that are none of the hook's business; its own are in the rest of the environment. */
-const hidden = ["ACME_EAB_HMAC_KEY", "STAGING_PASSWORD"];
+const hidden = ["ACME_EAB_HMAC_KEY", "ACME_FALLBACK_EAB_HMAC_KEY", "STAGING_PASSWORD"];
 
 /**
  * Calls the operator's program as `HOOK add|remove NAME VALUE`, without a shell, and waits until it ends. Exit status 0:

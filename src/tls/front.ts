@@ -14,9 +14,14 @@ export interface TlsFront {
   close(): void;
 }
 
-export function createTlsFront(first: TlsMaterial): TlsFront {
+/** `unknown` is told names without a certificate, and the names of the default one that is shown for them. */
+export function createTlsFront(
+  first: TlsMaterial,
+  unknown: (name: string, shown: readonly string[]) => void = () => {},
+): TlsFront {
   const shared = tlsOptions();
-  const selector = createSelector(first.contexts);
+  let shown = first.fallback.names;
+  const selector = createSelector(first.contexts, (name) => unknown(name, shown));
   let server: Server | null = null;
   let stopRotation: (() => void) | null = null;
   return {
@@ -28,6 +33,7 @@ export function createTlsFront(first: TlsMaterial): TlsFront {
     },
     swap(material) {
       selector.swap(material.contexts);
+      shown = material.fallback.names;
       // A new context would come with ticket keys of its own; the running ones keep sessions resumable.
       server?.setSecureContext({ ...shared, ...pair(material), ticketKeys: server.getTicketKeys() });
     },

@@ -2,7 +2,14 @@ import { join } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { unreachable } from "../base/result.ts";
-import { acmeDirectory, createDiskStore, freshState, type IssuerState, setName } from "./acme-store.ts";
+import {
+  acmeDirectory,
+  createDiskStore,
+  freshState,
+  type IssuerState,
+  type RenewalWindow,
+  setName,
+} from "./acme-store.ts";
 import { type Certificate, loadCertificateFiles } from "./certificate.ts";
 import type { TlsSettings } from "./load.ts";
 import { coversName } from "./names.ts";
@@ -17,6 +24,8 @@ export interface InventoryEntry {
   readonly source: string;
   /** null: nothing renews it, or it is not known yet. */
   readonly renewAtMs: number | null;
+  /** What the authority suggested (RFC 9773). */
+  readonly renewalWindow?: RenewalWindow;
   readonly lastFailure: IssuerState["lastFailure"];
   readonly nextTryMs: number | null;
 }
@@ -92,6 +101,7 @@ async function ofAuthorities(
         certificate,
         source: directory,
         renewAtMs: isKnown ? (state.renewal?.atMs ?? null) : null,
+        ...(isKnown && state.renewal?.window !== undefined ? { renewalWindow: state.renewal.window } : {}),
         lastFailure: null,
         nextTryMs: null,
       });

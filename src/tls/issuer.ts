@@ -14,6 +14,7 @@ import {
   freshState,
   type IssuerState,
   momentFor,
+  type RenewalWindow,
   setName,
 } from "./acme-store.ts";
 import { type Certificate, checkCertificate } from "./certificate.ts";
@@ -60,7 +61,11 @@ export interface IssuerParts {
 export interface IssuerStatus {
   readonly names: readonly string[];
   readonly directory: string;
+  /** Of the certificate in use; null: there is none yet. */
+  readonly serial: string | null;
   readonly renewAtMs: number | null;
+  /** What the authority suggested; null: it suggests nothing, or was not asked yet. */
+  readonly renewalWindow: RenewalWindow | null;
   readonly failures: number;
   readonly nextTryMs: number | null;
   readonly lastFailure: { readonly wallMs: number; readonly detail: string } | null;
@@ -257,6 +262,7 @@ export class Issuer {
             // A moment chosen before stays while it lies in the window: asking often must not make it earlier.
             atMs: renewalInWindow(info.value, known?.atMs ?? null, notAfterMs, random()),
             askAgainMs: nowMs + info.value.askAgainInMs,
+            window: { startMs: info.value.startMs, endMs: info.value.endMs },
           }
         : { serial, atMs: byLife, askAgainMs: nowMs + sixHoursMs };
     const next = { ...state, renewal };
@@ -270,7 +276,9 @@ export class Issuer {
     this.#status = {
       names: job.names,
       directory: held?.directory ?? job.acme.directory,
+      serial: held?.certificate.serial ?? null,
       renewAtMs: held === null ? null : (state.renewal?.atMs ?? null),
+      renewalWindow: held === null ? null : (state.renewal?.window ?? null),
       failures: state.failures,
       nextTryMs: state.failures === 0 ? null : state.nextTryMs,
       lastFailure: state.lastFailure,
@@ -374,7 +382,7 @@ export class Issuer {
         caPem: caPem.value,
         account: account.value,
         email: acme.email,
-        eab: directory === acme.directory ? acme.eab : null,
+        eab: directory === acme.directory ? acme.eab : acme.fallbackEab,
         names,
         profile: acme.profile,
         replaces: held !== null && held.directory === directory ? await this.#replaces(job, held) : null,

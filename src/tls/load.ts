@@ -8,7 +8,7 @@ import { type Certificate, loadCertificateFiles } from "./certificate.ts";
 import { makeSecureContext } from "./context.ts";
 import { ensureLocalCertificate } from "./local-ca.ts";
 import { certificateName, coversName } from "./names.ts";
-import { keptInContainerLayer } from "./preflight.ts";
+import { keptInContainerLayer, type ReadMounts } from "./preflight.ts";
 import type { ContextSet } from "./select.ts";
 
 /** Everything the TLS listener needs to know; made anew at each load, never changed. */
@@ -21,6 +21,8 @@ export interface TlsMaterial {
   readonly localAuthority: { readonly caFile: string; readonly isNew: boolean } | null;
   /** When `loadTls` should be called again without being asked; null: nothing renews itself. */
   readonly renewAtWallMs: number | null;
+  /** Serial number of the certificate that is renewed then; null like it. */
+  readonly renewsSerial: string | null;
   readonly warnings: readonly Problem[];
 }
 
@@ -36,6 +38,7 @@ export type TlsSettings = Pick<
 export async function loadTls(
   settings: TlsSettings,
   wallMs: number,
+  readMounts?: ReadMounts,
 ): Promise<Result<TlsMaterial, readonly Problem[]>> {
   const names = [...settings.domains, ...settings.redirectDomains].map((served) => served.host);
   switch (settings.tlsMode) {
@@ -55,9 +58,13 @@ export async function loadTls(
     }
     case "acme": {
       if (settings.acme === null) return err([noAcme]);
-      const layer = layerProblem(settings.certsDir);
+      const layer = layerProblem(settings.certsDir, readMounts);
       // Each new container would order anew, and five of those a week are all that Let's Encrypt gives.
-      if (layer !== null && URL.parse(settings.acme.directory)?.host === letsEncryptHost) return err([layer]);
+      const { directory, fallbackDirectory } = settings.acme;
+      const isProduction = [directory, fallbackDirectory].some(
+        (url) => url !== null && URL.parse(url)?.host === letsEncryptHost,
+      );
+      if (layer !== null && isProduction) return err([layer]);
       // For the names an authority has not signed yet, or never will (localhost).
       const files = await ensureLocalCertificate({ directory: settings.certsDir, names, wallMs });
       if (!files.ok) return files;
@@ -75,8 +82,8 @@ export async function loadTls(
 
 const letsEncryptHost = "acme-v02.api.letsencrypt.org";
 
-function layerProblem(certsDir: string): Problem | null {
-  if (!keptInContainerLayer(certsDir)) return null;
+function layerProblem(certsDir: string, readMounts?: ReadMounts): Problem | null {
+  if (!keptInContainerLayer(certsDir, readMounts)) return null;
   return {
     place: certsDir,
     thing: "is inside the container: certificates and the account are lost with it",
@@ -138,6 +145,7 @@ function mixed(
     contexts: { default: context, byName },
     localAuthority: null,
     renewAtWallMs,
+    renewsSerial: local.serial,
     warnings,
   });
 }
@@ -158,6 +166,7 @@ function material(
     contexts: { default: context.value, byName },
     localAuthority,
     renewAtWallMs,
+    renewsSerial: renewAtWallMs === null ? null : certificate.serial,
     warnings: [...warnings, ...certificate.warnings],
   });
 }

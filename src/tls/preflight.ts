@@ -167,12 +167,16 @@ export function isContainerLayer(path: string, mounts: string): boolean {
   return best.at === "/" && best.isOverlay;
 }
 
+/** The text of /proc/self/mountinfo; throws where there is none. */
+export type ReadMounts = () => string;
+const systemMounts: ReadMounts = () => readFileSync("/proc/self/mountinfo", "utf8");
+
 /** `isContainerLayer` of a folder on this machine; false where there is no /proc. */
-export function keptInContainerLayer(directory: string): boolean {
+export function keptInContainerLayer(directory: string, readMounts: ReadMounts = systemMounts): boolean {
   try {
     let path = directory;
     while (!existsSync(path) && dirname(path) !== path) path = dirname(path);
-    return isContainerLayer(realpathSync(path), readFileSync("/proc/self/mountinfo", "utf8"));
+    return isContainerLayer(realpathSync(path), readMounts());
   } catch {
     return false;
   }

@@ -22,13 +22,14 @@ export interface Selector {
 
 /**
  * Chooses by the name in the TLS hello: exact, then wildcard, then default. Case and a trailing dot do not matter
- * (CVE-2026-48928). An unknown name gets the default; refusing it is left to the screen, which can say 421.
+ * (CVE-2026-48928). An unknown name gets the default, and is told to `unknown` in our spelling; refusing it is left to the
+ * screen, which can say 421.
  */
-export function createSelector(first: ContextSet): Selector {
+export function createSelector(first: ContextSet, unknown: (name: string) => void = () => {}): Selector {
   let current = first;
   return {
     callback(name, done) {
-      done(null, choose(current, name));
+      done(null, choose(current, name, unknown));
     },
     swap(set) {
       current = set;
@@ -36,7 +37,7 @@ export function createSelector(first: ContextSet): Selector {
   };
 }
 
-function choose(set: ContextSet, hello: string): SecureContext {
+function choose(set: ContextSet, hello: string, unknown: (name: string) => void): SecureContext {
   let name: string;
   try {
     name = certificateName(hello);
@@ -46,5 +47,8 @@ function choose(set: ContextSet, hello: string): SecureContext {
   const exact = set.byName.get(name);
   if (exact !== undefined) return exact;
   const wildcard = wildcardOf(name);
-  return (wildcard === null ? undefined : set.byName.get(wildcard)) ?? set.default;
+  const context = wildcard === null ? undefined : set.byName.get(wildcard);
+  if (context !== undefined) return context;
+  if (name !== "") unknown(name);
+  return set.default;
 }

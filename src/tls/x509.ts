@@ -119,3 +119,24 @@ export function renewalId(certPem: string): string | null {
   const content = (serial[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), serial]) : serial;
   return `${Buffer.from(issuer.keyId, "hex").toString("base64url")}.${content.toString("base64url")}`;
 }
+
+/** id-pe-tlsfeature (RFC 7633); `status_request` in it is what is called must-staple. */
+const tlsFeature = "1.3.6.1.5.5.7.1.24";
+
+/**
+ * What a certificate says about asking for its revocation: the first responder over plain HTTP (RFC 6960 §3.1), and whether
+ * it demands that the answer is stapled.
+ */
+export function revocationOf(certificate: X509Certificate): {
+  readonly responder: string | null;
+  readonly mustStaple: boolean;
+} {
+  const read = new x509.X509Certificate(certificate.raw);
+  const access = read.getExtension(x509.AuthorityInfoAccessExtension);
+  const urls = (access?.ocsp ?? []).filter(({ type }) => type === "url").map(({ value }) => value);
+  const responder = urls.find((url) => /^http:\/\//i.test(url) && URL.canParse(url)) ?? null;
+  const features = read.getExtension(tlsFeature);
+  // SEQUENCE OF INTEGER; 5 is status_request.
+  const mustStaple = features !== null && Buffer.from(features.value).includes(Buffer.from([2, 1, 5]));
+  return { responder, mustStaple };
+}

@@ -73,7 +73,12 @@ export function acmeStoreContract(name: string, make: () => { open(clock: Manual
         nextTryMs: nowMs + 5_000,
         lastFailure: { wallMs: nowMs, detail: "rateLimited: too many" },
         challenge: "tls-alpn-01",
-        renewal: { serial: "0a", atMs: nowMs + 1, askAgainMs: nowMs + 2 },
+        renewal: {
+          serial: "0a",
+          atMs: nowMs + 1,
+          askAgainMs: nowMs + 2,
+          window: { startMs: nowMs, endMs: nowMs + 9 },
+        },
       };
       const order = {
         names: ["a.example"],

@@ -185,6 +185,7 @@ t.test("each setting is read", async (t) => {
           caFile: null,
           profile: null,
           eab: null,
+          fallbackEab: null,
           dnsHook: null,
         },
       },
@@ -210,6 +211,7 @@ t.test("each setting is read", async (t) => {
           caFile: "/srv/ca.pem",
           profile: "shortlived",
           eab: { kid: "kid-1", hmacKey: "c2VjcmV0LXNlY3JldC1zZWNyZXQ" },
+          fallbackEab: null,
           dnsHook: "/srv/bin/hook",
         },
       },
@@ -387,6 +389,14 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [
       { ...acme, ACME_EAB_KID: "kid-1", ACME_EAB_HMAC_KEY: "not base64!" },
       "ACME_EAB_HMAC_KEY is no base64url key",
+    ],
+    [
+      { ...acme, ACME_EAB_HMAC_KEY_FILE: "none" },
+      'ACME_EAB_HMAC_KEY_FILE "none" cannot be read: there is no such file',
+    ],
+    [
+      { ...acme, ACME_FALLBACK_EAB_KID: "kid-2" },
+      "ACME_FALLBACK_EAB_KID needs ACME_FALLBACK_EAB_HMAC_KEY too",
     ],
     [{ ...acme, ACME_PROFILE: "short lived" }, '"short lived" is no profile name'],
     [{ ...acme, ACME_NAMES: "*.example.com" }, "has a wildcard, which authorities prove by DNS only"],
@@ -644,6 +654,32 @@ t.test("the staging password may come from a file", async (t) => {
   t.match(problemsOf(env, { secret: "short\n" }), [/"secret": the password in it must have at least 8/]);
   t.match(problemsOf({ ...env, STAGING_PASSWORD: "correct horse" }, { secret: "correct horse" }), [
     /are both set/,
+  ]);
+});
+
+t.test("the key of an account binding may come from a file, for each directory its own", async (t) => {
+  const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQ";
+  const env = {
+    ...acme,
+    ACME_EAB_KID: "one",
+    ACME_EAB_HMAC_KEY_FILE: "secrets/eab",
+    ACME_FALLBACK_DIRECTORY: "https://ca.internal/dir",
+    ACME_FALLBACK_EAB_KID: "two",
+    ACME_FALLBACK_EAB_HMAC_KEY: `${key}Mg`,
+  };
+  t.match(settingsOf(env, { "secrets/eab": `${key}=\n` }).acme, {
+    eab: { kid: "one", hmacKey: key },
+    fallbackEab: { kid: "two", hmacKey: `${key}Mg` },
+  });
+  const files = { "secrets/eab": "hunter2 hunter2", twice: key };
+  t.same(problemsOf(env, files).length, 1);
+  t.match(problemsOf(env, files)[0], /ACME_EAB_HMAC_KEY_FILE "secrets\/eab" holds no base64url key/);
+  t.notMatch(problemsOf(env, files).join(), /hunter2/);
+  const both = { ...env, ACME_EAB_HMAC_KEY: key, ACME_EAB_HMAC_KEY_FILE: "twice" };
+  t.match(problemsOf(both, files), [/ACME_EAB_HMAC_KEY and ACME_EAB_HMAC_KEY_FILE are both set/]);
+  t.notMatch(problemsOf(both, files).join(), key);
+  t.match(warningsOf({ ...acme, ACME_FALLBACK_EAB_KID: "two", ACME_FALLBACK_EAB_HMAC_KEY: key }), [
+    /ACME_FALLBACK_EAB_KID has no effect without ACME_FALLBACK_DIRECTORY/,
   ]);
 });
 

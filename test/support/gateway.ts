@@ -7,6 +7,7 @@ import { err } from "../../src/base/result.ts";
 import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
+import { readTextFile } from "../../src/settings/read-file.ts";
 import { type RunningGateway, startGateway } from "../../src/start.ts";
 import type { LookupAll } from "../../src/upstream/resolver.ts";
 
@@ -59,7 +60,13 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     ...options.env,
   });
   const read = () =>
-    loadSettings({ env: env(), cwd: folder, readFile: () => err({ missing: true, detail: "" }) });
+    loadSettings({
+      env: env(),
+      cwd: folder,
+      // The machine's own gateway.yaml is none of a test's; files it names itself are read.
+      readFile: (path) =>
+        path.endsWith("gateway.yaml") ? err({ missing: true, detail: "" }) : readTextFile(path),
+    });
   const loaded = read();
   if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));
   const events: GatewayEvent[] = [];

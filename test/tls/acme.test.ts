@@ -1,122 +1,27 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { get as getHttp } from "node:http";
-import { createServer as createHttpsServer, get as getHttps } from "node:https";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
-import type { GatewayEvent } from "../../src/observe/events.ts";
-import { askRenewalInfo } from "../../src/tls/renewal-info.ts";
-import { issuedChain } from "../contracts/acme-store.ts";
-import { startTestGateway, type TestGateway, type TestGatewayOptions } from "../support/gateway.ts";
-import { freePorts, type Pebble, type PebbleOptions, pebbleMissing, startPebble } from "../support/pebble.ts";
+import {
+  dnsHook,
+  folder,
+  fresh,
+  type Owner,
+  orders,
+  outcome,
+  shown,
+  startPair,
+  withPebble,
+} from "../support/acme-pair.ts";
+import { startTestGateway } from "../support/gateway.ts";
+import { freePorts, startPebble } from "../support/pebble.ts";
+import { ready } from "../support/status.ts";
 
-const missing = pebbleMissing();
-const withPebble = missing === null ? {} : { skip: missing };
 const dayMs = 86_400_000;
-const folder = mkdtempSync(join(tmpdir(), "gateway-acme-"));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-let files = 0;
-function fresh(suffix: string): string {
-  files += 1;
-  return join(folder, `${files}${suffix}`);
-}
-
-interface Owner {
-  teardown(work: () => unknown): unknown;
-}
-
-interface Pair {
-  readonly pebble: Pebble;
-  readonly gateway: TestGateway;
-  /** Settings of the gateway, to start another beside or after it. */
-  readonly env: Record<string, string>;
-}
-
-/** A gateway with TLS_MODE=acme on ports of its own, and a pebble that validates on them. */
-async function startPair(
-  t: Owner,
-  pebbleOptions: Partial<PebbleOptions> = {},
-  gatewayOptions: TestGatewayOptions = {},
-  prepare: (pebble: Pebble) => Promise<Readonly<Record<string, string>>> = async () => ({}),
-): Promise<Pair> {
-  const [httpPort = 0, tlsPort = 0] = await freePorts(2);
-  const pebble = await startPebble({ httpPort, tlsPort, ...pebbleOptions });
-  t.teardown(() => pebble.close());
-  const env: Record<string, string> = {
-    TLS_MODE: "acme",
-    ACME_EMAIL: "it@odoo.test",
-    ACME_DIRECTORY: pebble.directoryUrl,
-    ACME_CA_FILE: pebble.caFile,
-    HTTP_LISTEN: `127.0.0.1:${httpPort}`,
-    HTTPS_LISTEN: `127.0.0.1:${tlsPort}`,
-    CERTS_DIR: fresh("certs"),
-    ...gatewayOptions.env,
-    ...(await prepare(pebble)),
-  };
-  const gateway = await startTestGateway({ ...gatewayOptions, env });
-  t.teardown(() => gateway.close());
-  return { pebble, gateway, env };
-}
-
-/** The next word about the certificate, past or future, behind those seen before. */
-function outcome(gateway: TestGateway, skip = 0): Promise<GatewayEvent> {
-  const isOutcome = ({ type }: GatewayEvent) => /^certificate-(ordered|renewed|failed)$/.test(type);
-  let seen = 0;
-  return gateway.event((event) => {
-    if (!isOutcome(event)) return false;
-    seen += 1;
-    return seen > skip;
-  });
-}
-
-/** Names of the certificate a client that trusts `ca` alone is shown; or why it refuses. */
-function shown(port: number, name: string, ca: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connectTls({ host: "127.0.0.1", port, servername: name, ca });
-    socket.on("error", (error) => resolve(`refused: ${error.message}`));
-    socket.on("secureConnect", () => {
-      resolve(socket.getPeerCertificate().subjectaltname ?? "");
-      socket.destroy();
-    });
-  });
-}
-
-function ready(gateway: TestGateway): Promise<string> {
-  return new Promise((resolve, reject) => {
-    getHttp({ host: "127.0.0.1", port: gateway.adminPort, path: "/readyz" }, (answer) => {
-      let text = `${answer.statusCode} `;
-      answer.on("data", (chunk) => {
-        text += chunk;
-      });
-      answer.on("end", () => resolve(text));
-    }).on("error", reject);
-  });
-}
-
-const orders = (pebble: Pebble) => pebble.log().match(/POST \/order-plz /g)?.length ?? 0;
-
-/** A hook in the words of pebble's name server; `more` runs after the record is set or taken away. */
-function dnsHook(pebble: Pebble, more = ""): string {
-  const path = fresh(".mjs");
-  writeFileSync(
-    path,
-    `#!${process.execPath}
-const [action, name, value] = process.argv.slice(2);
-const path = action === "add" ? "set-txt" : "clear-txt";
-const body = JSON.stringify({ host: name + ".", value });
-const answer = await fetch("http://127.0.0.1:${pebble.controlPort}/" + path, { method: "POST", body });
-if (!answer.ok) process.exit(1);
-${more}
-`,
-  );
-  chmodSync(path, 0o755);
-  return path;
-}
 
 t.test(
   "first start: local certificate and red readyz until the name is proved over plain HTTP",
@@ -200,29 +105,6 @@ t.test("a hook that fails is told with what it said last", withPebble, async (t)
     detail:
       /ACME_DNS_HOOK add _acme-challenge\.odoo\.test ended with status 3: provider says: zone is locked/,
   });
-});
-
-t.test("an authority that asks for an account binding", withPebble, async (t) => {
-  const key = Buffer.from("a secret of at least 32 bytes, really").toString("base64url");
-  const eab = { "kid-1": key };
-  const good = await startPair(t, { eab }, { env: { ACME_EAB_KID: "kid-1", ACME_EAB_HMAC_KEY: key } });
-  t.match(await outcome(good.gateway), { type: "certificate-ordered" });
-  t.notMatch(JSON.stringify(good.gateway.events), key);
-  const none = await startPair(t, { eab });
-  t.match(await outcome(none.gateway), {
-    type: "certificate-failed",
-    detail: /externalAccountRequired.*set ACME_EAB_KID and ACME_EAB_HMAC_KEY/,
-  });
-});
-
-t.test("nonces that the authority refuses now and then are no failure", withPebble, async (t) => {
-  const env = { PEBBLE_WFE_NONCEREJECT: "15" };
-  const { gateway } = await startPair(
-    t,
-    { env },
-    { env: { REDIRECT_DOMAINS: "a.odoo.test b.odoo.test c.odoo.test" } },
-  );
-  t.match(await outcome(gateway), { type: "certificate-ordered" });
 });
 
 t.test(
@@ -467,139 +349,3 @@ t.test(
     t.equal(orders(pebble), 2);
   },
 );
-
-/** An authority's renewal information, and a directory that names it; everything else is pebble's. */
-async function startRenewalInfo(t: Owner, directory: () => Promise<object>) {
-  const nowMs = Date.now();
-  const { keyPem, certPem } = await issuedChain(["127.0.0.1"], nowMs);
-  const asked: string[] = [];
-  const window = { startMs: 0, endMs: 0, retryAfter: "21600", status: 200 };
-  /** Orders that came here, when it takes them in pebble's place; all are refused. */
-  const ordered: object[] = [];
-  const takes = { orders: false };
-  const server = createHttpsServer({ key: keyPem, cert: certPem }, (request, response) => {
-    void (async () => {
-      const url = request.url ?? "";
-      if (url === "/dir")
-        return response.end(
-          JSON.stringify({
-            ...(await directory()),
-            renewalInfo: `https://127.0.0.1:${port}/ari`,
-            ...(takes.orders ? { newOrder: `https://127.0.0.1:${port}/order` } : {}),
-          }),
-        );
-      if (url === "/order") {
-        const parts: Buffer[] = [];
-        for await (const part of request) parts.push(part);
-        const { payload } = JSON.parse(Buffer.concat(parts).toString());
-        ordered.push(JSON.parse(Buffer.from(payload, "base64url").toString()));
-        response.writeHead(ordered.length === 1 ? 409 : 429, { "Retry-After": "7200" });
-        const type = ordered.length === 1 ? "alreadyReplaced" : "rateLimited";
-        return response.end(
-          JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail: `no: ${type}` }),
-        );
-      }
-      asked.push(url);
-      response.writeHead(window.status, { "Retry-After": window.retryAfter });
-      const suggestedWindow = {
-        start: new Date(window.startMs).toISOString(),
-        end: new Date(window.endMs).toISOString(),
-      };
-      return response.end(JSON.stringify({ suggestedWindow }));
-    })();
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.teardown(() => server.close());
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  const caPem = certPem.slice(certPem.lastIndexOf("-----BEGIN"));
-  return { url: `https://127.0.0.1:${port}/dir`, asked, window, ordered, takes, caPem };
-}
-
-t.test("renewal information is read with its bounds", async (t) => {
-  const nowMs = Date.now();
-  const ari = await startRenewalInfo(t, async () => ({}));
-  const ask = () => askRenewalInfo(ari.url, ari.caPem, "a.b", nowMs);
-  Object.assign(ari.window, { startMs: nowMs + 1_000, endMs: nowMs + 5_000 });
-  t.same(await ask(), {
-    ok: true,
-    value: { startMs: nowMs + 1_000, endMs: nowMs + 5_000, askAgainInMs: 21_600_000 },
-  });
-  ari.window.retryAfter = "1";
-  t.match(await ask(), { ok: true, value: { askAgainInMs: 60_000 } }, "not each second");
-  ari.window.retryAfter = "99999999";
-  t.match(await ask(), { ok: true, value: { askAgainInMs: dayMs } }, "not once a year");
-  ari.window.endMs = ari.window.startMs;
-  t.match(await ask(), { ok: false, error: /no renewal window/ });
-  ari.window.status = 503;
-  t.match(await ask(), { ok: false, error: /answered 503/ });
-  t.match(await askRenewalInfo(ari.url, null, "a.b", nowMs), { ok: false }, "an untrusted directory");
-  t.match(await askRenewalInfo("https://127.0.0.1:1/dir", null, "a.b", nowMs), {
-    ok: false,
-    error: /ECONNREFUSED/,
-  });
-});
-
-t.test(
-  "the authority wants a certificate renewed early: done in its window, as a replacement",
-  withPebble,
-  async (t) => {
-    const clock = manualClock(Date.now());
-    const { pebble, gateway } = await startPair(
-      t,
-      { validitySeconds: 90 * 86_400 },
-      { clock, env: { ACME_PROFILE: "shortlived" } },
-      async (pebble) => {
-        const directory = () =>
-          new Promise<object>((resolve, reject) => {
-            getHttps(pebble.directoryUrl, { ca: readFileSync(pebble.caFile) }, (answer) => {
-              let text = "";
-              answer.on("data", (chunk) => {
-                text += chunk;
-              });
-              answer.on("end", () => resolve(JSON.parse(text)));
-            }).on("error", reject);
-          });
-        stub = await startRenewalInfo(t, directory);
-        Object.assign(stub.window, {
-          startMs: clock.wallMs() + 55 * dayMs,
-          endMs: clock.wallMs() + 58 * dayMs,
-        });
-        const bundle = fresh(".pem");
-        writeFileSync(bundle, readFileSync(pebble.caFile, "utf8") + stub.caPem);
-        return { ACME_DIRECTORY: stub.url, ACME_CA_FILE: bundle };
-      },
-    );
-    t.match(await outcome(gateway), { type: "certificate-ordered" });
-    const { status } = gateway.running.issuer;
-    const inDays = ((status?.renewAtMs ?? 0) - clock.wallMs()) / dayMs;
-    t.ok(inDays >= 55 && inDays <= 58, `in ${inDays} days`);
-    // A month later it wants it at once.
-    Object.assign(stub?.window ?? {}, { startMs: clock.wallMs() + dayMs, endMs: clock.wallMs() + 2 * dayMs });
-    clock.advance(30 * dayMs);
-    await gateway.running.issuer.look();
-    t.match(await outcome(gateway, 1), { type: "certificate-renewed" });
-    t.ok((stub?.asked.length ?? 0) >= 2);
-    t.match(stub?.asked[0], /^\/ari\/[\w-]+\.[\w-]+$/);
-    t.equal(orders(pebble), 2);
-
-    // An authority that will not have it as a replacement gets an ordinary order; and how long it says to wait is kept to.
-    if (stub !== null) stub.takes.orders = true;
-    clock.advance(3 * dayMs);
-    Object.assign(stub?.window ?? {}, { startMs: clock.wallMs() - 2, endMs: clock.wallMs() - 1 });
-    await gateway.running.issuer.look();
-    const failed = await outcome(gateway, 2);
-    t.match(failed, {
-      type: "certificate-failed",
-      detail: /rateLimited: no: rateLimited; nothing to do but wait/,
-    });
-    const identifiers = [{ type: "dns", value: "odoo.test" }];
-    t.match(stub?.ordered, [
-      { identifiers, profile: "shortlived", replaces: /^[\w-]+\.[\w-]+$/ },
-      { identifiers },
-    ]);
-    t.notMatch(stub?.ordered[1], { replaces: /./ });
-    t.match(gateway.running.issuer.status, { failures: 1, nextTryMs: clock.wallMs() + 7_200_000 });
-  },
-);
-let stub: Awaited<ReturnType<typeof startRenewalInfo>> | null = null;
