@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
 import type { Ip } from "./base/ip.ts";
 import type { Protocol, RawFields } from "./message/facts.ts";
+import type { BodySource } from "./upstream/body-source.ts";
 
 /** How the end of what we send is found. */
 export type ReplyFraming =
@@ -25,7 +25,7 @@ export interface Downstream {
   readonly secure: boolean;
   readonly localPort: number;
   /** The request body; null when the message cannot have one. */
-  readonly body: Readable | null;
+  readonly body: BodySource | null;
   /** The client waits for 100 before it sends its body. */
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;

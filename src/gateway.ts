@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { ExchangeId } from "./base/brands.ts";
+import { Roster } from "./base/roster.ts";
 import type { Downstream } from "./exchange.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
@@ -22,7 +23,7 @@ export class Gateway {
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
   readonly #forwarding: Forwarding;
-  readonly #running = new Set<RunningExchange>();
+  readonly #running = new Roster<RunningExchange>();
   readonly #idPrefix = randomBytes(5).toString("hex");
   #idNext = 0;
   #draining = false;
@@ -125,7 +126,7 @@ export class Gateway {
         resolve(cut);
       };
       const timer = setTimeout(() => {
-        const left = [...this.#running];
+        const left = this.#running.all();
         this.#tunnels.destroy();
         for (const x of left) x.cut();
         finish(left.length);

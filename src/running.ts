@@ -15,6 +15,8 @@ import type { LaneName } from "./upstream/lanes.ts";
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
 export class RunningExchange {
   readonly id: ExchangeId;
+  /** Among those under way. */
+  place = -1;
   readonly plan: Plan;
   readonly down: Downstream;
   facts: RequestFacts | null = null;

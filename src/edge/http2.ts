@@ -7,13 +7,14 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Protocol, RawFields } from "../message/facts.ts";
+import type { BodySource } from "../upstream/body-source.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
+import { streamBody } from "./stream-body.ts";
 
 const sessions = new WeakMap<ServerHttp2Session, Connection>();
 
@@ -137,7 +138,7 @@ class Http2Downstream implements Downstream {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
-  readonly body: Readable | null;
+  readonly body: BodySource | null;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   readonly #stream: ServerHttp2Stream;
@@ -161,7 +162,7 @@ class Http2Downstream implements Downstream {
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
-    this.body = stream.endAfterHeaders ? null : stream;
+    this.body = stream.endAfterHeaders ? null : streamBody(stream);
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);
     this.arrivedMs = handlers.clock.nowMs();

@@ -71,7 +71,7 @@ export function listenTls(
     tls,
     stop() {
       http2.close();
-      http1.server.closeIdleConnections();
+      http1.stop();
     },
   });
 }
@@ -87,7 +87,7 @@ export function listenPlain(
   return listen(at, false, admission, (socket, connection) => http1.accept(socket, connection), {
     tls: null,
     stop() {
-      http1.server.closeIdleConnections();
+      http1.stop();
     },
   });
 }

@@ -1,6 +1,6 @@
-import type { Readable } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import type { BodySource, BodyTaker } from "./body-source.ts";
 import type { Spool, SpoolFile } from "./spool.ts";
 
 /** Body bytes kept in memory before the spool file takes over. */
@@ -34,11 +34,19 @@ export interface CollectOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** Reads a body to its end. Settles as soon as the answer is known; on trouble the source is left paused. */
+/**
+ * Reads a body to its end. Settles as soon as the answer is known, at once for a small one that came with its head; on trouble the source
+ * is left paused.
+ */
 export function collectBody(
-  source: Readable,
+  source: BodySource,
   options: CollectOptions,
-): Promise<Result<RequestBody, BodyTrouble>> {
+): Result<RequestBody, BodyTrouble> | Promise<Result<RequestBody, BodyTrouble>> {
+  const { whole } = source;
+  if (whole !== null) {
+    if (whole.length > options.bytesMax) return err("too-large");
+    return ok({ bytes: whole.length, memory: whole, file: null, release: nothing });
+  }
   return new Promise((resolve) => {
     new Collector(source, options, resolve).start();
   });
@@ -66,8 +74,10 @@ export async function eachPiece(body: RequestBody, take: (piece: Uint8Array) => 
   return true;
 }
 
-class Collector {
-  readonly #source: Readable;
+function nothing(): void {}
+
+class Collector implements BodyTaker {
+  readonly #source: BodySource;
   readonly #options: CollectOptions;
   readonly #resolve: (result: Result<RequestBody, BodyTrouble>) => void;
   readonly #chunks: Buffer[] = [];
@@ -84,7 +94,7 @@ class Collector {
   #lastByteMs = 0;
 
   constructor(
-    source: Readable,
+    source: BodySource,
     options: CollectOptions,
     resolve: (result: Result<RequestBody, BodyTrouble>) => void,
   ) {
@@ -94,19 +104,15 @@ class Collector {
   }
 
   start(): void {
-    const source = this.#source;
     this.#startedMs = this.#options.clock.nowMs();
     this.#lastByteMs = this.#startedMs;
     this.#timer = setInterval(this.#onTimer, bodyCheckIntervalMs);
     this.#timer.unref();
-    source.on("data", this.#onData);
-    source.on("end", this.#onEnd);
-    source.on("error", this.#onGone);
-    source.on("close", this.#onGone);
-    if (source.destroyed && !source.readableEnded) this.#onGone();
+    this.#source.take(this);
   }
 
-  #onData = (chunk: Buffer): void => {
+  data(chunk: Buffer): void {
+    if (this.#settled) return;
     this.#bytes += chunk.length;
     this.#lastByteMs = this.#options.clock.nowMs();
     if (this.#bytes > this.#options.bytesMax) return this.#settle(err("too-large"));
@@ -117,16 +123,16 @@ class Collector {
     }
     this.#waiting.push(chunk);
     if (!this.#writing) void this.#flush();
-  };
+  }
 
-  #onEnd = (): void => {
+  end(): void {
     this.#ended = true;
     if (!this.#writing) this.#finish();
-  };
+  }
 
-  #onGone = (): void => {
+  gone(): void {
     if (!this.#ended) this.#settle(err("client-left"));
-  };
+  }
 
   #onTimer = (): void => {
     if (this.#writing || this.#ended) return;
@@ -174,10 +180,6 @@ class Collector {
     if (this.#settled) return;
     this.#settled = true;
     if (this.#timer !== null) clearInterval(this.#timer);
-    this.#source.off("data", this.#onData);
-    this.#source.off("end", this.#onEnd);
-    this.#source.off("close", this.#onGone);
-    // The error listener stays: a late error of a source nobody reads must not end the process.
     if (!result.ok) {
       this.#source.pause();
       this.#file?.close();

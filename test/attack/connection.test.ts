@@ -5,7 +5,6 @@ import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
 import { edgeBounds } from "../../src/edge/bounds.ts";
 import type { EdgeHandlers } from "../../src/edge/http1.ts";
-import { pipelinedMax } from "../../src/edge/lane.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "../../src/edge/listeners.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
@@ -27,20 +26,20 @@ t.test("what stands behind a message that is refused late is not run", async (t)
   t.strictSame(gateway.demo.requests, [], "Odoo saw neither");
 });
 
-t.test("a pipeline gets one worker of Odoo at a time, and ends at its bound", async (t) => {
+t.test("a pipeline gets one worker of Odoo at a time, and its answers in order", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
   const wire = new Wire(open(gateway, nextClient()));
-  const all = Array.from({ length: pipelinedMax * 3 }, (_, i) => request(`GET /web/assets/1/${i}.js`));
+  const requests = 300;
+  const all = Array.from({ length: requests }, (_, i) => request(`GET /web/assets/1/${i}.js`));
   wire.socket.write(all.join(""));
-  let answers = 0;
-  while ((await wire.answer(false)) !== null) answers += 1;
-  t.equal(answers, pipelinedMax + 1, "the first and those that may wait behind it");
-  t.equal(await wire.rest(), "");
+  for (let answers = 0; answers < requests; answers += 1) {
+    if ((await wire.answer(false)) === null) return void t.fail(`only ${answers} answers`);
+  }
   t.equal(gateway.demo.stats.maxActiveWorkers, 1);
   t.strictSame(
     gateway.demo.requests.map(({ target }) => target),
-    Array.from({ length: pipelinedMax + 1 }, (_, i) => `/web/assets/1/${i}.js`),
+    Array.from({ length: requests }, (_, i) => `/web/assets/1/${i}.js`),
     "in order",
   );
 });
@@ -180,7 +179,7 @@ t.test("slow clients are cut at the bound, on plain HTTP", async (t) => {
   t.match(await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n", ""), /^HTTP\/1.1 408 /, "half a head");
   t.match(await drip(dial(), "GET /", "a"), /^HTTP\/1.1 408 /, "a target a byte at a time");
   t.match(await drip(dial(), "GET / HTTP/1.1\r\nX-A: ", "a"), /^HTTP\/1.1 408 /, "a field a byte at a time");
-  t.match(await drip(dial(), "", "\r\n"), /^HTTP\/1.1 408 /, "empty lines a byte at a time");
+  t.match(await drip(dial(), "", "\r\n"), /^HTTP\/1.1 40[08] /, "empty lines without end");
   const kept = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\n", "");
   t.match(kept, /^HTTP\/1.1 200 /, "a kept connection is closed when it is idle");
   const second = await drip(dial(), "GET / HTTP/1.1\r\nHost: odoo.test\r\n\r\nGET / HT", "");

@@ -1,0 +1,40 @@
+import { STATUS_CODES } from "node:http";
+import { isFieldValue, isToken } from "../message/fields.ts";
+
+/** Names that were written before, so that each is checked once; the gateway's own and Odoo's are few. */
+const knownNames = new Set<string>();
+const knownNamesMax = 1_000;
+
+let dateSecond = 0;
+let dateText = "";
+
+/**
+ * The head of an HTTP/1.1 answer, with its empty line. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
+ * the head: that is our mistake, and must not become a second answer on the wire.
+ */
+export function answerHead(status: number, fields: readonly string[]): string {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
+  let hasDate = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    const value = fields[i + 1] ?? "";
+    if (!knownNames.has(name)) {
+      if (!isToken(name)) throw new Error(`a field name of an answer is no token: ${JSON.stringify(name)}`);
+      if (knownNames.size < knownNamesMax) knownNames.add(name);
+    }
+    if (!isFieldValue(value)) throw new Error(`the value of ${name} in an answer holds a control character`);
+    if (name.length === 4 && name.toLowerCase() === "date") hasDate = true;
+    text += `${name}: ${value}\r\n`;
+  }
+  return hasDate ? `${text}\r\n` : `${text}Date: ${dateNow()}\r\n\r\n`;
+}
+
+function dateNow(): string {
+  const nowMs = Date.now();
+  const second = Math.floor(nowMs / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(nowMs).toUTCString();
+  }
+  return dateText;
+}

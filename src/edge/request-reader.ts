@@ -1,0 +1,422 @@
+import type { Protocol } from "../message/facts.ts";
+import { framingRefusal } from "../message/framing.ts";
+import { asksUpgrade } from "../message/handshake.ts";
+import type { EdgeBounds } from "./bounds.ts";
+
+/** How the end of a request's body is found (RFC 9112 §6.3). `refused`: it has two readings; the screen says which. */
+export type RequestFraming =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly bytes: number }
+  | { readonly kind: "chunked" }
+  | { readonly kind: "refused" };
+
+export interface RequestHead {
+  readonly protocol: Protocol;
+  readonly method: string;
+  readonly target: string;
+  /** Name and value alternating, as sent, in Latin-1. */
+  readonly fields: readonly string[];
+  readonly framing: RequestFraming;
+  /** The client wants to leave HTTP (Upgrade, CONNECT): what follows the head is not ours to read. */
+  readonly leaves: boolean;
+  /** The client takes another answer on this connection (RFC 9112 §9.3). */
+  readonly persists: boolean;
+  readonly expectsContinue: boolean;
+}
+
+export interface RequestSink {
+  /**
+   * A head, with its whole body where that came with it (empty: a body of no bytes; null: none, or it is not here yet). Only with
+   * `isOpen` more of the body follows, as `data` and `end`.
+   */
+  head(head: RequestHead, whole: Buffer | null, isOpen: boolean): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  /** The bytes are no HTTP/1 request, or pass a bound. Nothing more is read. */
+  broken(status: number, code: string): void;
+}
+
+/** Longest chunk-size line with its extensions. */
+export const chunkLineBytesMax = 1024;
+/** All trailer lines of one body together. */
+export const trailerBytesMax = 8 * 1024;
+/** Bytes of empty lines taken before a request line (RFC 9112 §2.2 asks for one line end at least). */
+const leadingBytesMax = 4;
+
+type State = "head" | "length" | "chunk-size" | "chunk-data" | "chunk-end" | "trailers" | "between" | "over";
+
+const empty = Buffer.alloc(0);
+const noBody: RequestFraming = { kind: "none" };
+const chunked: RequestFraming = { kind: "chunked" };
+const refused: RequestFraming = { kind: "refused" };
+const tokenBytes = tokenTable();
+
+/**
+ * Reads HTTP/1 requests from bytes as they come, one at a time (RFC 9112). Strict: a line ends in CR LF and nothing else, no folded
+ * lines, no space before a colon, no NUL, chunk sizes of plain hexadecimal digits; whatever could be read in two ways is broken.
+ * After a whole request it stops, with what came behind it set aside, until `next` is called: a connection has one exchange at a time, so nothing
+ * behind a refused message is ever run.
+ */
+export class RequestReader {
+  readonly #sink: RequestSink;
+  readonly #headBytesMax: number;
+  #state: State = "head";
+  /** What was read and not used yet: a view of `#store` when it had to be put together from pieces. */
+  #pending: Buffer = empty;
+  #store: Buffer | null = null;
+  /** Of the head that is waited for: bytes that hold no end of it and no line end alone. */
+  #scanned = 0;
+  #left = 0;
+  #trailerBytes = 0;
+  #reading = false;
+
+  constructor(sink: RequestSink, bounds: EdgeBounds) {
+    this.#sink = sink;
+    this.#headBytesMax = bounds.headerBlockBytesMax;
+  }
+
+  /** Bytes that wait for the next request, or for the end of a line. */
+  get waitingBytes(): number {
+    return this.#pending.length;
+  }
+
+  /** Inside a head, with bytes of it read. */
+  get isInsideHead(): boolean {
+    return this.#state === "head" && this.#pending.length > 0;
+  }
+
+  /** Inside a body that is not whole yet. */
+  get isInsideBody(): boolean {
+    return this.#state !== "head" && this.#state !== "between" && this.#state !== "over";
+  }
+
+  push(chunk: Buffer): void {
+    if (this.#state === "over") return;
+    if (this.#pending.length === 0) {
+      this.#pending = chunk;
+      this.#store = null;
+    } else this.#append(chunk);
+    this.#read();
+  }
+
+  /** A head that comes byte by byte is put together in a store that doubles: joining anew each time would cost its square. */
+  #append(chunk: Buffer): void {
+    const pending = this.#pending;
+    const bytes = pending.length + chunk.length;
+    let store = this.#store;
+    let from = store === null ? 0 : pending.byteOffset - store.byteOffset;
+    if (store === null || from + bytes > store.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(1024, 2 * bytes));
+      pending.copy(larger, 0);
+      store = larger;
+      from = 0;
+    }
+    chunk.copy(store, from + pending.length);
+    this.#store = store;
+    this.#pending = store.subarray(from, from + bytes);
+  }
+
+  /** The exchange before is over: reads on, from what was set aside. */
+  next(): void {
+    if (this.#state !== "between") return;
+    this.#state = "head";
+    this.#read();
+  }
+
+  /** Nothing more is read; answers what was set aside. */
+  stop(): Buffer {
+    this.#state = "over";
+    const rest = this.#pending;
+    this.#pending = empty;
+    return rest;
+  }
+
+  #read(): void {
+    // A sink that calls `next` from inside `head` or `end` is served by the loop that is running.
+    if (this.#reading) return;
+    this.#reading = true;
+    while (this.#pending.length > 0 && this.#step()) {
+      // on to the next state
+    }
+    this.#reading = false;
+  }
+
+  /** One state's work on what is pending; false when it needs more bytes, or the exchange's end. */
+  #step(): boolean {
+    switch (this.#state) {
+      case "head":
+        return this.#readHead();
+      case "length":
+        return this.#readCounted("between");
+      case "chunk-data":
+        return this.#readCounted("chunk-end");
+      case "chunk-size":
+        return this.#readChunkSize();
+      case "chunk-end":
+        return this.#readChunkEnd();
+      case "trailers":
+        return this.#readTrailer();
+      case "between":
+      case "over":
+        return false;
+    }
+  }
+
+  #take(bytes: number): void {
+    this.#pending = bytes === this.#pending.length ? empty : this.#pending.subarray(bytes);
+  }
+
+  #readHead(): boolean {
+    const input = this.#pending;
+    let start = 0;
+    while (start < leadingBytesMax && input[start] === 13 && input[start + 1] === 10) start += 2;
+    const first = input[start];
+    if (first === undefined || (first === 13 && input.length === start + 1 && start < leadingBytesMax))
+      return false;
+    // What is no method from its first byte on (a TLS hello, binary) is not waited for.
+    if (tokenBytes[first] !== 1) return this.#broken(400, "message-malformed");
+    const end = input.indexOf("\r\n\r\n", Math.max(start, this.#scanned - 3), "latin1");
+    if (end < 0 || end - start > this.#headBytesMax) return this.#waitForHead(input, start);
+    const lines = input.toString("latin1", start, end).split("\r\n");
+    const head = readHead(lines);
+    if (typeof head === "number") {
+      return this.#broken(head, codeOf(head));
+    }
+    this.#take(end + 4);
+    this.#scanned = 0;
+    const { framing } = head;
+    let whole: Buffer | null = null;
+    let isOpen = false;
+    if (head.leaves || framing.kind === "none" || framing.kind === "refused") {
+      this.#state = "between";
+    } else if (framing.kind === "chunked") {
+      this.#trailerBytes = 0;
+      this.#state = "chunk-size";
+      isOpen = true;
+    } else if (framing.bytes <= this.#pending.length) {
+      whole = this.#pending.subarray(0, framing.bytes);
+      this.#take(framing.bytes);
+      this.#state = "between";
+    } else {
+      this.#left = framing.bytes;
+      this.#state = "length";
+      isOpen = true;
+    }
+    this.#sink.head(head, whole, isOpen);
+    return true;
+  }
+
+  /** No end of the head yet: too long is said at once, and so is a line end that will never match. */
+  #waitForHead(input: Buffer, start: number): boolean {
+    if (input.length - start > this.#headBytesMax) {
+      // Without a line end yet, it was the request line that had no end (RFC 9112 §3: 414).
+      const hasLine = input.indexOf(10, start) >= 0;
+      return hasLine ? this.#broken(431, "fields-too-large") : this.#broken(414, "target-too-long");
+    }
+    if (hasLoneLineEnd(input, Math.max(start, this.#scanned - 1)))
+      return this.#broken(400, "message-malformed");
+    // The first line is judged as soon as it is there: a client of another protocol is not kept waiting.
+    const lineEnd = input.indexOf("\r\n", start, "latin1");
+    if (lineEnd >= 0 && lineEnd + 2 > this.#scanned) {
+      const line = readRequestLine(input.toString("latin1", start, lineEnd));
+      if (typeof line === "number") return this.#broken(line, codeOf(line));
+    }
+    this.#scanned = input.length;
+    return false;
+  }
+
+  #readCounted(next: "between" | "chunk-end"): boolean {
+    const input = this.#pending;
+    const take = Math.min(input.length, this.#left);
+    this.#left -= take;
+    this.#take(take);
+    const isEnd = this.#left === 0;
+    if (isEnd) this.#state = next;
+    this.#sink.data(take === input.length ? input : input.subarray(0, take));
+    if (isEnd && next === "between") this.#sink.end();
+    return isEnd;
+  }
+
+  #readChunkSize(): boolean {
+    const input = this.#pending;
+    const end = input.indexOf(10);
+    if (end < 0 || end > chunkLineBytesMax) {
+      if (input.length > chunkLineBytesMax) return this.#broken(400, "message-malformed");
+      return false;
+    }
+    const line = input.toString("latin1", 0, end + 1);
+    // RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; 13 hexadecimal digits stay below 2^53.
+    const match = chunkLine.exec(line);
+    if (match === null) return this.#broken(400, "message-malformed");
+    this.#left = Number.parseInt(match[1] ?? "", 16);
+    this.#state = this.#left === 0 ? "trailers" : "chunk-data";
+    this.#take(end + 1);
+    return true;
+  }
+
+  #readChunkEnd(): boolean {
+    const input = this.#pending;
+    if (input[0] !== 13 || (input.length > 1 && input[1] !== 10))
+      return this.#broken(400, "message-malformed");
+    if (input.length < 2) return false;
+    this.#take(2);
+    this.#state = "chunk-size";
+    return true;
+  }
+
+  /** Trailer fields are checked and dropped: nothing upstream may be steered by them (RFC 9110 §6.5.1). */
+  #readTrailer(): boolean {
+    const input = this.#pending;
+    const end = input.indexOf(10);
+    const bytes = end < 0 ? input.length : end + 1;
+    if (this.#trailerBytes + bytes > trailerBytesMax) return this.#broken(431, "fields-too-large");
+    if (end < 0) return false;
+    this.#trailerBytes += bytes;
+    const line = input.toString("latin1", 0, end + 1);
+    if (line !== "\r\n" && !isTrailer(line)) return this.#broken(400, "message-malformed");
+    this.#take(end + 1);
+    if (line.length > 2) return true;
+    this.#state = "between";
+    this.#sink.end();
+    return true;
+  }
+
+  #broken(status: number, code: string): false {
+    this.#state = "over";
+    this.#pending = empty;
+    this.#sink.broken(status, code);
+    return false;
+  }
+}
+
+const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/([0-9])\.([0-9])$/;
+const chunkLine = /^([0-9a-fA-F]{1,13})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n$/;
+const fieldLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/;
+const trailerLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n$/;
+/** Fields that would frame the message after it was framed (RFC 9110 §6.5.1); all other trailers are dropped. */
+const neverTrailers: ReadonlySet<string> = new Set(["content-length", "transfer-encoding"]);
+
+function codeOf(status: number): string {
+  return status === 505 ? "version-unsupported" : "message-malformed";
+}
+
+interface RequestLine {
+  readonly method: string;
+  readonly target: string;
+  readonly protocol: Protocol;
+}
+
+/** RFC 9112 §3; a number is the status that refuses it. */
+function readRequestLine(line: string): RequestLine | number {
+  const match = requestLine.exec(line);
+  if (match === null) return 400;
+  const [, method = "", target = "", major = "", minor = ""] = match;
+  if (major !== "1" || minor > "1") return 505;
+  return { method, target, protocol: minor === "1" ? "HTTP/1.1" : "HTTP/1.0" };
+}
+
+/** A head from its lines; a number is the status that refuses it. */
+function readHead(lines: readonly string[]): RequestHead | number {
+  const line = readRequestLine(lines[0] ?? "");
+  if (typeof line === "number") return line;
+  const { method, target, protocol } = line;
+  const fields: string[] = [];
+  let framed = false;
+  let connection = "";
+  let upgrades = false;
+  let expects = false;
+  for (let i = 1; i < lines.length; i += 1) {
+    const line = lines[i] ?? "";
+    // RFC 9112 §5.1, §5.2: a token, no space before the colon, no folded lines, no control character but HTAB.
+    if (!fieldLine.test(line)) return 400;
+    const colon = line.indexOf(":");
+    let from = colon + 1;
+    let to = line.length;
+    while (from < to && isBlank(line.charCodeAt(from))) from += 1;
+    while (to > from && isBlank(line.charCodeAt(to - 1))) to -= 1;
+    const name = line.slice(0, colon);
+    const value = line.slice(from, to);
+    fields.push(name, value);
+    switch (colon) {
+      case 6:
+        if (name.toLowerCase() === "expect") expects = true;
+        break;
+      case 7:
+        if (name.toLowerCase() === "upgrade") upgrades = true;
+        break;
+      case 10:
+        if (name.toLowerCase() === "connection") connection += `,${value.toLowerCase()}`;
+        break;
+      case 14:
+        if (name.toLowerCase() === "content-length") framed = true;
+        break;
+      case 17:
+        if (name.toLowerCase() === "transfer-encoding") framed = true;
+        break;
+    }
+  }
+  return {
+    protocol,
+    method,
+    target,
+    fields,
+    framing: framed ? framingOf(protocol, fields) : noBody,
+    leaves: method === "CONNECT" || ((upgrades || connection !== "") && asksUpgrade(fields)),
+    persists: persists(protocol, connection),
+    expectsContinue: expects && protocol === "HTTP/1.1" && expectsContinue(fields),
+  };
+}
+
+/** The screen's own reading: the reader of the body and the one who refuses must not differ. */
+function framingOf(protocol: Protocol, fields: readonly string[]): RequestFraming {
+  if (framingRefusal(protocol, fields) !== null) return refused;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] ?? "").toLowerCase();
+    if (name === "transfer-encoding") return chunked;
+    if (name === "content-length") {
+      return { kind: "length", bytes: Number(fields[i + 1]) };
+    }
+  }
+  return noBody;
+}
+
+function persists(protocol: Protocol, connection: string): boolean {
+  if (connection === "") return protocol === "HTTP/1.1";
+  const options = connection.split(",").map((option) => option.trim());
+  if (options.includes("close")) return false;
+  return protocol === "HTTP/1.1" || options.includes("keep-alive");
+}
+
+function expectsContinue(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if ((fields[i] ?? "").toLowerCase() === "expect")
+      return (fields[i + 1] ?? "").toLowerCase() === "100-continue";
+  }
+  return false;
+}
+
+/** A line feed without its carriage return, or a carriage return that is followed by something else. */
+function hasLoneLineEnd(input: Buffer, start: number): boolean {
+  for (let at = input.indexOf(10, start); at >= 0; at = input.indexOf(10, at + 1)) {
+    if (at === 0 || input[at - 1] !== 13) return true;
+  }
+  for (let at = input.indexOf(13, start); at >= 0 && at + 1 < input.length; at = input.indexOf(13, at + 1)) {
+    if (input[at + 1] !== 10) return true;
+  }
+  return false;
+}
+
+function isTrailer(line: string): boolean {
+  return trailerLine.test(line) && !neverTrailers.has(line.slice(0, line.indexOf(":")).toLowerCase());
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+function tokenTable(): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const c of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    table[c.charCodeAt(0)] = 1;
+  return table;
+}
