@@ -103,7 +103,6 @@ export class Forwarding {
       },
       tryFailed: (kind, detail, member) => this.#tryFailed(x, kind, detail, member),
       shed: (shed) => {
-        settled = true;
         grant.settle("unsent");
         this.#shed(x, facts, shed, call.waitedMs);
       },

@@ -9,6 +9,8 @@ const html = ["Accept: text/html", "User-Agent: Mozilla/5.0 (X11) Firefox/140.0"
 const crawler = ["Accept: text/html", "User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1)"];
 const json = ["Content-Type: application/json", "User-Agent: Mozilla/5.0 (X11) Firefox/140.0"];
 
+const form = "Content-Type: application/x-www-form-urlencoded";
+
 /** A gateway that knows the number of workers, and an Odoo that answers when the test says so. */
 async function busy(env: Record<string, string>) {
   const odoo = await startMember("odoo", { holds: true });
@@ -180,6 +182,32 @@ t.test("who leaves while waiting is never sent to Odoo, and who leaves Odoo free
   await answerAll(odoo, () => gateway.running.gateway.exchanges === 0);
   t.equal((await next).status, 200);
   t.same(odoo.asked, ["GET /running HTTP/1.1", "GET /next HTTP/1.1"]);
+  await close();
+});
+
+t.test("attempts to log in that were turned away count as none", async (t) => {
+  const { gateway, odoo, close } = await busy({
+    ODOO_WORKERS: "1",
+    QUEUE_TIMEOUT: "1s",
+    LOGIN_BANS: "standard",
+    TRUSTED_NETWORKS: "none",
+  });
+  const attempt = (account: string, n: string | number) =>
+    h1(gateway, `POST /web/login?${n}`, [...html, form], `login=${account}&password=x`);
+  const first = [h1(gateway, "GET /x?1", html), attempt("other", "other")];
+  await until(() => odoo.held.length === 2);
+  for (const round of [1, 2]) {
+    const all = await Promise.all([1, 2, 3].map((n) => attempt("ana", `${round}${n}`)));
+    t.same(
+      all.map(({ status }) => status),
+      [503, 503, 503],
+    );
+  }
+  const last = attempt("ana", "last");
+  await until(() => waiting(gateway) === 1);
+  await answerAll(odoo, () => gateway.running.gateway.exchanges === 0);
+  t.equal((await last).status, 200, "neither the limit nor the jail has counted the six");
+  await Promise.all(first);
   await close();
 });
 
