@@ -6,8 +6,11 @@ import { randomBytes } from "node:crypto";
 import type { ExchangeId } from "./base/brands.ts";
 import { Roster } from "./base/roster.ts";
 import type { Downstream } from "./exchange.ts";
+import { bothGrants } from "./guard/limiter.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
+import { Calls } from "./road/calls.ts";
+import { Databases } from "./road/databases.ts";
 import { Forwarding } from "./road/forwarding.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
@@ -19,6 +22,8 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
   readonly #admission: Admission;
+  readonly #calls: Calls;
+  readonly #databases: Databases;
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
@@ -33,7 +38,9 @@ export class Gateway {
     this.#parts = parts;
     this.#answer = new Answering(parts);
     this.#admission = new Admission(parts, this.#answer);
-    this.#intake = new Intake(parts, this.#answer);
+    this.#calls = new Calls(this.#answer);
+    this.#databases = new Databases(parts, this.#answer);
+    this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer, parts.ways.pace);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
@@ -49,6 +56,11 @@ export class Gateway {
 
   get isDraining(): boolean {
     return this.#draining;
+  }
+
+  /** A ban began: what is open of this client (`ipKey64`) ends too. */
+  banned(client: string): void {
+    this.#tunnels.endOf(client);
   }
 
   /** Takes one exchange from the edge. Never throws; every exchange ends in one access record. */
@@ -78,21 +90,25 @@ export class Gateway {
       this.#admission.moved(x, facts)
     )
       return;
+    if (!this.#databases.admit(x, facts)) return;
     const decision = this.#admission.decide(x, facts);
+    if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
     const staging = this.#admission.staging(x, facts, decision);
     if (staging === null) return;
     if (facts.upgrade !== null && !this.#tunnels.mayTunnel(x, facts, decision)) return;
+    if (!this.#calls.admit(x, facts)) return;
     if (this.#intake.declaresTooMuch(x, facts, decision)) return;
     const grant = await this.#intake.limit(x, facts, decision);
     if (grant === null) return;
     const body = await this.#intake.collect(x, facts, decision);
     if (body === "stopped") return grant.settle("unsent");
-    if (!(await this.#login.enter(x, facts, body))) {
+    const entered = await this.#login.enter(x, facts, decision, body);
+    if (entered === null) {
       body?.release();
       return grant.settle("unsent");
     }
-    this.#forwarding.forward(x, facts, decision, staging, grant, body);
+    this.#forwarding.forward(x, facts, decision, staging, bothGrants(grant, entered), body);
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */

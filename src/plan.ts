@@ -1,7 +1,8 @@
 import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Ip } from "./base/ip.ts";
-import { ipSetUnion } from "./base/ip-set.ts";
+import { emptyIpSet, ipSetUnion } from "./base/ip-set.ts";
+import { type ApiList, apiList } from "./guard/api-list.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, stagingCookie } from "./guard/staging.ts";
 import { odooSessionCookie } from "./message/cookies.ts";
@@ -27,6 +28,12 @@ export interface Plan {
   readonly staging: StagingGate | null;
   /** What turns failures into bans; null: nothing does. */
   readonly jailRules: JailRules | null;
+  /** Who may call what; null: API_NETWORKS alone says so. */
+  readonly api: ApiList | null;
+  /** The one database this host shows; null: Odoo chooses. */
+  databaseOf(host: string): string | null;
+  /** Are tracebacks taken out of Odoo's answers for this client. */
+  masksTracebacks(ip: Ip): boolean;
   /** Our own cookie, never sent to Odoo; null but on staging. */
   readonly ownCookie: string | null;
   /** Lower case. */
@@ -71,6 +78,11 @@ export function buildPlan(parts: PlanParts): Plan {
     return port === 443 ? name.host : `${name.host}:${port}`;
   };
   const free = ipSetUnion([settings.trustedNetworks]);
+  const known = ipSetUnion([
+    settings.adminNetworks,
+    settings.trustedNetworks,
+    settings.apiNetworks ?? emptyIpSet,
+  ]);
   const choosers = ipSetUnion([settings.adminNetworks, settings.trustedNetworks]);
   return {
     revision: parts.revision,
@@ -91,6 +103,9 @@ export function buildPlan(parts: PlanParts): Plan {
     }),
     staging: stagingGate(parts),
     jailRules: jailRules(settings.loginBans),
+    api: settings.api === null ? null : apiList(settings.api),
+    databaseOf: (host) => settings.hostDatabases.get(host) ?? settings.database,
+    masksTracebacks: (ip) => settings.preset === "strict" && !known.contains(ip),
     ownCookie: staging ? stagingCookie : null,
     websocketOrigins: new Set(settings.websocketOrigins.map((origin) => origin.toLowerCase())),
     authorityOf,

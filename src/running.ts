@@ -1,6 +1,7 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Downstream } from "./exchange.ts";
+import type { ApiPath, ApiRules } from "./guard/api-list.ts";
 import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
@@ -24,7 +25,11 @@ export class RunningExchange {
   sessionKey: string | null = null;
   /** Whose number of tunnels this exchange counts for, from its admission on; null: it is none. */
   tunnelKey: string | null = null;
-  /** The JSON-RPC call in the body, where the rule wants it read. */
+  /** What is called at this path; null: no RPC route. */
+  apiPath: ApiPath | null = null;
+  /** What the section `api:` allows this client; null: there is no section, or it is no RPC route. */
+  api: ApiRules | null = null;
+  /** The RPC call in the body, where it has to be read. */
   call: RpcEnvelope | null = null;
   /** Reads from the answer how a log-in ended; null: nothing is tried. */
   watch: LoginWatch | null = null;

@@ -8,7 +8,7 @@ import type { AdminBans } from "./admin/bans.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { type Ip, ipKey64 } from "./base/ip.ts";
+import { type Ip, ipKey64, isPrivate, parseIp } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
@@ -23,7 +23,9 @@ import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
+import { PendingAccounts } from "./guard/pending-accounts.ts";
 import { KnownSessions } from "./guard/sessions.ts";
+import { SharedPeers } from "./guard/shared-peers.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
 import { teeSinks } from "./observe/sinks.ts";
@@ -145,7 +147,13 @@ export async function startGateway(
     wallMs: () => clock.wallMs(),
     fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
   });
-  const jail = new Jail({ clock, bans, news: jailNews(sink, journal) });
+  const sharedPeers = new SharedPeers();
+  const jail = new Jail({
+    clock,
+    bans,
+    news: jailNews(sink, journal, (address) => gateway.banned(address)),
+    isSpared: (address) => sharedPeers.has(address),
+  });
 
   let tls = tlsLoaded.value;
   let plan: Plan;
@@ -162,6 +170,8 @@ export async function startGateway(
     sessions: new KnownSessions(secret),
     jail,
     devices: deviceCookies(localSecret.value, clock),
+    sharedPeers,
+    pendingAccounts: new PendingAccounts(),
     hashAccount: accountHasher(localSecret.value),
     spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
     sink,
@@ -426,15 +436,30 @@ async function lookupAll(host: string): ReturnType<LookupAll> {
   return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
-function jailNews(sink: EventSink, journal: BanJournal): JailNews {
+function jailNews(sink: EventSink, journal: BanJournal, banned: (address: string) => void): JailNews {
+  /** One address of our own network may stand for everybody. */
+  const warn = (address: string, what: string, also: string) => {
+    const detail = `${address} ${what}: if a proxy or a container's network brings everybody from this address, name the proxy in TRUSTED_PROXIES; ${also}`;
+    sink.emit({ type: "warning", what: "bans", detail });
+  };
   return {
     strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
     ban: (ban) => {
       const { address, reason, untilWallMs, times } = ban;
       journal.record(ban);
+      banned(address);
       const until = new Date(untilWallMs).toISOString();
       sink.emit({ type: "ban", client: address, why: reason, until, times });
+      const ip = parseIp(address.replace(/\/64$/, ""));
+      if (ip !== null && isPrivate(ip) && reason !== "operator")
+        warn(address, "is banned", "lift the ban with `odoo-gateway bans remove`");
     },
+    spared: (address, reason) =>
+      warn(
+        address,
+        `would be banned (${reason}) but is let off, since a proxy's fields come from it`,
+        "until then every client counts as one",
+      ),
   };
 }
 

@@ -6,11 +6,17 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { packageRoot } from "../src/base/package-root.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
+import * as banBounds from "../src/guard/ban-table.ts";
+import * as jailBounds from "../src/guard/jail.ts";
+import * as jsonBounds from "../src/guard/json-scan.ts";
 import * as storeBounds from "../src/guard/limit-store.ts";
 import * as limiterBounds from "../src/guard/limiter.ts";
 import * as loginBounds from "../src/guard/login-outcome.ts";
+import * as pendingBounds from "../src/guard/pending-accounts.ts";
 import * as sessionBounds from "../src/guard/sessions.ts";
+import * as sharedBounds from "../src/guard/shared-peers.ts";
 import * as xmlBounds from "../src/guard/xml.ts";
+import * as xmlCallBounds from "../src/guard/xml-call.ts";
 import * as messageBounds from "../src/message/bounds.ts";
 import { refusals } from "../src/message/refusals.ts";
 import type { AccessRecord, FailureKind, GatewayEvent } from "../src/observe/events.ts";
@@ -19,6 +25,7 @@ import { decide } from "../src/policy/decide.ts";
 import { decodePolicyFile } from "../src/policy/decode.ts";
 import { loadPolicy } from "../src/policy/load.ts";
 import { listOf, type RuleDocument, verdictKeys } from "../src/policy/rule-document.ts";
+import * as maskBounds from "../src/reply/traceback-mask.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
 import * as deliveryBounds from "../src/upstream/delivery.ts";
@@ -104,7 +111,14 @@ t.test("every refusal of the road is in the documentation", async (t) => {
     ...pairs,
     ["", "413", "body-too-large"],
     ["", "403", "no-rule"],
-    ["", "400", "xml-doctype"],
+    ["", "200", "xml-doctype"],
+    ["", "200", "xml-encoding"],
+    ["", "200", "rpc-unreadable"],
+    ["", "403", "api-network"],
+    ["", "403", "api-service"],
+    ["", "403", "api-model"],
+    ["", "403", "api-method"],
+    ["", "403", "database-pinned"],
   ]) {
     const row = road.split("\n").find((line) => line.includes(`\`${code}\``));
     t.ok(row?.includes(String(status)), `${code} with ${status}`);
@@ -159,6 +173,13 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/sessions", sessionBounds],
     ["guard/login-outcome", loginBounds],
     ["guard/xml", xmlBounds],
+    ["guard/xml-call", xmlCallBounds],
+    ["guard/json-scan", jsonBounds],
+    ["guard/jail", jailBounds],
+    ["guard/ban-table", banBounds],
+    ["guard/pending-accounts", pendingBounds],
+    ["guard/shared-peers", sharedBounds],
+    ["reply/traceback-mask", maskBounds],
   ];
   const rows = rooms.flatMap(([room, exported]) =>
     Object.entries(exported)

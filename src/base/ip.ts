@@ -53,6 +53,22 @@ export function isLoopback(ip: Ip): boolean {
   return ip.family === 4 ? ip.value >> 24n === 127n : ip.value === 1n;
 }
 
+/** Networks of one company, host or link: RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6, and loopback. */
+const privateNetworks4: readonly (readonly [prefix: bigint, bits: bigint])[] = [
+  [10n, 8n],
+  [127n, 8n],
+  [(172n << 4n) | 1n, 12n],
+  [(192n << 8n) | 168n, 16n],
+  [(169n << 8n) | 254n, 16n],
+  [(100n << 2n) | 1n, 10n],
+];
+
+/** Is it an address that many places use at once: a proxy, a container's bridge or a neighbour, never a stranger far away. */
+export function isPrivate(ip: Ip): boolean {
+  if (ip.family === 4) return privateNetworks4.some(([prefix, bits]) => ip.value >> (32n - bits) === prefix);
+  return ip.value === 1n || ip.value >> 121n === 0b1111110n || ip.value >> 118n === 0b1111111010n;
+}
+
 /** The address of 128 bits; those of `::ffff:0:0/96` are IPv4. */
 export function ipFromBits(bits: bigint): Ip {
   if (bits >> 32n === 0xffffn) {

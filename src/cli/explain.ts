@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { parseIp } from "../base/ip.ts";
+import { type ApiRefusal, apiPathOf, networkRefusal, pathRefusal, wantsCall } from "../guard/api-list.ts";
+import { isDatabaseList, queryNamesOther } from "../guard/database-pin.ts";
+import type { RequestFacts } from "../message/facts.ts";
 import { screen } from "../message/screen.ts";
 import { buildPlan, type Plan } from "../plan.ts";
 import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
@@ -124,6 +127,13 @@ export function explainRequest(plan: Plan, asked: Asked): string {
     );
     return `${lines.join("\n")}\n`;
   }
+  const database = plan.databaseOf(facts.host);
+  if (database !== null && queryNamesOther(facts, database)) {
+    say("");
+    say("verdict: deny with 403, before any rule (database-pinned)");
+    say(`why:     the query names another database than ${database} (DATABASE)`);
+    return `${lines.join("\n")}\n`;
+  }
   const { tried, decision } = explainPolicy(plan.policy, facts, { knownSession: asked.session === "known" });
   say("");
   say("rules tried, in order:");
@@ -135,12 +145,44 @@ export function explainRequest(plan: Plan, asked: Asked): string {
     );
   }
   say("");
+  if (database !== null && decision.verdict !== "forward" && isDatabaseList(facts)) {
+    say(`verdict: answer 200 from the gateway, the list of one name: ${database} (DATABASE)`);
+    say("rule:    database-list, in place of the one that closes the manager");
+    return `${lines.join("\n")}\n`;
+  }
+  if (decision.verdict === "forward") {
+    const refusal = sayApi(plan, facts, say);
+    if (refusal !== null) return `${lines.join("\n")}\n`;
+  }
   say(`verdict: ${verdictText(decision, settings)}`);
   if (decision.verdict === "forward") sayForward(decision, plan, facts.client, say);
   const { rule, file, line, why } = decision.reason;
   say(`rule:    ${rule}, ${file}:${line}`);
   say(`why:     ${why}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** What the section api: says to this request; not null: it is refused, and the verdict was told. */
+function sayApi(plan: Plan, facts: RequestFacts, say: (text: string) => void): ApiRefusal | null {
+  const path = apiPathOf(facts);
+  if (plan.api === null || path === null || (path.kind === "xml-rpc" && path.service === "db")) return null;
+  const rules = plan.api.entryFor(facts.client, facts.host);
+  const refusal = rules === null ? networkRefusal : pathRefusal(rules, path);
+  if (refusal !== null) {
+    say("verdict: deny with 403");
+    say(
+      `rule:    ${refusal.rule}${rules === null ? ", no entry of api: names this network and host" : `, ${rules.place}`}`,
+    );
+    say(`why:     ${refusal.sentence}`);
+    return refusal;
+  }
+  const body = path.kind === "json-rpc" || (rules !== null && wantsCall(rules) && path.kind === "xml-rpc");
+  say(
+    `api:     ${rules?.place ?? ""} lets this network in${body ? "; the call in the body still has to be one that it names" : ""}`,
+  );
+  if (rules !== null && rules.limits !== null)
+    say(`         its rate holds in place of the limits below: ${rules.limits.map(limitText).join(", ")}`);
+  return null;
 }
 
 function fieldsFor(asked: Asked, plan: Plan): string[] {
@@ -185,10 +227,11 @@ function sayForward(
   client: Parameters<Plan["isTrusted"]>[0],
   say: (text: string) => void,
 ): void {
+  const limits = [...decision.accountLimits, ...decision.limits];
   if (plan.isTrusted(client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
-  else if (decision.limits.length === 0) say("limits:  none");
+  else if (limits.length === 0) say("limits:  none");
   else
-    for (const [i, limit] of decision.limits.entries())
+    for (const [i, limit] of limits.entries())
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
   const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
   say(
@@ -196,11 +239,16 @@ function sayForward(
   );
 }
 
+const limitKeyText: Readonly<Record<Limit["key"], string>> = {
+  client: "client address",
+  session: "logged-in session, else client address",
+  account: "account tried from the client address, else client address",
+};
+
 function limitText({ name, ratePerSecond, burst, key, refund }: Limit): string {
   const rate =
     ratePerSecond >= 1
       ? `${ratePerSecond} a second`
       : `${Math.round(ratePerSecond * 60 * 100) / 100} a minute`;
-  const whom = key === "client" ? "client address" : "logged-in session, else client address";
-  return `${name}: ${rate}, ${burst} more at once, per ${whom}${refund ? "; a success gives its point back" : ""}`;
+  return `${name}: ${rate}, ${burst} more at once, per ${limitKeyText[key]}${refund ? "; a success gives its point back" : ""}`;
 }

@@ -1,5 +1,6 @@
 import { type Answer, page, plainError, redirect } from "./answer.ts";
 import type { DemoContext, DemoRequest, Handler } from "./context.ts";
+import { ACCOUNT_ROUTES } from "./routes-account.ts";
 import { asksUpgrade, BUS_ROUTES } from "./routes-bus.ts";
 import { DATABASE_ROUTES } from "./routes-database.ts";
 import { FAULT_ROUTES } from "./routes-fault.ts";
@@ -16,6 +17,7 @@ const EXACT = new Map<string, { readonly handler: Handler; readonly since: numbe
 for (const [path, handler, since] of [
   ...WEB_ROUTES,
   ...LOGIN_ROUTES,
+  ...ACCOUNT_ROUTES,
   ...RPC_ROUTES,
   ...DATABASE_ROUTES,
   ...FILE_ROUTES,

@@ -9,6 +9,7 @@ import {
   rpcResult,
   sessionExpired,
 } from "./json-rpc.ts";
+import { ownPasswordCall } from "./routes-account.ts";
 import { authenticate } from "./routes-login.ts";
 import { checkPassword, type DemoUser, userById } from "./users.ts";
 import { readXmlRpc, xmlFault, xmlResult } from "./xml-rpc.ts";
@@ -177,6 +178,8 @@ export const callKw: Handler = jsonRpc(async (call, request, context) => {
   const model = String(call.params["model"] ?? pathModel);
   const method = String(call.params["method"] ?? pathMethod);
   if (model === "res.users" && method === "authenticate") return tryOther(call, request, context);
+  const own = ownPasswordCall(call, user, context);
+  if (own !== null) return own;
   return rpcResult(call, modelResult(method));
 });
 

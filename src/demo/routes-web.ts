@@ -120,7 +120,6 @@ export const WEB_ROUTES: readonly (readonly [path: string, handler: Handler])[] 
   ["/odoo", webClient],
   ["/web", webClient],
   ["/my", my],
-  ["/my/security", my],
   ["/pos/web", pos],
   ["/robots.txt", robots],
   ["/sitemap.xml", sitemap],

@@ -1,16 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { RequestFacts } from "../message/facts.ts";
-import { firstField } from "../message/fields.ts";
+import { fieldsOf, formFields } from "./form-fields.ts";
 import { JsonScan, type Wanted } from "./json-scan.ts";
 import type { Door } from "./login-door.ts";
 import type { AskedBody } from "./login-watch.ts";
+import { withoutReferences } from "./xml-references.ts";
 
 /** Longest name that is read; Odoo's own column has no bound, e-mail addresses end at 254 characters (RFC 5321 §4.5.3.1). */
 export const accountCharsMax = 254;
-/** Most form fields or parts that are looked at; more give no reading. */
-const fieldsMax = 100;
-
 type AskedFacts = Pick<RequestFacts, "contentType" | "query" | "fields">;
 
 /**
@@ -66,74 +64,10 @@ function userNumber(text: string | null): string | null {
 /** The only value of a form field, in body and query together. */
 function formValue(name: string, facts: AskedFacts, body: AskedBody | null): string | null {
   const values = fieldsOf(facts.query);
-  const fromBody = body === null || body.memory.length === 0 ? [] : bodyFields(facts, body);
+  const fromBody = body === null || body.memory.length === 0 ? [] : formFields(facts, body);
   if (values === null || fromBody === null) return null;
   const found = [...values, ...fromBody].filter(([field]) => field === name);
   return found.length === 1 ? (found[0]?.[1] ?? null) : null;
-}
-
-type Field = readonly [name: string, value: string];
-
-function bodyFields(facts: AskedFacts, body: AskedBody): Field[] | null {
-  if (!body.whole || !isUtf8(body.memory)) return null;
-  const type = firstField(facts.fields, "content-type") ?? "";
-  const text = Buffer.from(body.memory).toString("utf8");
-  switch (facts.contentType) {
-    case "application/x-www-form-urlencoded":
-    case "application/x-url-encoded":
-      return /;[ \t]*charset[ \t]*=[ \t]*(?!"?utf-8"?[ \t]*(?:;|$))/i.test(type) ? null : fieldsOf(text);
-    case "multipart/form-data":
-      return partsOf(type, text);
-    default:
-      return [];
-  }
-}
-
-/** Name and value pairs; null when an escape is broken or does not spell UTF-8. */
-function fieldsOf(text: string): Field[] | null {
-  if (text === "") return [];
-  const pairs = text.split("&", fieldsMax + 1);
-  if (pairs.length > fieldsMax) return null;
-  const fields: Field[] = [];
-  for (const pair of pairs) {
-    const at = pair.indexOf("=");
-    const name = decoded(at < 0 ? pair : pair.slice(0, at));
-    const value = decoded(at < 0 ? "" : pair.slice(at + 1));
-    if (name === null || value === null) return null;
-    fields.push([name, value]);
-  }
-  return fields;
-}
-
-function decoded(text: string): string | null {
-  try {
-    return decodeURIComponent(text.replaceAll("+", " "));
-  } catch {
-    return null;
-  }
-}
-
-const partHead =
-  /^\r\nContent-Disposition: form-data; name="([^"\\%\r\n]*)"(; filename="[^"\r\n]*")?(\r\nContent-Type: [^\r\n]*)?\r\n\r\n/i;
-
-/** Parts as browsers write them (RFC 7578 §4.2); anything else has no reading. */
-function partsOf(type: string, text: string): Field[] | null {
-  const boundary = /;[ \t]*boundary=(?:"([^"\\]{1,70})"|([A-Za-z0-9'()+_,./:=?-]{1,70}))[ \t]*$/.exec(type);
-  const mark = boundary?.[1] ?? boundary?.[2];
-  if (mark === undefined) return null;
-  const pieces = text.split(`--${mark}`, fieldsMax + 2);
-  if (pieces.length < 2 || pieces.length > fieldsMax + 1 || pieces[0] !== "") return null;
-  if (!/^--(?:\r\n)?$/.test(pieces.at(-1) ?? "")) return null;
-  const fields: Field[] = [];
-  for (const piece of pieces.slice(1, -1)) {
-    const head = partHead.exec(piece);
-    const name = head?.[1];
-    if (head === null || name === undefined || !piece.endsWith("\r\n")) return null;
-    if (head[2] !== undefined) continue;
-    if (head[3] !== undefined) return null;
-    fields.push([name, piece.slice(head[0].length, -2)]);
-  }
-  return fields;
 }
 
 const authenticateLogin: Wanted = { members: { params: { members: { login: { as: "name" } } } } };
@@ -169,23 +103,4 @@ function xmlSecond(body: AskedBody | null): string | null {
   if (call === null) return null;
   const value = call[4] ?? call[5] ?? call[6];
   return value === undefined ? null : withoutReferences(value);
-}
-
-const named: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
-
-/** XML 1.0 §4.1 and §4.6: the five entities every parser knows, and characters by number; null for any other. */
-function withoutReferences(text: string): string | null {
-  let broken = false;
-  const plain = text.replace(/&([^;]{0,10})(;?)/g, (_whole, name: string, end: string) => {
-    const number = /^#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}))$/.exec(name);
-    const code =
-      number === null
-        ? null
-        : Number.parseInt(number[1] ?? number[2] ?? "", number[1] === undefined ? 10 : 16);
-    const character =
-      code === null ? named[name] : code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : undefined;
-    if (end === "" || character === undefined) broken = true;
-    return character ?? "";
-  });
-  return broken ? null : plain;
 }

@@ -45,6 +45,8 @@ export type Entry =
 /** What the jail tells: a strike for each mark, a ban when one begins. */
 export interface JailNews {
   strike(client: string, why: "login" | "scanner", account: string | null, marks: number): void;
+  /** An address that must not be banned (`JailOptions.isSpared`) would have been. */
+  spared(address: string, reason: BanReason): void;
   ban(ban: Ban): void;
 }
 
@@ -53,6 +55,8 @@ export interface JailOptions {
   readonly news: JailNews;
   readonly bans?: BanTable;
   readonly countsMax?: number;
+  /** Addresses that carry many people for sure: never banned, attacked accounts are slowed there instead. Default: none. */
+  readonly isSpared?: (address: string) => boolean;
   /** Calls back once after `ms`; answers how to call it off. Default: a timer that does not keep the process alive. */
   readonly later?: (ms: number, then: () => void) => () => void;
 }
@@ -82,6 +86,7 @@ export class Jail {
   readonly bans: BanTable;
   readonly #clock: Clock;
   readonly #news: JailNews;
+  readonly #isSpared: (address: string) => boolean;
   readonly #later: (ms: number, then: () => void) => () => void;
   readonly #pairs: BoundedMap<string, Marks>;
   readonly #addresses: BoundedMap<string, Marks>;
@@ -98,6 +103,7 @@ export class Jail {
     this.bans = options.bans ?? new BanTable();
     this.#clock = options.clock;
     this.#news = options.news;
+    this.#isSpared = options.isSpared ?? (() => false);
     this.#later = options.later ?? unrefTimer;
     this.#pairs = new BoundedMap(max);
     this.#addresses = new BoundedMap(max);
@@ -243,19 +249,30 @@ export class Jail {
   /** An account that is attacked from many addresses: strangers take turns, its owner's browser passes. */
   #slowed(attempt: Attempt, rules: JailRules): Entry | null {
     const { account, address, device } = attempt;
-    if (account === null || rules.account === null) return null;
+    if (account === null) return null;
+    const pair = this.#pairs.get(`${address} ${account}`);
+    if (this.#isProven(pair ?? null)) return null;
+    const { pair: bound } = rules;
+    const spared = bound !== null && pair !== undefined && this.#isSpared(address);
+    if (spared && this.#within(pair.failures, bound.windowMs) >= bound.marks)
+      return this.#turn(`${address} ${account}`);
+    if (rules.account === null) return null;
     const marks = this.#accounts.get(account);
     if (marks === undefined || this.#within(marks.failures, rules.account.windowMs) < rules.account.marks)
       return null;
-    if (this.#isProven(this.#pairs.get(`${address} ${account}`) ?? null)) return null;
     if (device !== null && rules.pair !== null) {
       const spent = this.#pairs.get(deviceKey(device))?.failures ?? [];
       if (this.#within(spent, rules.pair.windowMs) < rules.pair.marks) return null;
     }
+    return this.#turn(account);
+  }
+
+  /** One attempt each `slowMs`, whoever comes first; null: it is this one's turn. */
+  #turn(key: string): Entry | null {
     const nowMs = this.#clock.nowMs();
-    const nextMs = this.#slots.get(account) ?? 0;
+    const nextMs = this.#slots.get(key) ?? 0;
     if (nextMs <= nowMs) {
-      this.#slots.set(account, nowMs + slowMs);
+      this.#slots.set(key, nowMs + slowMs);
       return null;
     }
     const retryAfterSeconds = Math.max(1, Math.ceil((nextMs - nowMs) / 1000));
@@ -292,6 +309,7 @@ export class Jail {
   #ban(address: string, reason: BanReason, rules: JailRules): void {
     const wallMs = this.#clock.wallMs();
     if (this.bans.holds(address, wallMs) !== null) return;
+    if (this.#isSpared(address)) return this.#news.spared(address, reason);
     const before = this.bans.times(address, wallMs);
     const lengthMs = Math.min(rules.banMsMax, rules.banMs * 2 ** Math.min(before, 20));
     this.#begin({ address, untilWallMs: wallMs + lengthMs, reason, times: before + 1 });

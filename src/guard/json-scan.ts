@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { Utf8Pieces } from "./utf8.ts";
 
 /** Deepest nesting of arrays and objects; Odoo's own calls stay below 40, Python gives up near 1000. */
 export const jsonDepthMax = 256;
@@ -63,7 +63,7 @@ export class JsonScan {
   #state: State = "value";
   #next: Wanted | null;
   #trouble: JsonTrouble | null = null;
-  #tail: Buffer = Buffer.alloc(0);
+  readonly #utf8 = new Utf8Pieces();
   #started = false;
   /** Inside a string: is it a name, its raw bytes when they matter, and a backslash that ended the last piece. */
   #isName = false;
@@ -79,11 +79,8 @@ export class JsonScan {
   /** False: no further bytes are needed, there is trouble. */
   push(piece: Uint8Array): boolean {
     if (this.#trouble !== null) return false;
-    const bytes = this.#tail.length === 0 ? asBuffer(piece) : Buffer.concat([this.#tail, piece]);
-    const end = wholeCharacters(bytes);
-    this.#tail = Buffer.from(bytes.subarray(end));
-    const whole = bytes.subarray(0, end);
-    if (!isUtf8(whole)) return this.#fail("not-utf8");
+    const whole = this.#utf8.whole(piece);
+    if (whole === null) return this.#fail("not-utf8");
     if (!this.#started && whole.length > 0) {
       this.#started = true;
       if (whole[0] === 0xef && whole[1] === 0xbb && whole[2] === 0xbf) return this.#fail("byte-order-mark");
@@ -95,7 +92,7 @@ export class JsonScan {
   end():
     | { readonly ok: true; readonly found: ReadonlyMap<string, Found> }
     | { readonly ok: false; readonly trouble: JsonTrouble } {
-    if (this.#trouble === null && this.#tail.length > 0) this.#fail("not-utf8");
+    if (this.#trouble === null && !this.#utf8.isComplete) this.#fail("not-utf8");
     if (this.#trouble === null && this.#state === "bare") this.#endBare();
     if (this.#trouble === null && this.#state !== "done") this.#fail("unfinished");
     if (this.#trouble !== null) return { ok: false, trouble: this.#trouble };
@@ -305,10 +302,6 @@ function decodeText(raw: string): string | null {
   }
 }
 
-function asBuffer(piece: Uint8Array): Buffer {
-  return Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-}
-
 function orEnd(at: number, end: number): number {
   return at < 0 ? end : at;
 }
@@ -330,16 +323,4 @@ function isDelimiter(byte: number): boolean {
     default:
       return false;
   }
-}
-
-/** Where the last whole UTF-8 character ends: a character cut by the piece's end waits for the next piece. */
-function wholeCharacters(bytes: Buffer): number {
-  const { length } = bytes;
-  for (let back = 1; back <= 3 && back <= length; back += 1) {
-    const byte = bytes[length - back] ?? 0;
-    if ((byte & 0xc0) === 0x80) continue;
-    const needs = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return needs > back ? length - back : length;
-  }
-  return length;
 }

@@ -25,6 +25,8 @@ export interface LimitKeys {
   readonly address: string;
   /** The key of a session that was seen to log in (`KnownSessions.keyOf`); null counts by address. */
   readonly session: string | null;
+  /** Hash of the account an attempt is for; null counts by address. */
+  readonly account: string | null;
 }
 
 export interface Limiter {
@@ -44,7 +46,7 @@ export interface LimiterOptions {
 }
 
 /** Attempts of one key that wait for the outcome of earlier ones; the next is refused. */
-export const waitersPerKeyMax = 32;
+export const waitersPerKeyMax = 64;
 /** All waiting attempts; the next is refused. */
 export const waitersMax = 4_096;
 /** How long an attempt waits before it is refused. */
@@ -52,7 +54,20 @@ export const waitMsMax = 10_000;
 /** Stores kept over reloads; the one unused longest goes first. A plan has a few dozen limits. */
 export const storesMax = 512;
 
-const granted: Grant = Object.freeze({ ok: true, settle: () => {} });
+/** Nothing was counted, so there is nothing to give back. */
+export const freeGrant: Grant = Object.freeze({ ok: true, settle: () => {} });
+
+/** Two grants of one attempt, settled together. */
+export function bothGrants(first: Grant, second: Grant): Grant {
+  if (second === freeGrant) return first;
+  return {
+    ok: true,
+    settle(outcome) {
+      first.settle(outcome);
+      second.settle(outcome);
+    },
+  };
+}
 
 /** Attempts of one key under one limit with refund: those with Odoo, and those that wait for them. */
 interface Gate {
@@ -149,7 +164,7 @@ class PlanLimiter implements Limiter {
       }
       refunds ||= limit.refund;
     }
-    return { ok: true, grant: refunds ? this.#refundable(limits, keys) : granted };
+    return { ok: true, grant: refunds ? this.#refundable(limits, keys) : freeGrant };
   }
 
   #refundable(limits: readonly Limit[], keys: LimitKeys): Grant {
@@ -236,9 +251,16 @@ class PlanLimiter implements Limiter {
   }
 }
 
-function keyFor(limit: Limit, keys: LimitKeys): string {
-  // No session key can be mistaken for an address: addresses have a dot or a colon in them, base64url has neither.
-  return limit.key === "session" && keys.session !== null ? keys.session : keys.address;
+/** No two kinds of key are mistaken for each other: addresses have a dot or a colon, base64url neither, and only pairs a space. */
+function keyFor(limit: Limit, { address, session, account }: LimitKeys): string {
+  switch (limit.key) {
+    case "client":
+      return address;
+    case "session":
+      return session ?? address;
+    case "account":
+      return account === null ? address : `${address} ${account}`;
+  }
 }
 
 function unrefTimer(ms: number, then: () => void): () => void {

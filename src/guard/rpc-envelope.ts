@@ -1,9 +1,12 @@
 import { type Found, JsonScan, type JsonTrouble, type Wanted } from "./json-scan.ts";
+import type { XmlCall } from "./xml-call.ts";
 
-/** What a JSON-RPC body asks Odoo for, as far as the gateway needs it. Never the password. */
+/** What an RPC body asks Odoo for, as far as the gateway needs it. Never the password. */
 export interface RpcEnvelope {
   readonly service: string;
   readonly method: string;
+  /** `args[0]` of `common` log-ins and of `object` calls: the database; null when it is no text. */
+  readonly database: string | null;
   /** `args[1]`: the log-in name of `common` calls, the user's number of `object` calls; null when it has not one reading. */
   readonly user: string | null;
   /** `args[3]` and `args[4]` of `object` calls; null elsewhere. */
@@ -26,7 +29,7 @@ const wanted: Wanted = {
       members: {
         service: { as: "service" },
         method: { as: "method" },
-        args: { items: [null, user, null, { as: "model" }, { as: "modelMethod" }] },
+        args: { items: [{ as: "database" }, user, null, { as: "model" }, { as: "modelMethod" }] },
       },
     },
   },
@@ -59,12 +62,28 @@ export class EnvelopeReader {
       value: {
         service,
         method,
+        database: textOf(found.get("database")),
         user: scalarOf(found.get("user")),
         model: ofObject ? textOf(found.get("model")) : null,
         modelMethod: ofObject ? textOf(found.get("modelMethod")) : null,
       },
     };
   }
+}
+
+/** The same for an XML-RPC call of `service`, the last part of its path. */
+export function xmlEnvelope(service: string, { method, args }: XmlCall): RpcEnvelope {
+  const [database, caller, , model, modelMethod] = args;
+  const ofObject = service === "object";
+  const text = (value: XmlCall["args"][number] | undefined) => (value?.kind === "text" ? value.text : null);
+  return {
+    service,
+    method,
+    database: text(database),
+    user: caller?.text ?? null,
+    model: ofObject ? text(model) : null,
+    modelMethod: ofObject ? text(modelMethod) : null,
+  };
 }
 
 /** One sentence for the answer; never text of the client's. */

@@ -134,7 +134,8 @@ function showsLoggedIn(facts: Pick<RequestFacts, "paths">, fields: RawFields): b
   return isClientPage(facts) && firstField(fields, "x-frame-options")?.toUpperCase() === "DENY";
 }
 
-function newSession(fields: RawFields): string | null {
+/** The session id an answer of Odoo sets; null: none. */
+export function newSession(fields: RawFields): string | null {
   for (const line of fieldValues(fields, "set-cookie")) {
     if (setCookieName(line) !== "session_id") continue;
     const value = /=[ \t]*([A-Za-z0-9_-]{40,128})[ \t]*(?:;|$)/.exec(line)?.[1];

@@ -226,11 +226,13 @@ function compileDecision(
   limits: ReadonlyMap<string, Limit>,
 ): Decision {
   if (document.forward !== undefined) {
+    const named = (document.limits ?? []).flatMap((name) => limits.get(name) ?? []);
     return {
       verdict: "forward",
       reason,
       pool: document.forward,
-      limits: Object.freeze((document.limits ?? []).flatMap((name) => limits.get(name) ?? [])),
+      limits: Object.freeze(named.filter(({ key }) => key !== "account")),
+      accountLimits: Object.freeze(named.filter(({ key }) => key === "account")),
       websocket: document.websocket ?? false,
       answerTimeoutMs:
         (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault,

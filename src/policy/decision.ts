@@ -18,8 +18,11 @@ export interface Limit {
   /** Requests a second; may be a fraction (5 a minute is 5/60). */
   readonly ratePerSecond: number;
   readonly burst: number;
-  /** Whom it counts: the client address (IPv6 by /64), or the session we saw log in and else the address. */
-  readonly key: "client" | "session";
+  /**
+   * Whom it counts: the client address (IPv6 by /64); the session we saw log in, else the address; or the account an attempt is for together
+   * with the address, where the request names it in one reading, else the address.
+   */
+  readonly key: "client" | "session" | "account";
   /** An attempt whose answer shows that it succeeded gives its point back. */
   readonly refund: boolean;
 }
@@ -28,7 +31,10 @@ export interface ForwardDecision {
   readonly verdict: "forward";
   readonly reason: Reason;
   readonly pool: PoolName;
+  /** Asked before the body is read. */
   readonly limits: readonly Limit[];
+  /** Those that count by account, asked when the body is there. */
+  readonly accountLimits: readonly Limit[];
   /** May this exchange leave the road as a WebSocket tunnel. */
   readonly websocket: boolean;
   /** How long Odoo may take to the first byte, and between bytes. */

@@ -32,6 +32,17 @@ export function hasParameter(query: string, names: readonly string[]): boolean {
   return query !== "" && someParameter(query, (name) => names.includes(decodeName(name)));
 }
 
+/** Every value of a parameter in every reading of the query, decoded; one that cannot be decoded stays as it is. */
+export function parameterValues(query: string, name: string): readonly string[] {
+  const values: string[] = [];
+  someParameter(query, (rawName, rawValue) => {
+    const plain = rawValue.replaceAll("+", " ");
+    if (decodeName(rawName) === name) values.push(decodeStrict(plain) ?? plain);
+    return false;
+  });
+  return values;
+}
+
 /**
  * The first of `names` in the query whose value a browser would take to another site than `hosts`; null when
  * none does. A value that cannot be read in exactly one way counts as off-site.

@@ -78,7 +78,7 @@ export interface RuleDocument {
 export interface LimitDocument {
   readonly rate: string;
   readonly burst: number;
-  readonly key?: "client" | "session" | undefined;
+  readonly key?: "client" | "session" | "account" | undefined;
   readonly refund?: "success" | undefined;
 }
 

@@ -203,9 +203,11 @@ const limit = z.strictObject({
   }, 'must be a rate like "5/min", "30/s" or "100/h"'),
   burst: z.int().min(0).max(burstMax).describe("How many may come at once on top of the rate"),
   key: z
-    .enum(["client", "session"])
+    .enum(["client", "session", "account"])
     .optional()
-    .describe("client: the address (IPv6 by /64); session: a session seen to log in, else the address"),
+    .describe(
+      "client: the address (IPv6 by /64); session: a session seen to log in, else the address; account: an account tried from an address, else the address",
+    ),
   refund: z
     .literal("success")
     .optional()

@@ -4,10 +4,11 @@ import { escapeHtml, type OwnAnswer } from "./pages.ts";
 const clientFault = 1;
 
 /**
- * A refusal with an XML-RPC fault as its body (xmlrpc.com/spec "Fault example"). The status stays the refusal's, so that every tool sees
- * it refused; libraries that look for faults in a 200 only (Python's xmlrpc.client) report the status instead.
+ * A refusal as an XML-RPC fault. The status is 200, as xmlrpc.com/spec ("Response format") has it for every fault: libraries look for a fault nowhere else
+ * (Python's xmlrpc.client raises ProtocolError for any other status and shows no reason). `status`: another one, where a caller is
+ * turned away whatever he calls.
  */
-export function xmlFaultAnswer(status: number, sentence: string, exchangeId: string): OwnAnswer {
+export function xmlFaultAnswer(sentence: string, exchangeId: string, status = 200): OwnAnswer {
   const text = escapeHtml(`${sentence} (exchange ${exchangeId})`);
   return {
     status,

@@ -8,6 +8,7 @@ import type { ForwardDecision } from "../policy/decision.ts";
 import { Relay } from "../relay.ts";
 import { holdPage } from "../reply/hold-page.ts";
 import { mergeSecurity } from "../reply/security.ts";
+import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { Delivery, type Parcel } from "../upstream/delivery.ts";
@@ -25,6 +26,11 @@ import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 const noReading: LoginReading = { outcome: "unknown", loggedIn: false };
+
+/** The head of an answer whose body is another one now. */
+function rewrittenHead(head: AnswerHead, bytes: number): AnswerHead {
+  return { ...head, framing: { kind: "length", bytes } };
+}
 
 /** The way to Odoo and back. */
 export class Forwarding {
@@ -63,16 +69,17 @@ export class Forwarding {
     x.lane = parcel.lane;
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
     let relay: Relay | null = null;
+    let mask: TracebackMask | null = null;
     let head: AnswerHead | null = null;
     let settled = false;
     const settle = () => {
       if (settled) return;
       settled = true;
-      if (head === null) return this.#login.concluded(x, facts, grant, "unknown");
+      if (head === null) return this.#login.concluded(x, facts, grant, "unknown", []);
       const reading = watch?.reading ?? noReading;
       this.#parts.sessions.observe(facts, head.status, head.fields, reading.loggedIn);
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
-      this.#login.concluded(x, facts, grant, reading.outcome);
+      this.#login.concluded(x, facts, grant, reading.outcome, head.fields);
     };
     const call = new Delivery(way, parcel, {
       head: (got) => {
@@ -81,15 +88,28 @@ export class Forwarding {
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
-        relay = this.#relay(x, facts, got, staging, call);
+        mask = this.#mask(x, facts, got);
+        if (mask === null) relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
         x.bytesOut += chunk.length;
         watch?.data(chunk);
-        relay?.data(chunk);
+        if (mask === null || head === null) return void relay?.data(chunk);
+        const passed = mask.push(chunk);
+        if (passed === null) return;
+        mask = null;
+        const through = this.#relay(x, facts, head, staging, call);
+        relay = through;
+        for (const piece of passed) through.data(piece);
       },
       end: () => {
         settle();
+        if (mask !== null && head !== null) {
+          const body = mask.end();
+          x.bytesOut = body.length;
+          relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call);
+          if (body.length > 0) relay.data(body);
+        }
         relay?.finish();
       },
       tunnel: (socket, rest) => {
@@ -124,6 +144,12 @@ export class Forwarding {
     };
     if (x.isOver) x.onOver();
     else call.start();
+  }
+
+  /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
+  #mask(x: RunningExchange, facts: RequestFacts, head: AnswerHead): TracebackMask | null {
+    if (head.framing.kind === "none" || !x.plan.masksTracebacks(facts.client)) return null;
+    return tracebackMask(head.status, head.fields, x.id);
   }
 
   #outbound(

@@ -1,24 +1,27 @@
 import { ipKey64 } from "../base/ip.ts";
-import type { Grant } from "../guard/limiter.ts";
-import { EnvelopeReader, envelopeRefusalText } from "../guard/rpc-envelope.ts";
-import { doctypeReason, hasDoctype } from "../guard/xml.ts";
+import { freeGrant, type Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
-import { xmlFaultAnswer } from "../reply/xml-fault.ts";
 import type { RunningExchange } from "../running.ts";
-import { collectBody, eachPiece, type RequestBody } from "../upstream/request-body.ts";
+import { collectBody, type RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
+import type { Calls } from "./calls.ts";
+import type { Databases } from "./databases.ts";
 import type { GatewayParts } from "./parts.ts";
 
 /** Limits and the request's body: what is counted before Odoo is asked, what is read, and what is set aside. */
 export class Intake {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
+  readonly #calls: Calls;
+  readonly #databases: Databases;
 
-  constructor(parts: GatewayParts, answer: Answering) {
+  constructor(parts: GatewayParts, answer: Answering, calls: Calls, databases: Databases) {
     this.#parts = parts;
     this.#answer = answer;
+    this.#calls = calls;
+    this.#databases = databases;
   }
 
   /** 413 before a byte of the body, when its length is declared. */
@@ -34,8 +37,8 @@ export class Intake {
   /** guard/limiter: the limits the rule names; null when one is exhausted. */
   async limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
     if (x.plan.isTrusted(facts.client)) return freeGrant;
-    const keys = { address: ipKey64(facts.client), session: x.sessionKey };
-    const asked = this.#parts.limiter.check(decision.limits, keys);
+    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: null };
+    const asked = this.#parts.limiter.check(x.api?.limits ?? decision.limits, keys);
     const answer = asked instanceof Promise ? await asked : asked;
     if (answer.ok && !x.isOver) return answer;
     if (answer.ok) answer.settle("unsent");
@@ -68,45 +71,11 @@ export class Intake {
       body.release();
       return "stopped";
     }
-    if (
-      decision.xmlWithoutDoctype &&
-      hasDoctype(body.memory, firstField(facts.fields, "content-type") ?? "")
-    ) {
-      body.release();
-      this.#answer.refused(x, "xml-doctype", doctypeReason);
-      x.reply(xmlFaultAnswer(400, doctypeReason, x.id), true);
-      return "stopped";
-    }
-    if (decision.rpcEnvelope && body.bytes > 0 && !(await this.#mayCall(x, facts, body))) {
-      body.release();
-      return "stopped";
-    }
-    return body;
-  }
-
-  /** guard/rpc-envelope: a JSON-RPC call with one reading, and its db service for administrators' networks only. */
-  async #mayCall(x: RunningExchange, facts: RequestFacts, body: RequestBody): Promise<boolean> {
-    const reader = new EnvelopeReader();
-    const whole = await eachPiece(body, (piece) => reader.push(piece));
-    if (x.isOver) return false;
-    if (!whole) {
-      this.#answer.bodyTrouble(x, "no-room", 0);
-      return false;
-    }
-    const read = reader.end();
-    if (!read.ok) {
-      const sentence = envelopeRefusalText(read.error);
-      this.#answer.refused(x, `rpc-${read.error}`, sentence);
-      this.#answer.error(x, 400, sentence, { jsonRpc: true });
-      return false;
-    }
-    x.call = read.value;
-    if (read.value.service !== "db" || x.plan.settings.adminNetworks.contains(facts.client)) return true;
-    x.verdict = "deny";
-    this.#answer.denied(x, facts, "rpc-database-service");
-    this.#answer.error(x, x.plan.settings.databaseManager === "403" ? 403 : 404, "", { jsonRpc: true });
-    return false;
+    const goesOn =
+      body.bytes === 0 ||
+      ((await this.#calls.read(x, facts, decision, body)) && (await this.#databases.read(x, facts, body)));
+    if (goesOn) return body;
+    body.release();
+    return "stopped";
   }
 }
-
-const freeGrant: Grant = { ok: true, settle: () => {} };

@@ -1,10 +1,11 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import { accountName } from "../guard/account-name.ts";
-import type { Grant } from "../guard/limiter.ts";
+import { freeGrant, type Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import { watchLogin } from "../guard/login-watch.ts";
-import type { RequestFacts } from "../message/facts.ts";
+import type { RawFields, RequestFacts } from "../message/facts.ts";
+import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
@@ -20,18 +21,53 @@ export class LoginStage {
     this.#answer = answer;
   }
 
-  /** guard/jail: may this attempt to log in go to Odoo? It may wait for earlier ones of the same address. */
-  async enter(x: RunningExchange, facts: RequestFacts, body: RequestBody | null): Promise<boolean> {
+  /**
+   * guard/limiter and guard/jail: may this attempt to log in go to Odoo? It may wait for earlier ones. Null: it may not, and the
+   * answer is out.
+   */
+  async enter(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+    body: RequestBody | null,
+  ): Promise<Grant | null> {
+    this.#look(x, facts, body);
+    if (x.plan.isTrusted(facts.client)) return freeGrant;
+    const grant = await this.#limit(x, facts, decision);
+    if (grant === null) return null;
+    if (await this.#jail(x, facts)) return grant;
+    grant.settle("unsent");
+    return null;
+  }
+
+  /** What is tried, and for whom. */
+  #look(x: RunningExchange, facts: RequestFacts, body: RequestBody | null): void {
     const asked = body === null ? null : { call: x.call, memory: body.memory, whole: body.file === null };
-    const watch = watchLogin(facts, asked);
-    x.watch = watch;
-    if (watch === null) return true;
-    const { jail, devices, hashAccount } = this.#parts;
-    const name = watch.isAttempt ? accountName(watch.door, facts, asked) : null;
-    const account = name === null ? null : hashAccount(name);
-    x.account = account;
+    x.watch = watchLogin(facts, asked);
+    if (x.watch === null || !x.watch.isAttempt) return;
+    const { door } = x.watch;
+    const name = accountName(door, facts, asked);
+    if (name !== null) x.account = this.#parts.hashAccount(name);
+    else if (door === "second-factor") x.account = this.#parts.pendingAccounts.accountOf(facts.sessionId);
+  }
+
+  /** The limits that count by account. */
+  async #limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
+    if (decision.accountLimits.length === 0) return freeGrant;
+    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: x.account };
+    const asked = this.#parts.limiter.check(decision.accountLimits, keys);
+    const answer = asked instanceof Promise ? await asked : asked;
+    if (answer.ok && !x.isOver) return answer;
+    if (answer.ok) answer.settle("unsent");
+    else this.#answer.exhausted(x, facts, answer.limit, answer.retryAfterSeconds);
+    return null;
+  }
+
+  async #jail(x: RunningExchange, facts: RequestFacts): Promise<boolean> {
     const rules = x.plan.jailRules;
-    if (rules === null || x.plan.isTrusted(facts.client)) return true;
+    const { watch, account } = x;
+    if (rules === null || watch === null) return true;
+    const { jail, devices } = this.#parts;
     const device = account === null ? null : devices.read(facts, account);
     x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };
     if (!watch.isAttempt) return true;
@@ -53,11 +89,18 @@ export class LoginStage {
     }
   }
 
-  /** How the attempt ended, for the limits, the jail and the log. */
-  concluded(x: RunningExchange, facts: RequestFacts, grant: Grant, outcome: LoginReading["outcome"]): void {
-    const passed = outcome === "pending" ? "success" : outcome;
-    grant.settle(passed);
-    const { jail, sink } = this.#parts;
+  /** How the attempt ended, for the limits, the jail and the log. `fields`: those of Odoo's answer. */
+  concluded(
+    x: RunningExchange,
+    facts: RequestFacts,
+    grant: Grant,
+    outcome: LoginReading["outcome"],
+    fields: RawFields,
+  ): void {
+    grant.settle(outcome === "pending" ? "success" : outcome);
+    const { jail, sink, pendingAccounts, sharedPeers } = this.#parts;
+    if (outcome === "success") sharedPeers.loggedIn(facts);
+    if (outcome === "pending" && x.account !== null) pendingAccounts.learn(fields, x.account);
     const rules = x.plan.jailRules;
     if (x.watch !== null && outcome !== "unknown") {
       const { id, account, watch } = x;
@@ -72,7 +115,8 @@ export class LoginStage {
         account,
       });
     }
-    if (x.ticket !== null) x.ticket.settle(passed);
+    // A right password before a second factor is half a success: who knows it must not wipe wrong codes out with it.
+    if (x.ticket !== null) x.ticket.settle(outcome === "pending" ? "unknown" : outcome);
     else if (x.attempt !== null && rules !== null && outcome === "failure") jail.failed(x.attempt, rules);
   }
 }

@@ -2,7 +2,9 @@ import type { Clock } from "../base/clock.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { Jail } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
+import type { PendingAccounts } from "../guard/pending-accounts.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
+import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
 import type { Challenges } from "../tls/challenges.ts";
@@ -19,6 +21,8 @@ export interface GatewayParts {
   readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly jail: Jail;
   readonly devices: DeviceCookies;
+  readonly sharedPeers: SharedPeers;
+  readonly pendingAccounts: PendingAccounts;
   /** Turns an account's name into what counts and logs may hold. */
   readonly hashAccount: (name: string) => string;
   readonly spool: Spool;

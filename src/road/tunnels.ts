@@ -16,7 +16,8 @@ import type { Answering } from "./answering.ts";
 export class Tunnels {
   readonly #answer: Answering;
   readonly #pace: ReconnectPace;
-  readonly #open = new Set<Tunnel>();
+  /** With whom each is; null: nobody who can be banned. */
+  readonly #open = new Map<Tunnel, string | null>();
   readonly #byClient = new Map<string, number>();
   #leaving = false;
 
@@ -106,7 +107,7 @@ export class Tunnels {
         x.end(101);
       },
     );
-    this.#open.add(tunnel);
+    this.#open.set(tunnel, x.plan.isTrusted(facts.client) ? null : ipKey64(facts.client));
     tunnel.start();
     if (this.#leaving) tunnel.leave();
     return true;
@@ -123,10 +124,15 @@ export class Tunnels {
   /** Close 1001 into every tunnel, and into those that still open. */
   leave(): void {
     this.#leaving = true;
-    for (const tunnel of this.#open) tunnel.leave();
+    for (const tunnel of this.#open.keys()) tunnel.leave();
+  }
+
+  /** Close 1008 into the tunnels of a client that was banned (`ipKey64`). */
+  endOf(client: string): void {
+    for (const [tunnel, key] of this.#open) if (key === client) tunnel.expel();
   }
 
   destroy(): void {
-    for (const tunnel of [...this.#open]) tunnel.destroy();
+    for (const tunnel of [...this.#open.keys()]) tunnel.destroy();
   }
 }

@@ -142,6 +142,13 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
       reader.warn(name, { thing: `"${text}" is everybody: ${harm}`, remedy: "name your own networks" });
     }
   }
+  if (settings.api !== null && reader.has("API_NETWORKS")) {
+    const thing = "and the section api: of gateway.yaml both say who may call";
+    reader.complain("API_NETWORKS", {
+      thing,
+      remedy: "take API_NETWORKS out: the entries name their networks",
+    });
+  }
   if (!settings.posNetworks.isEmpty && settings.httpListen === null) {
     const remedy = "open HTTP_LISTEN, or take POS_NETWORKS out";
     reader.complain("POS_NETWORKS", {
@@ -182,6 +189,11 @@ function checkRest(settings: Settings, reader: SettingReader): void {
   }
   if (reader.good("METHODS") && !settings.methods.includes("GET")) {
     reader.complain("METHODS", { thing: "must include GET", remedy: "add it" });
+  }
+  const isPinned = settings.database !== null || settings.hostDatabases.size > 0;
+  if (isPinned && settings.databaseSelector === "allow") {
+    const thing = "allow has no effect on hosts whose database is named";
+    reader.warn("DATABASE_SELECTOR", { thing, remedy: "take it out, or DATABASE" });
   }
   if (reader.has("STAGING_EXEMPT") && settings.preset !== "staging" && reader.good("PRESET")) {
     reader.warn("STAGING_EXEMPT", {

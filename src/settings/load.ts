@@ -3,8 +3,10 @@ import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
+import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
+import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
@@ -68,8 +70,11 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   const tlsMode =
     reader.maybe("TLS_MODE", readTlsMode) ??
     (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local");
+  const domains = readDomains(reader);
+  const served = [...domains.domains, ...domains.redirectDomains].map(({ host }) => host.toLowerCase());
+  const api = readApi(reader.section("api"), served, reader.complainAt);
   return {
-    ...readDomains(reader),
+    ...domains,
     ...readMembers(reader),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
@@ -86,7 +91,10 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     trustedProxies: networks(reader, "TRUSTED_PROXIES"),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
-    apiNetworks: apiNetworks(reader, preset),
+    apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
+    api,
+    database: reader.maybe("DATABASE", readDatabaseName),
+    hostDatabases: readHostDatabases(reader.section("hosts"), served, reader.complainAt),
     posNetworks: networks(reader, "POS_NETWORKS"),
     bodyBytesMax: reader.one("BODY_MAX", (text) => readBytes(text, bodyBytesLeast)),
     spoolBytesMax: reader.one("SPOOL_MAX", (text) => readBytes(text, bodyBytesLeast)),

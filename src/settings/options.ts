@@ -33,7 +33,20 @@ admin_networks:
   - 192.0.2.0/24
   - 2001:db8:1::/48
 body_max: 256MiB
+
+# The two sections that have no variable of the environment.
+hosts:
+  shop.example.com: { database: shop }
+api:
+  - networks: [192.0.2.0/24]
+    services: [common, object]
+    models: [sale.*, res.partner]
+    methods: [read, search*]
+    rate: 60/min
 \`\`\`
+
+\`hosts:\` names the database of single hosts, as \`DATABASE\` does for all. \`api:\` says which programs may call what:
+[operations](operations.md#programs).
 `;
 }
 

@@ -1,5 +1,6 @@
 import type { Problem } from "../base/problem.ts";
 import type { Complaint, Read } from "./complaint.ts";
+import type { Section, SectionName } from "./sections.ts";
 import type { Given, GivenSetting } from "./sources.ts";
 import { isListType, type SettingName, settingRow } from "./table.ts";
 
@@ -20,6 +21,16 @@ export class SettingReader {
     this.#given = given;
     this.problems.push(...given.problems);
   }
+
+  /** A section of gateway.yaml; undefined: there is none. */
+  section(name: SectionName): Section | undefined {
+    return this.#given.sections.get(name);
+  }
+
+  /** Takes what is wrong in a section. */
+  readonly complainAt = (place: string, thing: string, remedy: string): void => {
+    this.problems.push({ place, thing, remedy });
+  };
 
   /** Was the setting given (not: left to its default). */
   has(name: SettingName): boolean {

@@ -49,6 +49,25 @@ export interface AcmeSettings {
   readonly dnsHook: string | null;
 }
 
+/** What an entry of `api:` can name: services of RPC, and the routes that are no service. */
+export const apiServices = ["common", "object", "json-1", "json-2", "doc"] as const;
+export type ApiService = (typeof apiServices)[number];
+
+/** One entry of `api:`: what programs from these networks may call. Null lists allow everything. */
+export interface ApiEntry {
+  /** `gateway.yaml:3:5`. */
+  readonly place: string;
+  readonly networks: IpSet;
+  /** Small letters. */
+  readonly hosts: ReadonlySet<string> | null;
+  readonly services: ReadonlySet<ApiService> | null;
+  /** Names, or beginnings of names followed by `*`. */
+  readonly models: readonly string[] | null;
+  readonly methods: readonly string[] | null;
+  /** Of each client address, in place of the rule's limits; null: the rule's. */
+  readonly rate: { readonly perSecond: number; readonly burst: number } | null;
+}
+
 /** Everything an operator can say, checked and in units. Documented in docs/options.md, one row each. */
 export interface Settings {
   /** First is canonical. Without DOMAIN: localhost, 127.0.0.1 and [::1]. */
@@ -97,6 +116,12 @@ export interface Settings {
   readonly adminNetworks: IpSet;
   /** null: any (the default of `standard`, `staging`, `nginx-guide`); `strict` defaults to an empty set. */
   readonly apiNetworks: IpSet | null;
+  /** The section `api:` of gateway.yaml, first match decides; null: there is none. */
+  readonly api: readonly ApiEntry[] | null;
+  /** The one database of the site; null: Odoo chooses. */
+  readonly database: string | null;
+  /** The same for single hosts. */
+  readonly hostDatabases: ReadonlyMap<string, string>;
   /** Plain-HTTP `/pos/web` for these LAN networks; empty: off. */
   readonly posNetworks: IpSet;
   readonly bodyBytesMax: number;

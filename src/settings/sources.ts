@@ -1,8 +1,9 @@
 import { isAbsolute, resolve } from "node:path";
 import { editDistance, nearestName, sameWords } from "../base/nearest.ts";
 import type { Problem } from "../base/problem.ts";
-import { parseYaml, type YamlDocument } from "../base/yaml-positions.ts";
+import { parseYaml, type TextPlace, type YamlDocument } from "../base/yaml-positions.ts";
 import type { ReadFile } from "./read-file.ts";
+import { isSectionName, type Section, type SectionName, sectionNames } from "./sections.ts";
 import { isListType, isSettingName, type SettingName, settingNames, settingRow } from "./table.ts";
 
 /** The texts given for one setting, and where each of them stands. */
@@ -16,7 +17,15 @@ export interface GivenSetting {
 
 export interface Given {
   readonly settings: ReadonlyMap<SettingName, GivenSetting>;
+  /** Parts of gateway.yaml that are no single values. */
+  readonly sections: ReadonlyMap<SectionName, Section>;
   readonly problems: readonly Problem[];
+}
+
+interface Gathered {
+  readonly settings: Map<SettingName, GivenSetting>;
+  readonly sections: Map<SectionName, Section>;
+  readonly problems: Problem[];
 }
 
 /** Longest text of one setting, in characters, and most items of a list. */
@@ -36,10 +45,11 @@ export function gatherSettings(
   readFile: ReadFile,
 ): Given {
   const settings = new Map<SettingName, GivenSetting>();
+  const sections = new Map<SectionName, Section>();
   const problems: Problem[] = [];
-  readYamlFile(env["GATEWAY_FILE"]?.trim() ?? "", cwd, readFile, settings, problems);
+  readYamlFile(env["GATEWAY_FILE"]?.trim() ?? "", cwd, readFile, { settings, sections, problems });
   readEnvironment(env, settings, problems);
-  return { settings, problems };
+  return { settings, sections, problems };
 }
 
 function readEnvironment(
@@ -95,13 +105,8 @@ function itemsOf(name: SettingName, text: string, place: string): { text: string
   return texts.map((item) => ({ text: item, place }));
 }
 
-function readYamlFile(
-  named: string,
-  cwd: string,
-  readFile: ReadFile,
-  settings: Map<SettingName, GivenSetting>,
-  problems: Problem[],
-): void {
+function readYamlFile(named: string, cwd: string, readFile: ReadFile, gathered: Gathered): void {
+  const { problems } = gathered;
   const shown = named === "" ? "gateway.yaml" : named;
   const read = readFile(isAbsolute(shown) ? shown : resolve(cwd, shown));
   if (!read.ok) {
@@ -132,7 +137,7 @@ function readYamlFile(
     }
     return;
   }
-  readDocument(shown, parsed.value, settings, problems);
+  readDocument(shown, parsed.value, gathered);
 }
 
 /** Is this line part of the password's entry: YAML's own messages quote what they stumble over. */
@@ -146,8 +151,7 @@ function insideSecret(text: string, line: number): boolean {
 function readDocument(
   shown: string,
   document: YamlDocument,
-  settings: Map<SettingName, GivenSetting>,
-  problems: Problem[],
+  { settings, sections, problems }: Gathered,
 ): void {
   const { value } = document;
   if (value === null || value === undefined) {
@@ -165,11 +169,15 @@ function readDocument(
     const at = document.keyPlace([key]);
     const place = `${shown}:${at.line}:${at.column}`;
     const name = key.toUpperCase();
-    if (key !== key.toLowerCase() || !isSettingName(name)) {
-      const near = nearestName(
-        key,
-        settingNames.map((one) => one.toLowerCase()),
-      );
+    if (isSectionName(key)) {
+      const placed = (found: TextPlace) => `${shown}:${found.line}:${found.column}`;
+      sections.set(key, {
+        value: given,
+        valuePlace: (path) => placed(document.valuePlace([key, ...path])),
+        keyPlace: (path) => placed(document.keyPlace([key, ...path])),
+      });
+    } else if (key !== key.toLowerCase() || !isSettingName(name)) {
+      const near = nearestName(key, [...settingNames.map((one) => one.toLowerCase()), ...sectionNames]);
       problems.push({
         place,
         thing: `${shownKey(key)} is no setting`,

@@ -356,6 +356,14 @@ export const settingTable = [
     meaning: "Methods that are let through to the policy. TRACE and CONNECT never are.",
   },
   {
+    name: "DATABASE",
+    type: "text",
+    default: null,
+    defaultWords: "none: Odoo chooses (dbfilter)",
+    meaning:
+      "The one database of this site: another one in `?db=`, in a log-in or in an RPC call is refused, the selector is hidden, and `/web/database/list` is answered with this name. In gateway.yaml also for single hosts, under `hosts:`.",
+  },
+  {
     name: "DATABASE_MANAGER",
     type: "choice",
     choices: ["404", "403", "redirect"],
@@ -373,9 +381,9 @@ export const settingTable = [
     name: "LOGIN_BANS",
     type: "choice",
     choices: ["standard", "guide", "official", "off"],
-    default: "off",
+    default: "standard",
     meaning:
-      "What failed log-ins and scanners' requests lead to, beside the limit. off: nothing. standard: 5 of one address on one account in 10 minutes, or 20 of one address while most of its attempts fail: 2 hours. guide: 5 of one address in 10 minutes: 2 hours. official: 10 in 60 seconds: 15 minutes. Each further ban is twice as long, up to 7 days.",
+      "What failed log-ins and scanners' requests lead to, beside the limit. standard: 5 failures of one address on one account in 10 minutes, or 20 of one address while most of its attempts fail, or 20 scanners' requests: 2 hours. guide: 5 failures of one address in 10 minutes: 2 hours. official: 10 in 60 seconds: 15 minutes. off: nothing. Each further ban is twice as long, up to 7 days.",
   },
   {
     name: "BAN_ANSWER",

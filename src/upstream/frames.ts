@@ -54,5 +54,6 @@ export class FrameBoundary {
   }
 }
 
-/** An unmasked close frame (server to client) with status 1001, going away (RFC 6455 §7.4.1). */
+/** Unmasked close frames (server to client, RFC 6455 §7.4.1): 1001, the server goes away; 1008, the client may not go on. */
 export const closeGoingAway = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
+export const closePolicy = Buffer.from([0x88, 0x02, 0x03, 0xf0]);

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { closeGoingAway, FrameBoundary } from "./frames.ts";
+import { closeGoingAway, closePolicy, FrameBoundary } from "./frames.ts";
 
 /** A tunnel without a byte in either direction for this long is closed; Odoo pings after at most 60 s (odoo-wire f). */
 export const tunnelIdleTimeoutMs = 120_000;
@@ -30,6 +30,9 @@ export class Tunnel {
   #bytesUp = 0;
   #bytesDown = 0;
   #leaving = false;
+  #goodbye = closeGoingAway;
+  /** What the client says goes nowhere any more. */
+  #muted = false;
   #closed = false;
   #endedBy: TunnelEnd | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -69,7 +72,14 @@ export class Tunnel {
     if (this.#closed || this.#leaving) return;
     this.#leaving = true;
     this.#closeIn(halfClosedTimeoutMs);
-    this.#sayGoingAway();
+    this.#sayGoodbye();
+  }
+
+  /** The client is banned: close 1008 at the next frame boundary, and not a byte more of it reaches Odoo. */
+  expel(): void {
+    this.#goodbye = closePolicy;
+    this.#muted = true;
+    this.leave();
   }
 
   /** Ends both sides at once. */
@@ -78,6 +88,7 @@ export class Tunnel {
   }
 
   #up(chunk: Buffer): void {
+    if (this.#muted) return;
     this.#bytesUp += chunk.length;
     if (!this.#ends.upstream.write(chunk)) this.#ends.downstream.pause();
   }
@@ -87,12 +98,12 @@ export class Tunnel {
     this.#boundary.feed(chunk);
     this.#bytesDown += chunk.length;
     if (!this.#ends.downstream.write(chunk)) this.#ends.upstream.pause();
-    if (this.#leaving) this.#sayGoingAway();
+    if (this.#leaving) this.#sayGoodbye();
   }
 
-  #sayGoingAway(): void {
+  #sayGoodbye(): void {
     if (!this.#boundary.atBoundary || this.#closed) return;
-    this.#ends.downstream.write(closeGoingAway);
+    this.#ends.downstream.write(this.#goodbye);
     this.#closeIn(1_000);
   }
 

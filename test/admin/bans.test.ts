@@ -2,8 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";
 import { h1 } from "../exchange/clients.ts";
-import { startWithBans } from "../support/bans.ts";
-import type { TestGateway } from "../support/gateway.ts";
+import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
 
 function admin(gateway: TestGateway, start: string, ...lines: string[]) {
@@ -36,7 +35,7 @@ async function cli(gateway: TestGateway, ...args: string[]) {
 const field = "X-Odoo-Gateway: bans";
 
 t.test("the admin listener lists, adds and lifts bans, and no web page can make it", async (t) => {
-  const gateway = await startWithBans();
+  const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
   t.same(JSON.parse((await admin(gateway, "GET /bans")).body), { bans: [] });
   t.equal((await admin(gateway, "POST /bans?address=127.0.0.1")).status, 403, "without our field");
@@ -66,7 +65,7 @@ t.test("the admin listener lists, adds and lifts bans, and no web page can make 
 });
 
 t.test("odoo-gateway bans", async (t) => {
-  const gateway = await startWithBans();
+  const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
   t.same(await cli(gateway), { code: 0, out: "nobody is banned\n" });
   t.match(await cli(gateway, "add", "2001:db8::7", "30m"), { code: 0, out: /2001:db8::\/64/ });

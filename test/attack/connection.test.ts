@@ -21,7 +21,7 @@ t.test("what stands behind a message that is refused late is not run", async (t)
     `${request("POST /xmlrpc/2/common", [`Content-Length: ${bomb.length}`], bomb)}${smuggled}`,
     { socket: open(gateway, nextClient()) },
   );
-  t.equal(answer.status, 400);
+  t.equal(answer.status, 200, "a fault");
   t.notMatch(answer.body, "HTTP/1.1", "one answer");
   t.strictSame(gateway.demo.requests, [], "Odoo saw neither");
 });

@@ -121,6 +121,38 @@ function rowsFor(): Row[] {
       since: 19,
     },
     { start: "POST /json/2/res.partner/read", outcome: null, since: 19 },
+    {
+      start: "GET /json/1/res.partner",
+      lines: ["Authorization: Bearer wrong"],
+      outcome: "failure",
+      since: 18,
+    },
+    {
+      start: "GET /json/1/res.partner",
+      lines: ["Authorization: Bearer demo-api-key-demo"],
+      outcome: "success",
+      since: 18,
+    },
+    {
+      start: "GET /doc-bearer/index.json",
+      lines: ["Authorization: Bearer wrong"],
+      outcome: "failure",
+      since: 19,
+    },
+    {
+      start: "POST /json/2/res.users/authenticate",
+      lines: [...json, "Authorization: Bearer demo-api-key-demo"],
+      body: '{"credential": {"login": "admin", "password": "guess"}}',
+      outcome: "failure",
+      since: 19,
+    },
+    {
+      start: "POST /json/2/res.users/authenticate",
+      lines: [...json, "Authorization: Bearer demo-api-key-demo"],
+      body: '{"credential": {"login": "admin", "password": "admin"}}',
+      outcome: "success",
+      since: 19,
+    },
     { start: "GET /web/reset_password?signup_email=nobody", outcome: "failure" },
     { start: "GET /web/reset_password?signup_email=admin", outcome: null },
     { start: "GET /auth_oauth/signin?state=1", outcome: "failure" },
@@ -213,6 +245,42 @@ for (const version of [16, 17, 18, 19] as const) {
           body,
         );
       };
+      const pages = await pageOf("GET /my/security", `Cookie: ${session}`);
+      for (const [path, fields, field] of [
+        ["/my/security", { op: "password", new1: "n", new2: "n" }, "old"],
+        ["/my/deactivate_account", { validation: "admin" }, "password"],
+      ] as const) {
+        const wrongOne = await post(gateway, path, session, pages.body, { ...fields, [field]: "guess" });
+        t.same(wrongOne.seen, port === 8072 ? [] : ["failure"], path);
+        const rightOne = await post(gateway, path, session, pages.body, { ...fields, [field]: "admin" });
+        t.same(rightOne.seen, port === 8072 && path === "/my/security" ? [] : ["success"], path);
+      }
+      const own = async (model: string, method: string, args: unknown[], kwargs: object) =>
+        outcomeOf(
+          gateway,
+          `POST /web/dataset/call_kw/${model}/${method}`,
+          [...json, `Cookie: ${session}`],
+          rpc({ model, method, args, kwargs }),
+        );
+      for (const [password, outcome] of [
+        ["guess", "failure"],
+        ["admin", "success"],
+      ] as const) {
+        const changed = await own("res.users", "change_password", [password, "n"], {});
+        t.same(changed.seen, [outcome], "change_password");
+        const checked = await own("res.users.identitycheck", "run_check", [[1]], { context: { password } });
+        t.same(checked.seen, [outcome], "run_check");
+      }
+      t.same((await own("res.partner", "read", [[1]], {})).seen, [], "no password in it");
+      const asked = await pageOf("GET /web/reset_password");
+      for (const [path, login, outcome] of [
+        ["/web/reset_password", "nobody", ["failure"]],
+        ["/web/reset_password", "admin", []],
+        ["/web/signup", "admin", ["failure"]],
+      ] as const) {
+        const { seen } = await post(gateway, path, sessionPair(asked), asked.body, { login });
+        if (port === 8069) t.same(seen, outcome, `${path} ${login}`);
+      }
       if (version === 19) {
         t.same((await other("guess")).seen, ["failure"], "a logged-in user guesses another's password");
         t.same((await other("demo")).seen, ["success"]);
@@ -220,3 +288,133 @@ for (const version of [16, 17, 18, 19] as const) {
     });
   }
 }
+
+t.test("the master password: tried by administrators' networks only, and known by its outcome", async (t) => {
+  const right = "master-of-the-stand-in";
+  const demo = await startDemo({ listDb: true, masterPassword: right });
+  t.teardown(() => demo.close());
+  const gateway = await startTestGateway({
+    upstream: { webPort: demo.webPort, busPort: demo.busPort },
+    env: { ADMIN_NETWORKS: "127.0.0.1", LOGIN_BANS: "off" },
+  });
+  t.teardown(() => gateway.close());
+
+  for (const [name, password, outcome] of [
+    ["drop", "guess", "failure"],
+    ["backup", "guess", "failure"],
+    ["change_password", "guess", "failure"],
+    ["backup", right, "success"],
+    ["create", right, "success"],
+  ] as const) {
+    const { seen } = await outcomeOf(
+      gateway,
+      `POST /web/database/${name}`,
+      form,
+      `master_pwd=${password}&name=x`,
+    );
+    t.same(seen, [outcome], `${name} ${password}`);
+  }
+  const { seen } = await outcomeOf(gateway, "POST /xmlrpc/db", text, xml("list_countries", "guess"));
+  t.same(seen, ["failure"], "the oracle of the db service");
+});
+
+/** Each way Odoo reads a log-in (odoo-wire b, second half): it is known as a failure, or it does not get to Odoo. */
+t.test("a guess is seen in whatever way it is written, or refused", async (t) => {
+  const demo = await startDemo({ languages: ["en", "fr"] });
+  t.teardown(() => demo.close());
+  const gateway = await startTestGateway({
+    upstream: { webPort: demo.webPort, busPort: demo.busPort },
+    env: { TRUSTED_NETWORKS: "127.0.0.1" },
+  });
+  t.teardown(() => gateway.close());
+  const page = await rawTalk(demo.webPort, rawRequest("GET /web/login", ["Connection: close"]));
+  const token = /name="csrf_token" value="([^"]+)"/.exec(page.body)?.[1] ?? "";
+  const cookie = `Cookie: ${sessionPair(page)}`;
+  const fields = `csrf_token=${token}&login=admin&password=guess`;
+  const part = (name: string, value: string, more = "", end = "\r\n") =>
+    `--b${end}Content-Disposition: form-data; name=${name}${more}${end}${end}${value}${end}`;
+  const parts = (quote: string, end = "\r\n", more = "") =>
+    `${part(`${quote}csrf_token${quote}`, token, "", end)}${part(`${quote}login${quote}`, "admin", more, end)}${part(`${quote}password${quote}`, "guess", "", end)}--b--${end}`;
+  const multipart = "Content-Type: multipart/form-data; boundary=b";
+  const chunked = (body: string) => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  const call = xml("login", "prod", "admin", "guess");
+  const login = rpc({ db: "prod", login: "admin", password: "guess" });
+  const common = service("common", "login", "prod", "admin", "guess");
+  const latin = (text: string) => Buffer.from(text, "utf16le").toString("latin1");
+  const rows: readonly (readonly [what: string, start: string, lines: readonly string[], body: string])[] = [
+    ["urlencoded", "POST /web/login", [...form, cookie], fields],
+    ["another type", "POST /web/login", ["Content-Type: application/x-url-encoded", cookie], fields],
+    ["encoded names", "POST /web/login", [...form, cookie], fields.replace("login", "l%6fgin")],
+    ["in the query", `POST /web/login?${fields}`, [cookie], ""],
+    [
+      "half in the query",
+      "POST /web/login?login=admin",
+      [...form, cookie],
+      fields.replace("login=admin&", ""),
+    ],
+    ["lower-case method", "post /web/login", [...form, cookie], fields],
+    ["multipart", "POST /web/login", [multipart, cookie], parts('"')],
+    ["multipart, names bare", "POST /web/login", [multipart, cookie], parts("")],
+    ["multipart, bare line feeds", "POST /web/login", [multipart, cookie], parts('"', "\n")],
+    [
+      "multipart, a part in UTF-16",
+      "POST /web/login",
+      [multipart, cookie],
+      parts('"', "\r\n", "\r\nContent-Type: text/plain; charset=utf-16-le").replace("admin", latin("admin")),
+    ],
+    ["chunked", "POST /web/login", [...form, cookie, "Transfer-Encoding: chunked"], chunked(fields)],
+    ["upload, in the query", "POST /base_import_module/login_upload?login=admin&password=guess", [], ""],
+    ["XML as bytes", "POST /xmlrpc/2/common", ["Content-Type: application/octet-stream"], call],
+    ["XML in UTF-16", "POST /xmlrpc/2/common", text, `\xff\xfe${latin(call)}`],
+    [
+      "XML in ISO-8859-1",
+      "POST /xmlrpc/2/common",
+      text,
+      call.replace('"1.0"', '"1.0" encoding="iso-8859-1"'),
+    ],
+    ["characters by number", "POST /xmlrpc/2/common", text, call.replace("admin", "&#97;dmin")],
+    ["CDATA", "POST /xmlrpc/2/common", text, call.replace("admin", "<![CDATA[admin]]>")],
+    [
+      "an entity",
+      "POST /xmlrpc/2/common",
+      text,
+      call.replace("?>", '?><!DOCTYPE a [<!ENTITY b "admin">]>').replace("admin</", "&b;</"),
+    ],
+    ["comments", "POST /xmlrpc/common", text, call.replace("<params>", "<!-- x --><params>")],
+    ["a prefix", "POST /xmlrpc/2/common", text, call.replaceAll("methodCall", "a:methodCall")],
+    [
+      "the name behind the params",
+      "POST /xmlrpc/2/common",
+      text,
+      call
+        .replace("<methodName>login</methodName>", "")
+        .replace("</methodCall>", "<methodName>login</methodName></methodCall>"),
+    ],
+    ["attributes", "POST /xmlrpc/2/common", text, call.replaceAll("<value>", '<value a="b">')],
+    ["values without a type", "POST /xmlrpc/2/common", text, call.replaceAll(/<\/?string>/g, "")],
+    [
+      "escapes in JSON names",
+      "POST /web/session/authenticate",
+      json,
+      login.replace('"login"', '"\\u006cogin"'),
+    ],
+    [
+      "a JSON name twice",
+      "POST /web/session/authenticate",
+      json,
+      login.replace('"login":', '"login":"x","login":'),
+    ],
+    ["a body in a GET", "GET /web/session/authenticate", json, login],
+    ["escapes in a service", "POST /jsonrpc", json, common.replace('"common"', '"comm\\u006fn"')],
+    ["a service name twice", "POST /jsonrpc", json, common.replace('"service":', '"service":"x","service":')],
+    ["a language", "POST /fr/jsonrpc", json, common],
+  ];
+  for (const [what, start, lines, body] of rows) {
+    demo.forget();
+    const { answer, seen } = await outcomeOf(gateway, start, lines, body);
+    const reached = demo.requests.length > 0;
+    if (reached) t.same(seen, ["failure"], `${what}: ${answer.status}`);
+    else
+      t.ok(answer.status >= 400 || answer.body.includes("<fault>"), `${what} is refused: ${answer.status}`);
+  }
+});

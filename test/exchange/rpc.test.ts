@@ -87,16 +87,88 @@ t.test("administrators' networks may ask; 403 is said openly where the operator 
   t.equal((await h1(open, "POST /jsonrpc", [json], database)).status, 403);
 });
 
-t.test("a document type is refused with an XML-RPC fault, and never reaches Odoo", async (t) => {
-  const gateway = await startTestGateway();
-  t.teardown(() => gateway.close());
-  const body =
-    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><methodCall><methodName>version</methodName></methodCall>';
-  const answer = await h1(gateway, "POST /xmlrpc/2/common", ["Content-Type: text/xml"], body);
-  t.equal(answer.status, 400);
-  t.match(valuesOf(answer, "content-type")[0], /^text\/xml/);
-  t.match(answer.body, /<fault><value><struct><member><name>faultCode<\/name><value><int>1<\/int>/);
-  t.match(answer.body, /document type/);
-  t.match(gateway.records()[0], { rule: "xml-doctype", verdict: "refuse", status: 400 });
-  t.equal(reached(gateway), 0);
+const version2 = (encoding: string, text: string) =>
+  `<?xml version="1.0" encoding="${encoding}"?><methodCall><methodName>version</methodName><params><param><value>${text}</value></param></params></methodCall>`;
+
+t.test(
+  "a document type, or another encoding than UTF-8, is refused with an XML-RPC fault, and never reaches Odoo",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const body =
+      '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><methodCall><methodName>version</methodName></methodCall>';
+    const answer = await h1(gateway, "POST /xmlrpc/2/common", ["Content-Type: text/xml"], body);
+    t.equal(answer.status, 200, "the status libraries look for a fault in");
+    t.match(valuesOf(answer, "content-type")[0], /^text\/xml/);
+    t.match(answer.body, /<fault><value><struct><member><name>faultCode<\/name><value><int>1<\/int>/);
+    t.match(answer.body, /document type/);
+    t.match(gateway.records()[0], { rule: "xml-doctype", verdict: "refuse", status: 200 });
+    for (const [other, type, rule] of [
+      [Buffer.from(version2("UTF-8", "caf\xe9"), "latin1"), "text/xml", "xml-encoding"],
+      [Buffer.from(version2("ISO-8859-1", "x")), "text/xml", "xml-encoding"],
+      [Buffer.from(version2("utf-8", "x")), "text/xml; charset=iso-8859-1", "xml-encoding"],
+      [Buffer.from(`\ufeff${version2("utf-16", "x")}`, "utf16le"), "text/xml", "xml-encoding"],
+      [Buffer.from(version2("UTF-8", `${"x".repeat(200_000)}\xff`), "latin1"), "text/xml", "xml-encoding"],
+    ] as const) {
+      const refused = await h1(
+        gateway,
+        "POST /xmlrpc/2/common",
+        [`Content-Type: ${type}`],
+        other.toString("latin1"),
+      );
+      t.equal(refused.status, 200);
+      t.match(refused.body, /<fault>.*UTF-8/);
+      t.equal(gateway.records().at(-1)?.rule, rule);
+    }
+    t.equal(reached(gateway), 0);
+    const good = Buffer.from(version2("UTF-8", `caf\u00e9${"x".repeat(200_000)}`));
+    t.match(
+      (await h1(gateway, "POST /xmlrpc/2/common", ["Content-Type: text/xml"], good.toString("latin1"))).body,
+      /server_version/,
+    );
+  },
+);
+
+t.test("strict: strangers get errors without tracebacks, people and listed networks as before", async (t) => {
+  const broken = '{"jsonrpc":"2.0","id":7,"params":{"service":"object","method":"nothing","args":[]}}';
+  const brokenXml = '<?xml version="1.0"?><methodCall><methodName>nothing</methodName><params/></methodCall>';
+  const env = { TRUSTED_PROXIES: "127.0.0.1", API_NETWORKS: "192.0.2.0/24" };
+  const wrong = JSON.stringify({ id: 5, params: { db: "prod", login: "admin", password: "x" } });
+  const ask = async (gateway: TestGateway, from: string) => {
+    const line = `X-Forwarded-For: ${from}`;
+    return [
+      await h1(gateway, "POST /web/session/authenticate", [json, line], wrong),
+      await h1(gateway, "POST /jsonrpc", [json, line], broken),
+      await h1(gateway, "POST /xmlrpc/2/object", ["Content-Type: text/xml", line], brokenXml),
+    ];
+  };
+  const strict = await startTestGateway({ env: { ...env, PRESET: "strict" } });
+  t.teardown(() => strict.close());
+  const [stranger] = await ask(strict, "203.0.113.5");
+  t.equal(stranger?.status, 200);
+  t.same(JSON.parse(stranger?.body ?? ""), {
+    jsonrpc: "2.0",
+    id: 5,
+    error: {
+      code: 0,
+      message: "Odoo Server Error",
+      data: {
+        name: "odoo.exceptions.AccessDenied",
+        message: "Access Denied",
+        arguments: ["Access Denied"],
+        context: {},
+        debug: "",
+      },
+    },
+  });
+  for (const answer of await ask(strict, "192.0.2.5")) t.match(answer.body, /Traceback/);
+  const everybody = await startTestGateway({ env: { PRESET: "strict", API_NETWORKS: "any" } });
+  t.teardown(() => everybody.close());
+  for (const answer of await ask(everybody, "203.0.113.5")) {
+    t.equal(answer.status, 200);
+    t.notMatch(answer.body, /Traceback|opt\/odoo/);
+  }
+  const standard = await startTestGateway({ env });
+  t.teardown(() => standard.close());
+  t.match((await ask(standard, "192.0.2.5"))[1]?.body, /Traceback/);
 });

@@ -367,3 +367,21 @@ t.test("nothing is left behind", async (t) => {
   t.equal(gateway.demo.stats.websockets, 0);
   await gateway.close();
 });
+
+t.test("a ban ends the websockets of that client, and of no other", async (t) => {
+  const own = await startTestGateway({ env: { TRUSTED_PROXIES: "127.0.0.1" } });
+  t.teardown(() => own.close());
+  const from = (address: string) => ({ headers: { "X-Forwarded-For": address } });
+  const guesser = webSocket(own, from("203.0.113.9"));
+  const other = webSocket(own, from("203.0.113.10"));
+  await Promise.all([opened(guesser), opened(other)]);
+  const closed = closedWith(guesser);
+  const body = JSON.stringify({ params: { db: "prod", login: "admin", password: "x" } });
+  const lines = ["Content-Type: application/json", "X-Forwarded-For: 203.0.113.9"];
+  for (let i = 0; i < 5; i += 1) await h1(own, "POST /web/session/authenticate", lines, body);
+  t.match(await closed, { code: 1008 });
+  const answer = nextMessage(other);
+  other.send(echoMessage("still here"));
+  t.equal(payloadOf(await answer), "still here");
+  other.terminate();
+});

@@ -21,16 +21,20 @@ function rulesOf(kind: "standard" | "guide" | "official"): JailRules {
 }
 const standard = rulesOf("standard");
 
-function jailWith(options: { bans?: BanTable; countsMax?: number } = {}) {
+function jailWith(
+  options: { bans?: BanTable; countsMax?: number; isSpared?: (address: string) => boolean } = {},
+) {
   const clock = manualClock();
   const bans: Ban[] = [];
   const strikes: string[] = [];
+  const spared: string[] = [];
   const timers = new Set<() => void>();
   const jail = new Jail({
     clock,
     news: {
       strike: (client, why) => void strikes.push(`${why} ${client}`),
       ban: (ban) => void bans.push(ban),
+      spared: (address, reason) => void spared.push(`${reason} ${address}`),
     },
     later: (_ms, then) => {
       timers.add(then);
@@ -51,7 +55,7 @@ function jailWith(options: { bans?: BanTable; countsMax?: number } = {}) {
     if (entry.kind === "go") entry.settle(outcome);
     return entry.kind;
   };
-  return { jail, clock, bans, strikes, timers, by, attempt };
+  return { jail, clock, bans, strikes, spared, timers, by, attempt };
 }
 
 t.test("five wrong passwords of one address for one account in ten minutes are two hours", (t) => {
@@ -227,7 +231,9 @@ t.test("bans grow on repetition, up to a ceiling, and the preset values are the 
 
 t.test("scanners are banned, and an operator bans and lifts", (t) => {
   const { jail, clock, bans, by, attempt } = jailWith();
-  for (let i = 0; i < 5; i += 1) jail.scanned({ address: "s", client: "s" }, standard);
+  for (let i = 0; i < 19; i += 1) jail.scanned({ address: "s", client: "s" }, standard);
+  t.same(bans, []);
+  jail.scanned({ address: "s", client: "s" }, standard);
   t.match(bans, [{ address: "s", reason: "scanner" }]);
   t.equal(jail.lift("s"), true);
   t.equal(jail.lift("s"), false);
@@ -264,3 +270,23 @@ t.test("a device cookie is good for its account, for half a year, and cannot be 
   t.equal(cookies.read(facts(value), "hash-of-anna"), null);
   t.end();
 });
+
+t.test(
+  "an address that stands for everybody is never banned; the account that is guessed at is slowed",
+  (t) => {
+    const { jail, clock, bans, spared, by, attempt } = jailWith({
+      isSpared: (address) => address === "proxy",
+    });
+    for (let i = 0; i < 5; i += 1) t.equal(attempt(by("proxy", "anna"), "failure"), "go");
+    t.same([bans, spared], [[], ["pair proxy"]]);
+    t.equal(attempt(by("proxy", "anna"), "failure"), "go", "one each half minute");
+    t.equal(attempt(by("proxy", "anna"), "failure"), "slow");
+    clock.advance(slowMs);
+    t.equal(attempt(by("proxy", "anna"), "failure"), "go");
+    t.equal(attempt(by("proxy", "bob"), "success"), "go", "others behind it do not notice");
+    for (let i = 0; i < 40; i += 1) jail.scanned({ address: "proxy", client: "proxy" }, standard);
+    t.equal(jail.banOf("proxy"), null);
+    t.match(jail.ban("proxy", clock.wallMs() + minuteMs), { reason: "operator" }, "but by an operator");
+    t.end();
+  },
+);

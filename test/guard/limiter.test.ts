@@ -4,6 +4,7 @@ import {
   createLimiter,
   type Exhausted,
   type Grant,
+  type LimitKeys,
   waitersPerKeyMax,
   waitMsMax,
 } from "../../src/guard/limiter.ts";
@@ -18,7 +19,7 @@ const everything: Limit = {
   refund: false,
 };
 const session: Limit = { name: "session", ratePerSecond: 1, burst: 0, key: "session", refund: false };
-const office = { address: "203.0.113.9", session: null };
+const office = { address: "203.0.113.9", session: null, account: null };
 
 function setUp() {
   const clock = manualClock();
@@ -33,7 +34,7 @@ function setUp() {
       };
     },
   });
-  const checkNow = (limits: readonly Limit[], keys: { address: string; session: string | null } = office) => {
+  const checkNow = (limits: readonly Limit[], keys: LimitKeys = office) => {
     const answer = limiter.check(limits, keys);
     if (answer instanceof Promise) throw new Error("answered later");
     return answer;
@@ -74,18 +75,18 @@ t.test("thirty people behind one address who log in rightly at once all get in",
   t.equal(limiter.waiting, 0);
 });
 
-t.test("fifty wrong passwords at once get six tries", async (t) => {
+t.test("a hundred wrong passwords at once get six tries", async (t) => {
   const { attempt, limiter } = setUp();
   const granted: Grant[] = [];
   const refused: Exhausted[] = [];
-  for (let i = 0; i < 50; i += 1) attempt(granted, refused);
+  for (let i = 0; i < 100; i += 1) attempt(granted, refused);
   t.equal(granted.length, 6);
   t.equal(limiter.waiting, waitersPerKeyMax);
-  t.equal(refused.length, 50 - 6 - waitersPerKeyMax, "those over the bound are refused at once");
+  t.equal(refused.length, 100 - 6 - waitersPerKeyMax, "those over the bound are refused at once");
   for (const grant of granted) grant.settle("failure");
   await settleAll();
   t.equal(granted.length, 6);
-  t.equal(refused.length, 44);
+  t.equal(refused.length, 94);
   t.match(refused[0], { limit: "login", retryAfterSeconds: 13 }, "one point at nginx's 83/1000 a second");
   t.equal(limiter.waiting, 0);
 });
@@ -161,13 +162,29 @@ t.test("a limit without refund answers at once and with one shared object", (t) 
 
 t.test("a known session has a limit of its own, anonymous ones share their address's", (t) => {
   const { checkNow } = setUp();
-  const key = (value: string | null) => checkNow([session], { address: "203.0.113.9", session: value }).ok;
+  const key = (value: string | null) => checkNow([session], { ...office, session: value }).ok;
   t.same([key("anna"), key("anna"), key("bob"), key(null), key(null)], [true, false, true, true, false]);
   const client = { ...session, key: "client" as const, name: "c" };
-  t.equal(checkNow([client], { address: "a.b", session: "anna" }).ok, true);
-  t.equal(checkNow([client], { address: "a.b", session: "bob" }).ok, false);
+  t.equal(checkNow([client], { ...office, address: "a.b", session: "anna" }).ok, true);
+  t.equal(checkNow([client], { ...office, address: "a.b", session: "bob" }).ok, false);
   t.end();
 });
+
+t.test(
+  "each account of an address has a limit of its own, attempts that name none share the address's",
+  (t) => {
+    const { checkNow } = setUp();
+    const pair: Limit = { ...session, key: "account" };
+    const key = (address: string, account: string | null) =>
+      checkNow([pair], { ...office, address, account }).ok;
+    t.same(
+      [key("a", "anna"), key("a", "anna"), key("a", "bob"), key("b", "anna")],
+      [true, false, true, true],
+    );
+    t.same([key("a", null), key("a", null)], [true, false]);
+    t.end();
+  },
+);
 
 t.test("a reload with the same limit forgets nothing, a changed one starts anew", (t) => {
   const { checkNow } = setUp();

@@ -126,7 +126,7 @@ function seen(decision: Decision): Mapping {
       return {
         ...common,
         pool: decision.pool,
-        limits: decision.limits.map((limit) => limit.name),
+        limits: [...decision.accountLimits, ...decision.limits].map((limit) => limit.name),
         timeout: decision.answerTimeoutMs,
         body: decision.bodyBytesMax,
         websocket: decision.websocket,
@@ -256,7 +256,8 @@ t.test("the values the presets promise", async (t) => {
     const limit = standard.limits.get(name);
     return limit === undefined ? null : [limit.ratePerSecond, limit.burst, limit.key, limit.refund];
   };
-  t.same(rate("login"), [5 / 60, 5, "client", true]);
+  t.same(rate("login"), [5 / 60, 5, "account", true]);
+  t.same(rate("login-address"), [15 / 60, 15, "client", true]);
   t.same(rate("guide-login"), [5 / 60, 3, "client", false]);
   t.same(rate("rpc"), [30, 20, "client", false]);
   t.same(rate("rpc-web"), [30, 50, "session", false]);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../src/base/clock.ts";
 import { problemLine } from "../../src/base/problem.ts";
-import { err } from "../../src/base/result.ts";
+import { err, ok } from "../../src/base/result.ts";
 import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
@@ -34,6 +34,8 @@ export interface TestGatewayOptions {
   /** Settings, spelled as in the environment; listeners are on free loopback ports, DOMAIN is odoo.test. */
   readonly env?: Readonly<Record<string, string>>;
   readonly demo?: DemoOptions;
+  /** What stands in gateway.yaml. */
+  readonly yaml?: string;
   /** Another upstream than the stand-in. */
   readonly upstream?: { readonly webPort: number; readonly busPort: number };
   readonly clock?: Clock;
@@ -64,8 +66,10 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       env: env(),
       cwd: folder,
       // The machine's own gateway.yaml is none of a test's; files it names itself are read.
-      readFile: (path) =>
-        path.endsWith("gateway.yaml") ? err({ missing: true, detail: "" }) : readTextFile(path),
+      readFile: (path) => {
+        if (!path.endsWith("gateway.yaml")) return readTextFile(path);
+        return options.yaml === undefined ? err({ missing: true, detail: "" }) : ok(options.yaml);
+      },
     });
   const loaded = read();
   if (!loaded.ok) throw new Error(loaded.error.map(problemLine).join("\n"));

@@ -163,32 +163,40 @@ const utf16 = (text: string): string => Buffer.from(text, "utf16le").toString("l
 const bomb =
   '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "evil">]><methodCall><methodName>version</methodName></methodCall>';
 
+/** Refused in the one way that XML-RPC libraries understand. */
+const asFault: readonly number[] = [200];
+
 const documents: readonly RawCase[] = [
-  { name: "an entity declaration explodes in XML-RPC", bytes: xml(bomb), expect: twoReadings },
+  { name: "an entity declaration explodes in XML-RPC", bytes: xml(bomb), expect: asFault, closed: true },
   {
     name: "an entity declaration explodes behind a trailing slash",
     bytes: xml(bomb, "text/xml", "/xmlrpc/2/common/"),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration explodes behind a language",
     bytes: xml(bomb, "text/xml", "/fr/xmlrpc/2/object"),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides behind another media type",
     bytes: xml(bomb, "application/octet-stream"),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides in UTF-16",
     bytes: xml(`\xff\xfe${utf16(bomb)}`),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides in UTF-16 without a mark",
     bytes: xml(utf16(bomb)),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides in chunks of a byte",
@@ -197,17 +205,20 @@ const documents: readonly RawCase[] = [
       ["Content-Type: text/xml", "Transfer-Encoding: chunked"],
       `${[...bomb].map((letter) => `1\r\n${letter}\r\n`).join("")}0\r\n\r\n`,
     ),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides behind a long comment",
     bytes: xml(bomb.replace("<!DOCTYPE", `<!--${"x".repeat(20_000)}--><!DOCTYPE`)),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides behind a comment longer than what is kept in memory",
     bytes: xml(bomb.replace("<!DOCTYPE", `<!--${"x".repeat(200_000)}--><!DOCTYPE`)),
-    expect: twoReadings,
+    expect: asFault,
+    closed: true,
   },
   {
     name: "an entity declaration hides behind UTF-7",

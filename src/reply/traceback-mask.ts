@@ -1,0 +1,160 @@
+import type { RawFields } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
+
+/** An error answer up to this size is rewritten; a larger one is replaced by a general error. */
+export const maskedBytesMax = 1024 * 1024;
+/** A result that is not told as one within its first bytes is held back like an error. */
+const beginningBytesMax = 4 * 1024;
+
+const generalSentence = "Odoo could not carry out this call.";
+const traceback = /Traceback \(most recent call last\)|\bFile "[^"\n]{1,500}", line \d/;
+
+/** `{"jsonrpc": "2.0", "id": 7, "result": …`, or as much of it as is there. */
+const resultFirst =
+  /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(?:null|-?[0-9.]{1,32}|"(?:[^"\\]|\\.){0,512}")\s*,\s*"result"\s*:/;
+const callAnswer = /^\s*\{\s*"jsonrpc"\s*:/;
+const xmlParams = /^(?:<\?xml[^>]*>)?\s*<methodResponse>\s*<params>/;
+
+type Kind = "json-rpc" | "json-error" | "xml-rpc";
+
+/**
+ * Takes tracebacks out of Odoo's error answers: they name files, versions, queries and arguments, and Odoo sends them to everybody, log-in or
+ * not (odoo-wire a, e). Results pass as they come. Errors are held, at most `maskedBytesMax` bytes of them; their name, message
+ * and arguments stay, so that the web client and programs show what they always show.
+ */
+export class TracebackMask {
+  readonly #kind: Kind;
+  readonly #exchangeId: string;
+  #held: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(kind: Kind, exchangeId: string) {
+    this.#kind = kind;
+    this.#exchangeId = exchangeId;
+  }
+
+  /** What may go on now: everything held so far; null: it is still held, and more has to come. */
+  push(chunk: Buffer): readonly Buffer[] | null {
+    const before = this.#bytes;
+    this.#bytes += chunk.length;
+    if (this.#bytes > maskedBytesMax) {
+      this.#held = [];
+      return null;
+    }
+    this.#held.push(chunk);
+    return before < beginningBytesMax && this.#passes() ? this.#held : null;
+  }
+
+  /** The whole answer when all of it was held: without tracebacks. */
+  end(): Buffer {
+    if (this.#bytes > maskedBytesMax) return this.#general();
+    const whole = Buffer.concat(this.#held);
+    return this.#kind === "xml-rpc" ? this.#maskXml(whole) : this.#maskJson(whole);
+  }
+
+  #passes(): boolean {
+    const beginning = Buffer.concat(this.#held).toString("latin1", 0, beginningBytesMax);
+    switch (this.#kind) {
+      case "xml-rpc":
+        return xmlParams.test(beginning);
+      case "json-rpc":
+        // Twelve bytes tell a call's answer from any other JSON, such as a manifest or translations.
+        return (
+          resultFirst.test(beginning) || (beginning.trimStart().length >= 64 && !callAnswer.test(beginning))
+        );
+      case "json-error":
+        return false;
+    }
+  }
+
+  #maskJson(whole: Buffer): Buffer {
+    let value: unknown;
+    try {
+      value = JSON.parse(whole.toString("utf8"));
+    } catch {
+      return traceback.test(whole.toString("latin1")) ? this.#general() : whole;
+    }
+    if (!isRecord(value)) return whole;
+    const { error } = value;
+    const data = isRecord(error) ? error["data"] : undefined;
+    const clean = isRecord(data) ? this.#clean(data) : false;
+    const own = this.#kind === "json-error" ? this.#clean(value) : false;
+    return clean || own ? Buffer.from(JSON.stringify(value)) : whole;
+  }
+
+  /** Odoo's serialized exception: `debug` is the traceback, the rest is what people read. */
+  #clean(exception: Record<string, unknown>): boolean {
+    let changed = false;
+    if (typeof exception["debug"] === "string" && exception["debug"] !== "") {
+      exception["debug"] = "";
+      changed = true;
+    }
+    const { message } = exception;
+    if (typeof message === "string" && traceback.test(message)) {
+      exception["message"] = this.#sentence();
+      changed = true;
+    }
+    const list: unknown = exception["arguments"];
+    if (Array.isArray(list) && traceback.test(JSON.stringify(list).replaceAll('\\"', '"'))) {
+      exception["arguments"] = [this.#sentence()];
+      changed = true;
+    }
+    return changed;
+  }
+
+  /** A fault of Python's xmlrpc.client: the code stays, a text with a traceback does not. */
+  #maskXml(whole: Buffer): Buffer {
+    const text = whole.toString("utf8");
+    const plain = text.replaceAll("&quot;", '"');
+    if (!traceback.test(plain)) return whole;
+    const masked = text.replace(
+      /(<name>faultString<\/name>\s*<value>\s*<string>)[^<]*(<\/string>)/,
+      (_all, before: string, after: string) => `${before}${this.#sentence()}${after}`,
+    );
+    return traceback.test(masked.replaceAll("&quot;", '"')) ? this.#general() : Buffer.from(masked);
+  }
+
+  #sentence(): string {
+    return `${generalSentence.slice(0, -1)} (exchange ${this.#exchangeId}).`;
+  }
+
+  #general(): Buffer {
+    const message = this.#sentence();
+    const data = { name: "odoo.exceptions.UserError", message, arguments: [message], debug: "", context: {} };
+    switch (this.#kind) {
+      case "xml-rpc":
+        return Buffer.from(
+          `<?xml version='1.0'?>\n<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>1</int></value></member><member><name>faultString</name><value><string>${message}</string></value></member></struct></value></fault></methodResponse>\n`,
+        );
+      case "json-rpc":
+        return Buffer.from(
+          JSON.stringify({
+            jsonrpc: "2.0",
+            id: null,
+            error: { code: 200, message: "Odoo Server Error", data },
+          }),
+        );
+      case "json-error":
+        return Buffer.from(JSON.stringify(data));
+    }
+  }
+}
+
+/** The mask for this answer of Odoo; null where nothing of this kind can be in it. */
+export function tracebackMask(status: number, fields: RawFields, exchangeId: string): TracebackMask | null {
+  const type = (firstField(fields, "content-type") ?? "").toLowerCase().split(";", 1)[0]?.trim();
+  switch (type) {
+    case "application/json":
+    case "application/json-rpc":
+      return new TracebackMask(status >= 400 ? "json-error" : "json-rpc", exchangeId);
+    case "text/xml":
+    case "application/xml":
+      return new TracebackMask("xml-rpc", exchangeId);
+    default:
+      return null;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

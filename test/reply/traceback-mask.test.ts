@@ -1,0 +1,94 @@
+import t from "tap";
+import { maskedBytesMax, tracebackMask } from "../../src/reply/traceback-mask.ts";
+
+/** What a client gets of an answer that came in pieces of this many bytes, and whether it was let through as it came. */
+function through(type: string, status: number, body: string, pieceBytes = 1_000_000) {
+  const mask = tracebackMask(status, ["Content-Type", type], "x-1");
+  if (mask === null) return { body, passed: true };
+  const bytes = Buffer.from(body);
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const passed = mask.push(bytes.subarray(at, at + pieceBytes));
+    if (passed !== null)
+      return { body: Buffer.concat([...passed, bytes.subarray(at + pieceBytes)]).toString(), passed: true };
+  }
+  return { body: mask.end().toString(), passed: false };
+}
+
+const json = "application/json; charset=utf-8";
+const debug = 'Traceback (most recent call last):\n  File "/opt/odoo/odoo/http.py", line 376, in dispatch\n';
+const error = (data: object, id: unknown = 7) =>
+  JSON.stringify({ jsonrpc: "2.0", id, error: { code: 0, message: "Odoo Server Error", data } });
+const spaced = (text: string) => text.replace(/":/g, '": ').replace(/,"/g, ', "');
+
+t.test("the traceback goes, what the web client shows stays", (t) => {
+  const data = {
+    name: "odoo.exceptions.UserError",
+    message: "Not enough stock",
+    arguments: ["Not enough stock"],
+    context: { active_id: 3 },
+    debug,
+  };
+  for (const pieceBytes of [1, 50, 100_000]) {
+    const { body } = through(json, 200, spaced(error(data)), pieceBytes);
+    t.same(JSON.parse(body), JSON.parse(error({ ...data, debug: "" })));
+  }
+  const inside = { ...data, message: debug, arguments: [`x ${debug}`] };
+  const masked = through(json, 200, error(inside)).body;
+  t.notMatch(masked, /opt\/odoo|Traceback/);
+  t.match(JSON.parse(masked), { error: { data: { name: data.name, message: /could not carry out.*x-1/ } } });
+  const rest = JSON.stringify({
+    name: "builtins.KeyError",
+    message: "'x'",
+    arguments: ["x"],
+    context: {},
+    debug,
+  });
+  t.same(JSON.parse(through(json, 500, rest).body), { ...JSON.parse(rest), debug: "" }, "JSON-2");
+  t.end();
+});
+
+t.test("a caller's own id hides no error", (t) => {
+  for (const id of ['"result":', { result: 1 }, "x".repeat(10_000), '\\","result":1'])
+    t.notMatch(
+      through(json, 200, error({ debug, message: "m" }, id), 100).body,
+      /Traceback/,
+      JSON.stringify(id).slice(0, 40),
+    );
+  t.end();
+});
+
+t.test("results and other JSON pass as they come, at once", (t) => {
+  const result = spaced(JSON.stringify({ jsonrpc: "2.0", id: 7, result: [debug] }));
+  t.same(through(json, 200, result, 60), { body: result, passed: true });
+  const manifest = JSON.stringify({ name: "Odoo", icons: ["x".repeat(100)] });
+  t.same(through(json, 200, manifest, 70), { body: manifest, passed: true });
+  t.equal(through(json, 200, '{"status": "pass"}').body, '{"status": "pass"}');
+  t.equal(tracebackMask(200, ["Content-Type", "text/html"], "x"), null);
+  const odd = JSON.stringify({ jsonrpc: "2.0", id: { a: 1 }, result: 1 });
+  t.equal(through(json, 200, odd).body, odd);
+  t.equal(through(json, 200, "").body, "");
+  t.end();
+});
+
+t.test("an error larger than the bound is replaced", (t) => {
+  const { body } = through(json, 200, error({ debug: debug + "x".repeat(maskedBytesMax) }), 60_000);
+  t.match(JSON.parse(body), { error: { data: { name: "odoo.exceptions.UserError", debug: "" } } });
+  const cut = error({ debug }).slice(0, -3);
+  t.notMatch(through(json, 200, cut).body, /Traceback/, "nor is one that cannot be read let through");
+  t.end();
+});
+
+t.test("XML-RPC faults keep their code, and a message that is none of a program stays", (t) => {
+  const fault = (code: string, text: string) =>
+    `<?xml version='1.0'?>\n<methodResponse>\n<fault>\n<value><struct>\n<member>\n<name>faultCode</name>\n<value>${code}</value>\n</member>\n<member>\n<name>faultString</name>\n<value><string>${text}</string></value>\n</member>\n</struct></value>\n</fault>\n</methodResponse>\n`;
+  const masked = through("text/xml", 200, fault("<int>1</int>", debug), 40).body;
+  t.notMatch(masked, /Traceback|opt\/odoo/);
+  t.match(masked, /<int>1<\/int>[\s\S]*could not carry out this call \(exchange x-1\)/);
+  const user = fault("<int>2</int>", "Not enough stock");
+  t.equal(through("text/xml", 200, user).body, user);
+  const oldCode = through("text/xml", 200, fault(`<string>${debug}</string>`, "x")).body;
+  t.notMatch(oldCode, /Traceback/, "the old protocol's code is a text");
+  const value = `<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param><value><string>${debug}</string></value></param>`;
+  t.same(through("text/xml; charset=utf-8", 200, value, 64), { body: value, passed: true });
+  t.end();
+});
