@@ -13,6 +13,19 @@ interface ProcessTimes {
  * (steps of 10 ms). What dead and awaited children used is contained. 0 when the process is gone.
  */
 export function treeCpuMicroseconds(rootPid: number): number {
+  const all = allProcesses();
+  let ticks = 0;
+  for (const [pid, times] of all) if (descendsFrom(pid, rootPid, all)) ticks += times.ticks;
+  return ticks * microsecondsPerTick;
+}
+
+/** How many processes a process and its descendants are now; 0 when it is gone. */
+export function treeSize(rootPid: number): number {
+  const all = allProcesses();
+  return [...all.keys()].filter((pid) => descendsFrom(pid, rootPid, all)).length;
+}
+
+function allProcesses(): ReadonlyMap<number, ProcessTimes> {
   const all = new Map<number, ProcessTimes>();
   for (const name of readdirSync("/proc")) {
     const pid = Number(name);
@@ -20,9 +33,7 @@ export function treeCpuMicroseconds(rootPid: number): number {
     const times = readTimes(pid);
     if (times !== null) all.set(pid, times);
   }
-  let ticks = 0;
-  for (const [pid, times] of all) if (descendsFrom(pid, rootPid, all)) ticks += times.ticks;
-  return ticks * microsecondsPerTick;
+  return all;
 }
 
 function descendsFrom(pid: number, rootPid: number, all: ReadonlyMap<number, ProcessTimes>): boolean {

@@ -1,11 +1,12 @@
-import { type ChildProcess, execFileSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loggedRequests } from "./access-log.ts";
-import { type Daemon, findProgram, freePort, startChild, stopChild, temporaryDirectory } from "./children.ts";
+import { makeCertificate } from "./certificate.ts";
+import { type Daemon, freePort, startChild, stopChild, temporaryDirectory } from "./children.ts";
 import { treeCpuMicroseconds } from "./cpu.ts";
 import { type LoadResult, loadAvailable, runLoad } from "./load.ts";
 import { caddy } from "./peers/caddy.ts";
@@ -146,21 +147,6 @@ function wholeNumber(option: string, text: string | undefined, standard: number,
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** A self-signed ECDSA P-256 certificate for localhost, the same for every peer. */
-function makeCertificate(dir: string): { readonly cert: string; readonly key: string } {
-  const openssl = findProgram("openssl");
-  if (openssl === null) usageError("openssl is needed to make the certificate and is not installed");
-  const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-  execFileSync(
-    openssl,
-    ["req", "-x509", ...kind, "-subj", "/CN=localhost", "-addext", names, "-keyout", key, "-out", cert],
-    { stdio: "ignore" },
-  );
-  return { cert, key };
 }
 
 async function startUpstream(regime: Regime, dir: string): Promise<Upstream> {
@@ -349,6 +335,7 @@ async function main(): Promise<void> {
   say(`${plan.rounds} rounds of ${plan.seconds} s, ${clients} clients, about ${expected + 10} s`);
   const dir = temporaryDirectory();
   const certificate = makeCertificate(dir);
+  if (certificate === null) usageError("openssl is needed to make the certificate and is not installed");
   for (const regime of plan.regimes) await runRegime(plan, regime, dir, certificate);
   const scale = plan.peers.includes(nginx)
     ? "Ratios to nginx, lower is better: median of rounds (lowest–highest)."

@@ -24,6 +24,8 @@ export interface Downstream {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  /** It came in by the report listener. */
+  readonly isReport: boolean;
   /** The request body; null when the message cannot have one. */
   readonly body: BodySource | null;
   /** The client waits for 100 before it sends its body. */

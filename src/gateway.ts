@@ -7,13 +7,17 @@ import type { ExchangeId } from "./base/brands.ts";
 import { Roster } from "./base/roster.ts";
 import type { Downstream } from "./exchange.ts";
 import { bothGrants } from "./guard/limiter.ts";
+import type { RequestFacts } from "./message/facts.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Calls } from "./road/calls.ts";
 import { Databases } from "./road/databases.ts";
+import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
+import { asTheSite, Inside } from "./road/inside.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
+import { MaintenanceStage } from "./road/maintenance.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { Tunnels } from "./road/tunnels.ts";
 import { RunningExchange } from "./running.ts";
@@ -24,9 +28,12 @@ export class Gateway {
   readonly #admission: Admission;
   readonly #calls: Calls;
   readonly #databases: Databases;
+  readonly #inside: Inside;
+  readonly #maintenance: MaintenanceStage;
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  readonly #files: Files;
   readonly #forwarding: Forwarding;
   readonly #running = new Roster<RunningExchange>();
   readonly #idPrefix = randomBytes(5).toString("hex");
@@ -40,9 +47,12 @@ export class Gateway {
     this.#admission = new Admission(parts, this.#answer);
     this.#calls = new Calls(this.#answer);
     this.#databases = new Databases(parts, this.#answer);
+    this.#inside = new Inside(this.#answer);
+    this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer, parts.ways.pace);
+    this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
 
@@ -82,15 +92,8 @@ export class Gateway {
 
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
-    const facts = this.#admission.screen(x);
-    if (
-      facts === null ||
-      this.#admission.banned(x, facts) ||
-      this.#admission.challenge(x, facts) ||
-      this.#admission.moved(x, facts)
-    )
-      return;
-    if (!this.#databases.admit(x, facts)) return;
+    const facts = x.down.isReport ? this.#reportFacts(x) : this.#publicFacts(x);
+    if (facts === null || !this.#databases.admit(x, facts)) return;
     const decision = this.#admission.decide(x, facts);
     if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
@@ -108,7 +111,32 @@ export class Gateway {
       body?.release();
       return grant.settle("unsent");
     }
-    this.#forwarding.forward(x, facts, decision, staging, bothGrants(grant, entered), body);
+    const grants = bothGrants(grant, entered);
+    const file =
+      body === null && decision.stores(facts.path)
+        ? await this.#files.answer(x, facts, decision, staging, grants)
+        : null;
+    if (file !== "answered") this.#forwarding.forward(x, facts, decision, staging, grants, body, file);
+  }
+
+  /** From a client: who it is and where it belongs; null when that already answered it. */
+  #publicFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#admission.screen(x);
+    if (facts === null) return null;
+    const isAnswered =
+      this.#admission.banned(x, facts) ||
+      this.#admission.challenge(x, facts) ||
+      this.#admission.moved(x, facts) ||
+      this.#maintenance.closed(x, facts);
+    return isAnswered ? null : facts;
+  }
+
+  /** From Odoo's own PDF maker, by the report listener. */
+  #reportFacts(x: RunningExchange): RequestFacts | null {
+    const facts = this.#inside.admits(x) ? this.#admission.screen(x) : null;
+    if (facts === null || this.#inside.refuses(x, facts)) return null;
+    x.facts = asTheSite(x, facts);
+    return x.facts;
   }
 
   /** Our bug: the client gets 500, the log the stack, the process goes on. */
@@ -126,6 +154,11 @@ export class Gateway {
     this.#running.delete(x);
     this.#tunnels.ended(x);
     if (this.#running.size === 0) this.#onIdle?.();
+  }
+
+  /** Ends the websockets of everybody whom the maintenance that holds now does not let through, with close 1001. */
+  leaveClosed(): void {
+    this.#tunnels.leaveWhere((client) => this.#parts.maintenance.holds(client) !== null);
   }
 
   /**

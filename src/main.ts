@@ -1,11 +1,27 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
 import { packageRoot } from "./base/package-root.ts";
+import { audit } from "./cli/audit.ts";
 import { bans } from "./cli/bans.ts";
+import { cache } from "./cli/cache.ts";
 import { certs } from "./cli/certs.ts";
+import { check } from "./cli/check.ts";
 import { demo } from "./cli/demo.ts";
 import { explain } from "./cli/explain.ts";
 import { health } from "./cli/health.ts";
-import { bansHelp, certsHelp, demoHelp, explainHelp, mainHelp, runHelp, validateHelp } from "./cli/help.ts";
+import {
+  auditHelp,
+  bansHelp,
+  cacheHelp,
+  certsHelp,
+  checkHelp,
+  demoHelp,
+  explainHelp,
+  mainHelp,
+  maintenanceHelp,
+  runHelp,
+  validateHelp,
+} from "./cli/help.ts";
+import { maintenance } from "./cli/maintenance.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
 
@@ -21,8 +37,12 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ["demo", { help: demoHelp, call: demo, takesArguments: true }],
   ["validate", { help: validateHelp, call: validate, takesArguments: false }],
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],
+  ["check", { help: checkHelp, call: (args) => check(args), takesArguments: true }],
+  ["audit", { help: auditHelp, call: (args) => audit(args), takesArguments: true }],
   ["certs", { help: certsHelp, call: certs, takesArguments: true }],
   ["bans", { help: bansHelp, call: bans, takesArguments: true }],
+  ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
+  ["maintenance", { help: maintenanceHelp, call: maintenance, takesArguments: true }],
   ["health", { help: mainHelp, call: health, takesArguments: false }],
 ]);
 

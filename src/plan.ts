@@ -22,6 +22,8 @@ export interface Plan {
   readonly settings: Settings;
   readonly policy: Policy;
   readonly site: Site;
+  /** The site as the report listener sees it: asked by any name, forwarding fields of nobody believed. */
+  readonly reportSite: Site;
   readonly security: SecurityHeaders;
   /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
   readonly redirects: ReturnType<typeof createRedirects>;
@@ -84,16 +86,24 @@ export function buildPlan(parts: PlanParts): Plan {
     settings.apiNetworks ?? emptyIpSet,
   ]);
   const choosers = ipSetUnion([settings.adminNetworks, settings.trustedNetworks]);
+  const site: Site = {
+    methods: new Set(settings.methods),
+    servedNames,
+    publicPort,
+    trustedProxies: settings.trustedProxies,
+    sessionCookie: staging ? stagingSessionCookie : odooSessionCookie,
+  };
   return {
     revision: parts.revision,
     settings,
     policy,
-    site: {
-      methods: new Set(settings.methods),
-      servedNames,
-      publicPort,
-      trustedProxies: settings.trustedProxies,
-      sessionCookie: staging ? stagingSessionCookie : odooSessionCookie,
+    site,
+    // Odoo hands its own session to the PDF maker, under Odoo's own name for it.
+    reportSite: {
+      ...site,
+      takesEveryName: true,
+      trustedProxies: emptyIpSet,
+      sessionCookie: odooSessionCookie,
     },
     security: securityHeaders(settings),
     redirects: createRedirects({

@@ -1,11 +1,16 @@
 import { unreachable } from "./base/result.ts";
 import type { Downstream, ReplyFraming } from "./exchange.ts";
+import type { Coding } from "./message/accept-encoding.ts";
+import { encodeWhole } from "./reply/encode.ts";
+import { EncodedStream } from "./reply/encoded-stream.ts";
 import { AnswerBuffer, type AnswerFlow } from "./upstream/answer-buffer.ts";
 import type { AnswerHead } from "./upstream/answer-reader.ts";
 import type { Spool } from "./upstream/spool.ts";
 
 /** An answer of at most this many bytes whose head and body came together leaves in one write. */
 const wholeBytesMax = 64 * 1024;
+/** In a coding, of at most this many: compressing more would keep others waiting for a millisecond. */
+const wholeEncodedBytesMax = 16 * 1024;
 
 /** What carries an answer: the client's side, Odoo's side to pause, and a place for what a slow client has not taken yet. */
 export interface RelayEnds {
@@ -14,27 +19,36 @@ export interface RelayEnds {
   readonly spool: Spool;
   /** The answer cannot be completed: it must not look complete. */
   readonly cut: () => void;
+  /** So many bytes of the body are on their way to the client. */
+  readonly sent: (bytes: number) => void;
+  /** A compressor begins to work, until what it answers is called. */
+  readonly encoding: () => () => void;
 }
 
 /**
  * Odoo's answer on its way to the client. A small one waits for its body, which as a rule came in the same packet; a failure before
- * that can still be told with a page. Everything else starts at once and goes through the answer buffer.
+ * that can still be told with a page. Everything else starts at once and goes through the answer buffer, in a coding
+ * through a compressor before it.
  */
 export class Relay {
   readonly #ends: RelayEnds;
   readonly #status: number;
   readonly #fields: string[];
   readonly #framing: ReplyFraming;
+  readonly #coding: Coding | null;
   #buffer: AnswerBuffer | null = null;
+  #encoded: EncodedStream | null = null;
   #answered = false;
 
-  /** `fields`: cleaned and with the security fields. */
-  constructor(ends: RelayEnds, head: AnswerHead, fields: string[]) {
+  /** `fields`: cleaned and with the security fields; with a coding also those of `encodedFields`. */
+  constructor(ends: RelayEnds, head: AnswerHead, fields: string[], coding: Coding | null) {
     this.#ends = ends;
     this.#status = head.status;
     this.#fields = fields;
     this.#framing = replyFraming(head);
-    const waits = this.#framing.kind === "length" && this.#framing.bytes <= wholeBytesMax;
+    this.#coding = coding;
+    const bytesMax = coding === null ? wholeBytesMax : wholeEncodedBytesMax;
+    const waits = this.#framing.kind === "length" && this.#framing.bytes <= bytesMax;
     if (!waits) this.#start();
   }
 
@@ -45,36 +59,64 @@ export class Relay {
 
   data(chunk: Buffer): void {
     if (this.#buffer === null && this.#framing.kind === "length" && chunk.length === this.#framing.bytes) {
-      this.#answer(chunk);
+      this.#answer(this.#coding === null ? chunk : encodeWhole(this.#coding, chunk));
       return;
     }
-    if (!this.#answered) this.#start().push(chunk);
+    if (this.#answered) return;
+    const buffer = this.#start();
+    if (this.#encoded !== null) this.#encoded.push(chunk);
+    else this.#push(buffer, chunk);
   }
 
   finish(): void {
     if (this.#answered) return;
     if (this.#buffer === null) this.#answer(null);
+    else if (this.#encoded !== null) this.#encoded.finish();
     else this.#buffer.finish();
   }
 
   close(): void {
+    this.#encoded?.close();
     this.#buffer?.close();
   }
 
   #answer(body: Buffer | null): void {
     this.#answered = true;
+    this.#ends.sent(body?.length ?? 0);
     this.#ends.down.answer(this.#status, this.#fields, body, false);
+  }
+
+  #push(buffer: AnswerBuffer, chunk: Buffer): void {
+    this.#ends.sent(chunk.length);
+    buffer.push(chunk);
   }
 
   #start(): AnswerBuffer {
     if (this.#buffer !== null) return this.#buffer;
-    const { down, flow, spool, cut } = this.#ends;
+    const { down, spool, cut } = this.#ends;
     const target = { write: (chunk: Buffer) => down.write(chunk), end: () => down.end(), fail: cut };
+    const coding = this.#framing.kind === "none" ? null : this.#coding;
+    const flow = coding === null ? this.#ends.flow : this.#encode(coding);
     const buffer = new AnswerBuffer(target, flow, spool);
     this.#buffer = buffer;
     down.onDrain(() => buffer.drained());
-    down.start(this.#status, this.#fields, this.#framing);
+    down.start(this.#status, this.#fields, coding !== null ? { kind: "stream" } : this.#framing);
     return buffer;
+  }
+
+  /** Puts a compressor between Odoo and the answer buffer. */
+  #encode(coding: Coding): AnswerFlow {
+    const { flow, encoding, cut } = this.#ends;
+    const target = {
+      push: (chunk: Buffer) => {
+        if (this.#buffer !== null) this.#push(this.#buffer, chunk);
+      },
+      finish: () => this.#buffer?.finish(),
+      fail: cut,
+    };
+    const encoded = new EncodedStream(coding, target, flow, encoding());
+    this.#encoded = encoded;
+    return encoded;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
+import type { CacheWord } from "./cache/cache.ts";
 import type { Downstream } from "./exchange.ts";
 import type { ApiPath, ApiRules } from "./guard/api-list.ts";
 import type { Attempt, Ticket } from "./guard/jail.ts";
@@ -43,6 +44,8 @@ export class RunningExchange {
   verdict = "refuse";
   limit: string | null = null;
   failure: FailureKind | null = null;
+  /** What the cache was for it; null: it was not asked. */
+  cache: CacheWord | null = null;
   status = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -81,6 +84,11 @@ export class RunningExchange {
   /** The client left, or an answer of ours is on its way: nothing more is to be done for it. */
   get isOver(): boolean {
     return this.#over || this.#answered;
+  }
+
+  /** Never limited and never banned: networks the operator trusts, and Odoo's own PDF maker. */
+  isSpared(facts: RequestFacts): boolean {
+    return this.down.isReport || this.plan.isTrusted(facts.client);
   }
 
   /** Sends an answer of ours, with the security fields. `close`: what is unread behind it is not trusted. */
@@ -134,6 +142,7 @@ export class RunningExchange {
       verdict: this.verdict,
       limit: this.limit,
       failure: this.failure,
+      cache: this.cache,
       totalMs: this.#clock.nowMs() - down.arrivedMs,
       upstreamMs: this.upstreamMs,
       lane: this.lane,

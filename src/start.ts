@@ -5,13 +5,18 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { AdminBans } from "./admin/bans.ts";
+import type { AdminCache } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
+import type { AdminMaintenance } from "./admin/maintenance.ts";
 import type { AdminState } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Ip, ipKey64, isPrivate, parseIp } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
+import { Cache } from "./cache/cache.ts";
+import { Squeeze } from "./cache/squeeze.ts";
+import { watchDescriptors } from "./edge/descriptors.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
@@ -22,16 +27,31 @@ import { BanTable } from "./guard/ban-table.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
 import { createLimiter } from "./guard/limiter.ts";
-import { loadLocalSecret } from "./guard/local-secret.ts";
+import { isDiskFault, loadLocalSecret } from "./guard/local-secret.ts";
+import {
+  type Closed,
+  loadMaintenance,
+  Maintenance,
+  maintenanceFile,
+  maintenanceMessageCharsMax,
+  maintenanceMsMax,
+  maintenanceNetworksMax,
+} from "./guard/maintenance.ts";
 import { PendingAccounts } from "./guard/pending-accounts.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { SharedPeers } from "./guard/shared-peers.ts";
 import { createCounters } from "./observe/counters.ts";
-import type { EventSink } from "./observe/events.ts";
+import type { EventSink, GatewayEvent } from "./observe/events.ts";
+import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
+import { createMetricsPage } from "./observe/metrics-prom.ts";
 import { teeSinks } from "./observe/sinks.ts";
+import { createTally } from "./observe/tally.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
+import { openToStrangers, Proof } from "./proving.ts";
+import { fileEncoder } from "./reply/encode.ts";
+import type { GatewayParts } from "./road/parts.ts";
 import { createWays, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
@@ -43,6 +63,7 @@ import { preflight, type ReadMounts } from "./tls/preflight.ts";
 import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
+import { inboundFields } from "./upstream/inbound.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
 import { Spool } from "./upstream/spool.ts";
 
@@ -69,6 +90,7 @@ export interface StartOptions {
 export interface RunningGateway {
   readonly httpsPort: number;
   readonly httpPort: number | null;
+  readonly reportPort: number | null;
   readonly adminPort: number | null;
   readonly gateway: Gateway;
   readonly plan: () => Plan;
@@ -78,7 +100,12 @@ export interface RunningGateway {
   /** Own files that were replaced, the local certificate's renewal, and warnings of an end; called each minute. */
   readonly lookAtCertificates: () => Promise<void>;
   readonly policiesDir: string;
-  readonly addresses: { readonly https: string; readonly http: string | null; readonly admin: string | null };
+  readonly addresses: {
+    readonly https: string;
+    readonly http: string | null;
+    readonly report: string | null;
+    readonly admin: string | null;
+  };
   readonly busFallback: () => boolean;
   readonly members: Ways["members"];
   readonly queue: Ways["queue"];
@@ -111,7 +138,8 @@ export async function startGateway(
   const clock = options.clock ?? systemClock;
   const startedWallMs = clock.wallMs();
   const counters = createCounters();
-  const sink = teeSinks(options.sink, counters);
+  const tally = createTally();
+  const sink = teeSinks(options.sink, counters, tally);
 
   const problems: Problem[] = [];
   const policy = readPolicy(settings);
@@ -119,7 +147,11 @@ export async function startGateway(
   const tlsOf = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
   const tlsLoaded = await tlsOf(settings);
   if (!tlsLoaded.ok) problems.push(...tlsLoaded.error);
-  problems.push(...(await prepareState(settings.stateDir)));
+  const stateFault = (detail: string) => sink.emit({ type: "warning", what: "STATE_DIR", detail });
+  problems.push(...(await prepareState(settings.stateDir, stateFault)));
+  const maintenancePath = join(settings.stateDir, maintenanceFile);
+  const closed = loadMaintenance(maintenancePath, startedWallMs);
+  if (!closed.ok) problems.push(closed.error);
   if (settings.odoo === null) {
     problems.push({
       place: "environment",
@@ -127,7 +159,8 @@ export async function startGateway(
       remedy: "set it, for example ODOO_URL=http://127.0.0.1:8069",
     });
   }
-  if (!policy.ok || !tlsLoaded.ok || settings.odoo === null || problems.length > 0) return err(problems);
+  if (!policy.ok || !tlsLoaded.ok || !closed.ok || settings.odoo === null || problems.length > 0)
+    return err(problems);
 
   const ways = createWays({
     settings,
@@ -138,7 +171,7 @@ export async function startGateway(
     random: Math.random,
   });
   const secret = randomBytes(32);
-  const localSecret = await loadLocalSecret(settings.stateDir);
+  const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
   if (!localSecret.ok) return err([localSecret.error]);
   const bans = new BanTable();
   const journal = new BanJournal({
@@ -160,11 +193,46 @@ export async function startGateway(
   const current = { policy: policy.value, settings, httpsPort: settings.httpsListen.port, revision: 1 };
   const rebuild = () => buildPlan({ ...current, secret, clock });
   plan = rebuild();
+  const open = openToStrangers(plan);
+  if (open.length > 0) return err(open);
 
+  const squeeze = new Squeeze((detail) => sink.emit({ type: "warning", what: "compression", detail }));
+  const cache = new Cache({
+    clock,
+    settings: () => current.settings.cache,
+    makeEncoder: fileEncoder,
+    cleanFields: (fields, facts) =>
+      inboundFields(fields, facts, {
+        authorityOf: plan.authorityOf,
+        sessionCookie: plan.site.sessionCookie,
+        headLength: null,
+      }),
+    squeeze: (content) => {
+      if (current.settings.compression) squeeze.add(content);
+    },
+    later: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  });
   const challenges = createChallenges();
-  const gateway = new Gateway({
+  const maintenance: Maintenance = new Maintenance(
+    {
+      path: maintenancePath,
+      clock,
+      changed: (now) => {
+        sink.emit(maintenanceEvent(now));
+        gateway.leaveClosed();
+      },
+    },
+    closed.value,
+  );
+  const spool = new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax);
+  const parts: GatewayParts = {
     plan: () => plan,
     challenges,
+    maintenance,
     ways,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
@@ -173,15 +241,21 @@ export async function startGateway(
     sharedPeers,
     pendingAccounts: new PendingAccounts(),
     hashAccount: accountHasher(localSecret.value),
-    spool: new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax),
+    spool,
+    cache,
     sink,
     clock,
-  });
+  };
+  const gateway = new Gateway(parts);
+  const proof = new Proof();
 
   const handlers: EdgeHandlers = {
     clock,
-    exchange: (down) => gateway.handle(down),
+    exchange: (down) => {
+      if (!proof.takes(down)) gateway.handle(down);
+    },
     draining: () => gateway.isDraining,
+    trouble: (detail) => sink.emit({ type: "warning", what: "listener", detail }),
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
   };
@@ -191,12 +265,28 @@ export async function startGateway(
       plan.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(plan, ip),
     isExempt: (ip) => isSpared(plan, ip),
   });
+  /** Everything Odoo asks for comes from one address. */
+  const reportAdmission = (): Admission => ({
+    connectionsPerClientMax: plan.settings.connectionsPerClientMax,
+    isBanned: () => false,
+    isExempt: (ip) => plan.settings.odooNetworks.contains(ip),
+  });
 
   const unknownNames = new UnknownNames(sink, clock);
   const front = createTlsFront(tls, (name, shown) => unknownNames.met(name, shown));
-  const opened = await openListeners(settings, front.options, admission, handlers, challenges);
+  const opened = await openListeners(
+    settings,
+    front.options,
+    admission,
+    reportAdmission,
+    handlers,
+    challenges,
+  );
   if (!opened.ok) return opened;
-  const { https, http } = opened.value;
+  const { https, http, report } = opened.value;
+  const unwatchDescriptors = watchDescriptors((detail) =>
+    sink.emit({ type: "warning", what: "descriptors", detail }),
+  );
   const stapler = new Stapler({ sink, clock, random: Math.random });
   if (https.tls !== null) front.attach(https.tls);
   https.tls?.on("OCSPRequest", stapler.onRequest);
@@ -232,7 +322,7 @@ export async function startGateway(
     changed: () => reloadCertificates(),
   });
 
-  let ready: readonly string[] = [];
+  let ready: readonly string[] = ["checking itself"];
   const state = (): AdminState => ({
     version: packageRoot().version,
     startedWallMs,
@@ -240,6 +330,7 @@ export async function startGateway(
     listeners: [
       { what: "https", address: https.address },
       ...(http === null ? [] : [{ what: "http", address: http.address }]),
+      ...(report === null ? [] : [{ what: "report", address: report.address }]),
     ],
     plan: {
       revision: plan.revision,
@@ -265,8 +356,58 @@ export async function startGateway(
       return held;
     },
   };
+  const adminCache: AdminCache = {
+    figures: () => ({ ...cache.figures, toCompress: squeeze.waiting }),
+    clear: () => cache.clear(),
+  };
   const readiness = () => [...ready, ...issuer.reasons];
-  const admin = new AdminDoor(settings, { state, ready: readiness, bans: adminBans }, sink);
+  const adminMaintenance: AdminMaintenance = {
+    current: () => maintenance.current,
+    turnOn: (order) => maintenance.turnOn(order),
+    turnOff: () => maintenance.turnOff(),
+    wallMs: () => clock.wallMs(),
+    bounds: {
+      messageCharsMax: maintenanceMessageCharsMax,
+      networksMax: maintenanceNetworksMax,
+      msMax: maintenanceMsMax,
+    },
+  };
+  const metricsNow = (): MetricsNow => ({
+    version: packageRoot().version,
+    startedWallMs,
+    planRevision: plan.revision,
+    ready: readiness().length === 0,
+    exchanges: gateway.exchanges,
+    tunnels: gateway.tunnels,
+    connections: [
+      { listener: "https", open: https.connections },
+      ...(http === null ? [] : [{ listener: "http", open: http.connections }]),
+      ...(report === null ? [] : [{ listener: "report", open: report.connections }]),
+    ],
+    bans: bans.held(clock.wallMs()),
+    maintenance: maintenance.current !== null,
+    spoolBytes: spool.bytes,
+    spoolBytesMax: settings.spoolBytesMax,
+    logLinesDropped: options.logLinesDropped?.() ?? 0,
+    certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
+    nowWallMs: clock.wallMs(),
+    members: ways
+      .members()
+      .map(({ name, member, up }) =>
+        name === "bus" && ways.busFallback()
+          ? { pool: name, member: ways.busName, up: false }
+          : { pool: name, member, up },
+      ),
+    queue: ways.queue(),
+  });
+  const metrics = createMetricsPage(
+    gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }),
+  );
+  const admin = new AdminDoor(
+    settings,
+    { state, ready: readiness, bans: adminBans, cache: adminCache, maintenance: adminMaintenance, metrics },
+    sink,
+  );
   await admin.open();
 
   const announce = () => {
@@ -283,7 +424,9 @@ export async function startGateway(
   };
   sink.emit({ type: "listening", what: "https", address: https.address });
   if (http !== null) sink.emit({ type: "listening", what: "http", address: http.address });
+  if (report !== null) sink.emit({ type: "listening", what: "report", address: report.address });
   announce();
+  if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
   ways.start();
   issuer.start();
@@ -294,6 +437,10 @@ export async function startGateway(
     const found: Problem[] = read.ok ? [] : [...read.error];
     const nextPolicy = readPolicy(next);
     if (!nextPolicy.ok) found.push(...nextPolicy.error);
+    else {
+      const tried = { ...current, settings: next, policy: nextPolicy.value };
+      found.push(...openToStrangers(buildPlan({ ...tried, secret, clock })));
+    }
     const nextTls = await tlsOf(next);
     if (!nextTls.ok) found.push(...nextTls.error);
     if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
@@ -306,6 +453,7 @@ export async function startGateway(
     tls = nextTls.value;
     front.swap(tls);
     plan = rebuild();
+    cache.configure();
     announce();
     // New names in DOMAIN are ordered now, not at the next look.
     void issuer.look();
@@ -317,28 +465,42 @@ export async function startGateway(
   const lookAtCertificates = async (): Promise<void> => {
     const { tlsMode, tlsCertFile, tlsKeyFile } = current.settings;
     const own = tlsMode === "files" ? [tlsCertFile, tlsKeyFile].filter((path) => path !== null) : [];
-    const isDue = tls.renewAtWallMs !== null && clock.wallMs() >= tls.renewAtWallMs;
+    const nowMs = clock.wallMs();
+    // A date that was set ahead for a while left a certificate of ours that begins in the future.
+    const isAhead = tls.certificates.some(({ notBeforeMs }) => notBeforeMs > nowMs);
+    const isDue = tls.renewAtWallMs !== null && (nowMs >= tls.renewAtWallMs || isAhead);
     if (files.changed(own) || isDue) await reloadCertificates();
     ends.look(tls.certificates);
     await stapler.look(tls.certificates);
   };
   void lookAtCertificates();
-  const renewal = setInterval(() => void lookAtCertificates(), renewalCheckMs);
+  const renewal = setInterval(() => {
+    // An announced end is told and forgotten on disk even when nobody asks for anything.
+    void maintenance.current;
+    journal.settle();
+    void lookAtCertificates();
+  }, renewalCheckMs);
   renewal.unref();
 
   const stop = async (): Promise<number> => {
     ready = ["stopping"];
     clearInterval(renewal);
+    unwatchDescriptors();
     const issuerStopped = issuer.stop();
     ways.stop();
     stapler.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();
+    // Exchanges that still run may be waiting for a PDF, and its maker for us: the report listener closes after them.
     const cut = await gateway.drain(plan.settings.drainTimeoutMs);
+    report?.stop();
+    report?.destroy();
     https.destroy();
     http?.destroy();
     front.close();
+    cache.close();
+    squeeze.close();
     ways.close();
     journal.close();
     await admin.close();
@@ -347,9 +509,17 @@ export async function startGateway(
     return cut;
   };
 
+  const reached = await proof.overTheWire(parts, plan, settings.httpsListen, https.port, sink);
+  if (reached.length > 0) {
+    await stop();
+    return err(reached);
+  }
+  ready = [];
+
   return ok({
     httpsPort: https.port,
     httpPort: http?.port ?? null,
+    reportPort: report?.port ?? null,
     adminPort: admin.value?.port ?? null,
     gateway,
     plan: () => plan,
@@ -357,7 +527,12 @@ export async function startGateway(
     issuer,
     lookAtCertificates,
     policiesDir: policiesDirOf(settings),
-    addresses: { https: https.address, http: http?.address ?? null, admin: admin.value?.address ?? null },
+    addresses: {
+      https: https.address,
+      http: http?.address ?? null,
+      report: report?.address ?? null,
+      admin: admin.value?.address ?? null,
+    },
     busFallback: ways.busFallback,
     members: ways.members,
     queue: ways.queue,
@@ -366,14 +541,25 @@ export async function startGateway(
   });
 }
 
-/** The state folder exists and can be written, or that is a problem now and not at the first large upload. */
-async function prepareState(directory: string): Promise<readonly Problem[]> {
+/**
+ * The state folder exists and can be written, or that is a problem now and not at the first large upload. A disk that is full or
+ * was made read-only by its system is told instead: a machine that starts again after such a fault should serve.
+ */
+async function prepareState(directory: string, fault: (detail: string) => void): Promise<readonly Problem[]> {
   try {
-    await mkdir(join(directory, "spool"), { recursive: true, mode: 0o700 });
-    await readdir(directory);
+    await readdir(directory).catch(() => mkdir(directory, { recursive: true, mode: 0o700 }));
+    // Not recursive: on a read-only disk Node would say that there is no such folder.
+    await mkdir(join(directory, "spool"), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    await readdir(join(directory, "spool"));
     return [];
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
+    if (isDiskFault(error)) {
+      fault(`${directory} cannot be written: ${detail}; large requests get 503, bans end with the process`);
+      return [];
+    }
     return [
       {
         place: "environment",
@@ -388,18 +574,31 @@ async function openListeners(
   settings: Settings,
   tlsOptions: Parameters<typeof listenTls>[1],
   admission: () => Admission,
+  reportAdmission: () => Admission,
   handlers: EdgeHandlers,
   challenges: Challenges,
-): Promise<Result<{ readonly https: Listener; readonly http: Listener | null }, readonly Problem[]>> {
+): Promise<
+  Result<
+    { readonly https: Listener; readonly http: Listener | null; readonly report: Listener | null },
+    readonly Problem[]
+  >
+> {
   const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers, undefined, challenges);
   const http =
     settings.httpListen === null ? ok(null) : await listenPlain(settings.httpListen, admission, handlers);
-  if (https.ok && http.ok) return ok({ https: https.value, http: http.value });
+  const report =
+    settings.reportListen === null
+      ? ok(null)
+      : await listenPlain(settings.reportListen, reportAdmission, handlers, undefined, "report");
+  if (https.ok && http.ok && report.ok)
+    return ok({ https: https.value, http: http.value, report: report.value });
   const problems: Problem[] = [];
   if (https.ok) https.value.stop();
   else problems.push({ place: "environment", thing: `HTTPS_LISTEN ${https.error}`, remedy: "" });
   if (http.ok) http.value?.stop();
   else problems.push({ place: "environment", thing: `HTTP_LISTEN ${http.error}`, remedy: "" });
+  if (report.ok) report.value?.stop();
+  else problems.push({ place: "environment", thing: `REPORT_LISTEN ${report.error}`, remedy: "" });
   return err(problems);
 }
 
@@ -410,6 +609,7 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     httpsListen: running.httpsListen,
     httpListen: running.httpListen,
     adminListen: running.adminListen,
+    reportListen: running.reportListen,
     odoo: running.odoo,
     odooMore: running.odooMore,
     odooBus: running.odooBus,
@@ -434,6 +634,13 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
 async function lookupAll(host: string): ReturnType<LookupAll> {
   const found = await lookup(host, { all: true });
   return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
+}
+
+function maintenanceEvent(closed: Closed | null): GatewayEvent {
+  if (closed === null) return { type: "maintenance", state: "off", message: "", until: null, allow: [] };
+  const { message, untilWallMs, allow } = closed;
+  const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
+  return { type: "maintenance", state: "on", message, until, allow: allow.texts };
 }
 
 function jailNews(sink: EventSink, journal: BanJournal, banned: (address: string) => void): JailNews {

@@ -5,6 +5,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { packageRoot } from "../src/base/package-root.ts";
+import * as cacheBounds from "../src/cache/cache.ts";
+import * as collapseBounds from "../src/cache/collapse.ts";
+import * as contentBounds from "../src/cache/content.ts";
+import * as cacheRuleBounds from "../src/cache/rules.ts";
+import * as squeezeBounds from "../src/cache/squeeze.ts";
+import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
 import * as banBounds from "../src/guard/ban-table.ts";
 import * as jailBounds from "../src/guard/jail.ts";
@@ -19,12 +25,17 @@ import * as xmlBounds from "../src/guard/xml.ts";
 import * as xmlCallBounds from "../src/guard/xml-call.ts";
 import * as messageBounds from "../src/message/bounds.ts";
 import { refusals } from "../src/message/refusals.ts";
+import { createCounters } from "../src/observe/counters.ts";
 import type { AccessRecord, FailureKind, GatewayEvent } from "../src/observe/events.ts";
+import { gatewayMetrics, type MetricsNow } from "../src/observe/gateway-metrics.ts";
 import { lineOf } from "../src/observe/line.ts";
+import { createTally } from "../src/observe/tally.ts";
 import { decide } from "../src/policy/decide.ts";
 import { decodePolicyFile } from "../src/policy/decode.ts";
 import { loadPolicy } from "../src/policy/load.ts";
 import { listOf, type RuleDocument, verdictKeys } from "../src/policy/rule-document.ts";
+import * as encodeBounds from "../src/reply/encode.ts";
+import * as encodedStreamBounds from "../src/reply/encoded-stream.ts";
 import * as maskBounds from "../src/reply/traceback-mask.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
@@ -137,6 +148,7 @@ t.test("every failure of the upstream leg is in the documentation", async (t) =>
     "answer-cut": true,
     "body-stalled": true,
     "spool-full": true,
+    "no-worker": true,
   };
   const rows = (Object.keys(kinds) as FailureKind[]).map((kind) => {
     const { status, sentence, retryAfterSeconds } = failureAnswer(kind);
@@ -180,6 +192,14 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/pending-accounts", pendingBounds],
     ["guard/shared-peers", sharedBounds],
     ["reply/traceback-mask", maskBounds],
+    ["cache/rules", cacheRuleBounds],
+    ["cache/store", cacheStoreBounds],
+    ["cache/collapse", collapseBounds],
+    ["cache/cache", cacheBounds],
+    ["cache/content", contentBounds],
+    ["cache/squeeze", squeezeBounds],
+    ["reply/encode", encodeBounds],
+    ["reply/encoded-stream", encodedStreamBounds],
   ];
   const rows = rooms.flatMap(([room, exported]) =>
     Object.entries(exported)
@@ -311,6 +331,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     verdict: "",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 0,
     upstreamMs: null,
     lane: null,
@@ -338,6 +359,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "unknown-host": true,
     listening: true,
     "plan-loaded": true,
+    "self-checked": true,
     "reload-refused": true,
     "certificate-loaded": true,
     "certificate-ordered": true,
@@ -347,12 +369,28 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "certificate-missing": true,
     "bus-fallback": true,
     "bus-restored": true,
+    maintenance: true,
     draining: true,
     stopped: true,
     warning: true,
     error: true,
   };
   for (const name of Object.keys(events)) t.ok(text.includes(`\`${name}\``), `event ${name}`);
+});
+
+t.test("every metric is in the documentation", async (t) => {
+  const now = (): MetricsNow => {
+    throw new Error("names and texts only: nobody asks how things stand");
+  };
+  const counters = createCounters();
+  const families = gatewayMetrics({ counters: () => counters.snapshot(), tally: createTally(), now });
+  const rows = families.map((family) => {
+    const labels = family.kind === "histogram" ? ["le"] : family.labels;
+    return [`\`${family.name}\``, family.kind, labels.map((one) => `\`${one}\``).join(" "), family.help];
+  });
+  t.ok(rows.length > 25, "the metrics were found");
+  const made = table(["metric", "type", "labels", "meaning"], rows);
+  holds(t, "docs/operations.md", "metrics", `${sourceNote("src/observe/gateway-metrics.ts")}\n\n${made}`);
 });
 
 const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].concat(
@@ -366,7 +404,7 @@ t.test("links lead somewhere", async (t) => {
     for (const [, link = ""] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
       const [file = "", anchor] = link.split("#");
-      const target = join(root, dirname(path), file);
+      const target = file === "" ? join(root, path) : join(root, dirname(path), file);
       t.ok(existsSync(target), `${path}: ${link}`);
       if (anchor === undefined) continue;
       const headings = [...readFileSync(target, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

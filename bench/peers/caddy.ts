@@ -49,6 +49,7 @@ https://localhost {
     -Server
     defer
   }
+  ${at.compress === true ? "encode zstd gzip" : ""}
   @databases path /web/database*
   respond @databases 404
   reverse_proxy /websocket* 127.0.0.1:${at.busPort}

@@ -20,6 +20,10 @@ export const nginx: Peer = {
   },
 };
 
+/** As Odoo's deployment guide has it; nginx's own level is 1. */
+const odooGzip = `gzip on;
+    gzip_types text/css text/scss text/plain text/xml application/xml application/json application/javascript;`;
+
 function configuration(at: PeerContext): string {
   const kept = at.regime === "keep-alive";
   const limit = `burst=${unreachedRatePerSecond} nodelay`;
@@ -63,6 +67,7 @@ http {
     proxy_set_header X-Real-IP $remote_addr;
     proxy_hide_header Server;
     ${securityHeaders.map(([name, value]) => `add_header ${name} "${value}" always;`).join("\n    ")}
+    ${at.compress === true ? odooGzip : ""}
     limit_req zone=all ${limit};
     location ~* ^/web/database { return 404; }
     location = /web/login { limit_req zone=login ${limit}; limit_req zone=all ${limit}; proxy_pass http://odoo; }

@@ -16,6 +16,8 @@ export interface PeerContext {
   readonly key: string;
   /** The peer's own directory: configuration, logs, state; removed after the run. */
   readonly dir: string;
+  /** Text is compressed, in the way the peer's operators are told to; absent: as the peer comes. */
+  readonly compress?: boolean;
 }
 
 export interface Peer {

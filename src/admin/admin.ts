@@ -2,9 +2,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import type { MetricsText } from "../observe/metrics.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import { type AdminBans, answerBans, bansField } from "./bans.ts";
+import { type AdminCache, answerCache, cacheField } from "./cache.ts";
 import { isLoopback, isOwnHost } from "./host.ts";
+import { type AdminMaintenance, answerMaintenance } from "./maintenance.ts";
 import { type AdminState, type LoopDelay, statusJson } from "./state.ts";
 
 const bounds = {
@@ -15,7 +18,6 @@ const bounds = {
   requestTimeoutMs: 5_000,
   connectionsCheckMs: 1_000,
   keepAliveTimeoutMs: 5_000,
-  targetLengthMax: 256,
 } as const;
 
 type LoopHistogram = ReturnType<typeof monitorEventLoopDelay>;
@@ -31,6 +33,12 @@ export interface AdminOptions {
   readonly ready: () => readonly string[];
   /** Left out: there are no bans to see or change. */
   readonly bans?: AdminBans;
+  /** Left out: there is no cache to see or empty. */
+  readonly cache?: AdminCache;
+  /** Left out: there is no maintenance to see or change. */
+  readonly maintenance?: AdminMaintenance;
+  /** The text for `/metrics`; left out: there is none. */
+  readonly metrics?: () => Promise<MetricsText>;
 }
 
 export interface Admin {
@@ -44,8 +52,9 @@ export interface Admin {
 
 /**
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
- * get exchanges (503 with reasons), `/status` tells its state. Nobody is asked for a password, so the address should be a
- * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans). Requests under a foreign name get 421.
+ * get exchanges (503 with reasons), `/status` tells its state, `/metrics` its numbers for Prometheus. Nobody is asked for a password, so the address should be a
+ * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans), `/cache` shows and empties the cache (admin/cache),
+ * `/maintenance` closes the site and opens it (admin/maintenance). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -59,7 +68,11 @@ export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem
       keepAliveTimeout: bounds.keepAliveTimeoutMs,
       maxHeaderSize: bounds.headerBytesMax,
     },
-    (request, response) => send(request, response, safely(request, options, loop)),
+    (request, response) => {
+      const answered = safely(request, options, loop);
+      if (!(answered instanceof Promise)) return send(request, response, answered);
+      void answered.catch(() => ourMistake).then((late) => send(request, response, late));
+    },
   );
   server.maxConnections = bounds.connectionsMax;
   server.maxHeadersCount = bounds.headersMax;
@@ -107,22 +120,36 @@ function opened(server: Server, listen: ListenAddress, loop: LoopHistogram): Adm
   };
 }
 
+const paths = ["/healthz", "/readyz", "/status", "/metrics", "/bans", "/maintenance"];
+
 interface Answer {
   readonly status: number;
-  /** JSON text, or what becomes it. */
+  /** Text, or what becomes it as JSON. */
   readonly body: object | string;
+  /** JSON when left out. */
+  readonly contentType?: string;
 }
 
-function safely(request: IncomingMessage, options: AdminOptions, loop: LoopHistogram): Answer {
+const ourMistake: Answer = { status: 500, body: { error: "internal error" } };
+
+function safely(
+  request: IncomingMessage,
+  options: AdminOptions,
+  loop: LoopHistogram,
+): Answer | Promise<Answer> {
   try {
     return answer(request, options, loop);
   } catch {
     // A bug in what we were asked to show must not end the gateway.
-    return { status: 500, body: { error: "internal error" } };
+    return ourMistake;
   }
 }
 
-function answer(request: IncomingMessage, options: AdminOptions, loop: LoopHistogram): Answer {
+function answer(
+  request: IncomingMessage,
+  options: AdminOptions,
+  loop: LoopHistogram,
+): Answer | Promise<Answer> {
   const { rawHeaders } = request;
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host").length;
   // HTTP/1.0 probes may send no Host; a browser always does.
@@ -132,16 +159,26 @@ function answer(request: IncomingMessage, options: AdminOptions, loop: LoopHisto
     return { status: 421, body: { error: "ask for this listener by its address, 127.0.0.1 or localhost" } };
   }
   const target = request.url ?? "";
-  const path = target.length > bounds.targetLengthMax ? "" : (target.split("?", 1)[0] ?? "");
+  const path = target.split("?", 1)[0] ?? "";
   if (path === "/bans" && options.bans !== undefined) {
     return answerBans(options.bans, request.method ?? "", target, request.headers[bansField]);
   }
-  if (path !== "/healthz" && path !== "/readyz" && path !== "/status") {
-    return { status: 404, body: { error: "not found", paths: ["/healthz", "/readyz", "/status", "/bans"] } };
+  if ((path === "/cache" || path === "/cache/clear") && options.cache !== undefined) {
+    return answerCache(options.cache, request.method ?? "", path, request.headers[cacheField]);
   }
+  if (path === "/maintenance" && options.maintenance !== undefined) {
+    const field = request.headers[bansField];
+    return answerMaintenance(options.maintenance, request.method ?? "", target, field);
+  }
+  const { metrics } = options;
+  const wantsMetrics = path === "/metrics" && metrics !== undefined;
+  if (!wantsMetrics && path !== "/healthz" && path !== "/readyz" && path !== "/status")
+    return { status: 404, body: { error: "not found", paths } };
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, body: { error: "only GET and HEAD" } };
   }
+  if (wantsMetrics)
+    return metrics().then(({ contentType, text }) => ({ status: 200, body: text.trimEnd(), contentType }));
   if (path === "/healthz") return { status: 200, body: { status: "pass" } };
   if (path === "/status") return { status: 200, body: statusJson(options.state(), takeDelay(loop)) };
   const reasons = options.ready();
@@ -149,10 +186,11 @@ function answer(request: IncomingMessage, options: AdminOptions, loop: LoopHisto
   return { status: 503, body: { status: "fail", reasons } };
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, body }: Answer): void {
+function send(request: IncomingMessage, response: ServerResponse, answered: Answer): void {
+  const { status, body, contentType = "application/json; charset=utf-8" } = answered;
   const bytes = Buffer.from(`${typeof body === "string" ? body : JSON.stringify(body)}\n`);
   response.statusCode = status;
-  response.setHeader("Content-Type", "application/json; charset=utf-8");
+  response.setHeader("Content-Type", contentType);
   response.setHeader("Content-Length", bytes.length);
   response.setHeader("Cache-Control", "no-store");
   response.setHeader("X-Content-Type-Options", "nosniff");

@@ -9,8 +9,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * May a request with this `Host` be answered: loopback, the listener's own configured host, or the very address it came
- * to. A web page that points its own name at 127.0.0.1 (DNS rebinding) sends its name and is refused.
+ * May a request with this `Host` be answered: loopback, the listener's own configured host, the very address it came
+ * to, or a name without a dot, which nobody can register (a container's name). A web page that points its own name at 127.0.0.1 (DNS rebinding) sends its name and is refused.
  * `field` is the value of `Host`, with or without port; the port does not matter.
  */
 export function isOwnHost(field: string, listenHost: string, localAddress: string): boolean {
@@ -18,9 +18,15 @@ export function isOwnHost(field: string, listenHost: string, localAddress: strin
   if (host === null) return false;
   return (
     isLoopback(host) ||
+    isLocalName(host) ||
     (listenHost !== "" && host === listenHost.toLowerCase()) ||
     host === plainAddress(localAddress)
   );
+}
+
+/** One label with a letter in it: no name of the public DNS, and no number that could be read as an address. */
+function isLocalName(host: string): boolean {
+  return /^[a-z][a-z0-9-]{0,62}$/.test(host);
 }
 
 /** Host part in lower case, IPv6 without brackets; null when the field is neither `host`, `host:port` nor `[v6]:port`. */

@@ -25,6 +25,18 @@ export interface YamlDocument {
   keyPlace(path: KeyPath): TextPlace;
 }
 
+/** How a document is read. */
+export interface YamlReading {
+  /**
+   * Anchors, aliases and merge keys (`<<: *common`) are resolved, at most `aliasesMax` of them, and tags of other programs
+   * (`!reset`) are passed over: for files that are another program's and follow its habits.
+   */
+  readonly foreign: boolean;
+}
+
+/** Most aliases of a foreign document that are resolved; it bounds what a few lines can expand to. */
+export const aliasesMax = 100;
+
 /** Largest YAML text that is read, in characters; beyond it the whole text is one mistake. */
 export const yamlTextCharsMax = 1_048_576;
 
@@ -33,7 +45,10 @@ export const yamlTextCharsMax = 1_048_576;
  * expansion) are mistakes: an operator's file says everything where it stands. All mistakes are reported.
  * This is the only file that imports `yaml`.
  */
-export function parseYaml(text: string): Result<YamlDocument, readonly YamlMistake[]> {
+export function parseYaml(
+  text: string,
+  { foreign }: YamlReading = { foreign: false },
+): Result<YamlDocument, readonly YamlMistake[]> {
   if (text.length > yamlTextCharsMax) {
     return err([{ line: 1, column: 1, message: `is longer than ${yamlTextCharsMax} characters` }]);
   }
@@ -44,23 +59,26 @@ export function parseYaml(text: string): Result<YamlDocument, readonly YamlMista
     prettyErrors: false,
     stringKeys: true,
     version: "1.2",
+    merge: foreign,
   });
   const placeAt = (offset: number): TextPlace => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const mistakes: YamlMistake[] = [];
-  for (const error of [...document.errors, ...document.warnings]) {
+  for (const error of foreign ? document.errors : [...document.errors, ...document.warnings]) {
     mistakes.push({ ...placeAt(error.pos[0]), message: error.message });
   }
-  visit(document, {
-    Alias(_key, node) {
-      mistakes.push({
-        ...placeAt(node.range?.[0] ?? 0),
-        message: `alias "*${node.source}" is not allowed`,
-      });
-    },
-  });
+  if (!foreign) {
+    visit(document, {
+      Alias(_key, node) {
+        mistakes.push({
+          ...placeAt(node.range?.[0] ?? 0),
+          message: `alias "*${node.source}" is not allowed`,
+        });
+      },
+    });
+  }
   if (mistakes.length > 0) {
     return err(mistakes);
   }
@@ -92,7 +110,14 @@ export function parseYaml(text: string): Result<YamlDocument, readonly YamlMista
     }
     return found;
   };
-  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: foreign ? aliasesMax : 0 });
+  } catch (error) {
+    // Only aliases throw here: too many of them, or one without its anchor.
+    const message = error instanceof Error ? error.message : String(error);
+    return err([{ line: 1, column: 1, message }]);
+  }
   return ok({
     value,
     valuePlace: (path) => placeAt(offsets(path).value),

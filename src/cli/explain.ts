@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { parseIp } from "../base/ip.ts";
+import { keyOf } from "../cache/rules.ts";
 import { type ApiRefusal, apiPathOf, networkRefusal, pathRefusal, wantsCall } from "../guard/api-list.ts";
 import { isDatabaseList, queryNamesOther } from "../guard/database-pin.ts";
 import type { RequestFacts } from "../message/facts.ts";
@@ -155,7 +156,7 @@ export function explainRequest(plan: Plan, asked: Asked): string {
     if (refusal !== null) return `${lines.join("\n")}\n`;
   }
   say(`verdict: ${verdictText(decision, settings)}`);
-  if (decision.verdict === "forward") sayForward(decision, plan, facts.client, say);
+  if (decision.verdict === "forward") sayForward(decision, plan, facts, say);
   const { rule, file, line, why } = decision.reason;
   say(`rule:    ${rule}, ${file}:${line}`);
   say(`why:     ${why}`);
@@ -224,15 +225,16 @@ function verdictText(decision: Decision, settings: Settings): string {
 function sayForward(
   decision: ForwardDecision,
   plan: Plan,
-  client: Parameters<Plan["isTrusted"]>[0],
+  facts: RequestFacts,
   say: (text: string) => void,
 ): void {
   const limits = [...decision.accountLimits, ...decision.limits];
-  if (plan.isTrusted(client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
+  if (plan.isTrusted(facts.client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
   else if (limits.length === 0) say("limits:  none");
   else
     for (const [i, limit] of limits.entries())
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
+  if (decision.stores(facts.path)) say(`cache:   ${cacheText(facts, plan)}`);
   const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
   say(
     `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,
@@ -244,6 +246,12 @@ const limitKeyText: Readonly<Record<Limit["key"], string>> = {
   session: "logged-in session, else client address",
   account: "account tried from the client address, else client address",
 };
+function cacheText(facts: RequestFacts, { settings }: Plan): string {
+  if (!settings.cache.on) return "off (CACHE)";
+  if (keyOf(facts, false) === null)
+    return "this request goes past it (method, spelling of the path, or fields)";
+  return `kept in memory when Odoo's answer is public; without a hash in its address asked for again after ${settings.cache.staticFreshMs / 1000} s`;
+}
 
 function limitText({ name, ratePerSecond, burst, key, refund }: Limit): string {
   const rate =

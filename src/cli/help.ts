@@ -1,3 +1,5 @@
+import { checkBounds } from "../check/bounds.ts";
+
 /** Help texts: each fits one screen of 24 lines and 80 columns. */
 export const mainHelp = `odoo-gateway: the HTTPS gateway for Odoo
 
@@ -8,8 +10,12 @@ Commands:
   demo       start only the stand-in Odoo that run and the tests use
   validate   check settings and policies, print every problem, change nothing
   explain    show what happens to a request, rule by rule, and why
+  check      look at any Odoo site from outside, whatever stands in front
+  audit      look at odoo.conf, compose, PostgreSQL and nginx files from inside
   certs      certificates, days left, next renewal; certs ca: the local CA
   bans       list, add and remove bans of the running gateway
+  cache      how full the running gateway's cache is; cache clear: empty it
+  maintenance  close the site for everybody but some networks, and open it
   health     exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
@@ -78,6 +84,25 @@ Uses the same settings as run.
 Example: odoo-gateway explain "POST /fr/web/login" --from 203.0.113.9
 `;
 
+export const checkHelp = `odoo-gateway check: the outside view of an Odoo site, whatever proxy it has
+
+Usage: odoo-gateway check https://erp.example.com [options]
+
+Only looks: at most ${checkBounds.requestsMax} requests, none that changes anything, no password.
+  --address IP[:PORT]   connect there instead of where DNS says (staging)
+  --ca FILE             trust these authorities too (PEM)
+  --http-port PORT      where plain HTTP is served, when HTTPS is not on 443
+  --direct-ports LIST   ports that must be closed (default 8069,8072,5432)
+  --login-canary        also send wrong guesses at a made-up account
+  --from IP             connect from this address of the machine
+  --timeout DURATION    end after this long (default 120s)
+  --only IDS, --skip IDS, --list   which checks: ids with commas, tls-* too
+  --json --sarif --html --junit    instead of the table; =FILE: beside it
+
+Each id is explained in docs/checks. A score is not made, counts are.
+Exit status: 0 nothing fails, 1 something fails, 2 could not look
+`;
+
 export const certsHelp = `odoo-gateway certs: the certificates of the served names
 
 Usage: odoo-gateway certs
@@ -93,6 +118,18 @@ standard error how Debian, macOS, Windows and Firefox come to trust it:
 Exit status: 0 fine, 1 a certificate is missing or cannot be used
 `;
 
+export const cacheHelp = `odoo-gateway cache: Odoo's public files in memory
+
+Usage: odoo-gateway cache [show]
+       odoo-gateway cache clear
+
+Asks the running gateway through ADMIN_LISTEN. Files with a hash in their
+address never need clearing; others are looked at again by themselves after
+CACHE_STATIC_FRESH (docs/operations.md).
+
+Exit status: 0 done, 1 no gateway, 2 not understood
+`;
+
 export const bansHelp = `odoo-gateway bans: who is banned, and changing it
 
 Usage: odoo-gateway bans [list]
@@ -103,4 +140,44 @@ Asks the running gateway through ADMIN_LISTEN. An IPv6 address stands for its
 /64. What leads to bans: LOGIN_BANS in docs/options.md.
 
 Exit status: 0 done, 1 not banned or no gateway, 2 not understood
+`;
+
+export const maintenanceHelp = `odoo-gateway maintenance: close the site on purpose, and open it again
+
+Usage: odoo-gateway maintenance on [options]
+       odoo-gateway maintenance off
+       odoo-gateway maintenance [status]
+
+Options of "on" (given again, they replace what held):
+  --allow NETWORK   address or CIDR that is let through; may be repeated
+  --message TEXT    one line for people and programs
+  --for 30m         ends by itself after this time, up to 30d
+  --until MOMENT    ... at this moment: 2026-12-01T18:00 (or with Z, +01:00)
+
+Everybody else gets 503 with Retry-After: a page (MAINTENANCE_PAGE), or an
+error in the shape of the RPC they speak; websockets are closed. /web/health
+stays 200. Asks the running gateway through ADMIN_LISTEN; a restart keeps it.
+
+Exit status: 0 done, 1 not done or no gateway, 2 not understood
+`;
+
+export const auditHelp = `odoo-gateway audit: the inside view, from files and a server
+
+Usage: odoo-gateway audit --odoo-conf FILE [options]
+
+  --odoo-conf FILE         odoo.conf    --compose FILE   compose.yaml (repeat)
+  --pg-hba FILE            pg_hba.conf  --nginx FILE     nginx site (repeat)
+  --postgresql-conf FILE   --pg-dsn DSN  asks a server, read-only (PGPASSWORD)
+  --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
+                           without --host: DOMAIN of the gateway's settings
+  --cores N, --memory 8GiB   of Odoo's machine; without: of this one
+  --env-file FILE          variables of compose and of the gateway (.env)
+  --json --sarif --html --junit    instead of the table; =FILE writes a file
+  --only IDS, --skip IDS, --list   which checks: ids with commas, conf-* too
+
+Reads only. Limits are compared with the gateway's settings when they are here
+(environment, .env, gateway.yaml). Each id is explained in docs/checks.
+
+Exit status: 0 nothing fails, 1 something does, 2 not understood, or something
+could not be read
 `;

@@ -48,7 +48,13 @@ export async function run(): Promise<number> {
   await untilStopped(running, log);
   await log.close();
   await demo?.close();
+  endIfStuck(log);
   return 0;
+}
+
+/** Everything is done, but a thread hangs in a write that nobody takes; at its end the process would wait for it for ever. */
+function endIfStuck(log: Log): void {
+  if (log.isStuck) process.kill(process.pid, "SIGKILL");
 }
 
 /** ODOO_URL, else Odoo on this machine, else the stand-in. */
@@ -78,6 +84,9 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  site      ${site}`,
     `  https     ${running.addresses.https}`,
     `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
+    ...(running.addresses.report === null
+      ? []
+      : [`  reports   http://${running.addresses.report} (for Odoo itself: report.url)`]),
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
     `  Odoo      ${odooText(settings)}`,
@@ -136,7 +145,10 @@ function untilStopped(running: RunningGateway, log: Log): Promise<void> {
     const die = (error: unknown) => {
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.emit({ type: "error", what: "process", detail });
-      void log.close().then(() => process.exit(1));
+      void log.close().then(() => {
+        endIfStuck(log);
+        process.exit(1);
+      });
     };
     process.on("uncaughtException", die);
     process.on("unhandledRejection", die);

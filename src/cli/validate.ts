@@ -1,4 +1,7 @@
+import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
+import { buildPlan } from "../plan.ts";
+import { openToStrangers } from "../proving.ts";
 import { policiesDirOf, readPolicy } from "../start.ts";
 import { loadCertificateFiles } from "../tls/certificate.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
@@ -15,6 +18,12 @@ export function validate(): number {
   const more: Problem[] = [...warnings];
   const policy = readPolicy(settings);
   if (!policy.ok) problems.push(...policy.error);
+  else {
+    const httpsPort = settings.httpsListen.port;
+    const secret = Buffer.alloc(32);
+    const parts = { revision: 1, settings, policy: policy.value, httpsPort, secret, clock: systemClock };
+    problems.push(...openToStrangers(buildPlan(parts)));
+  }
   if (settings.tlsMode === "files" && settings.tlsCertFile !== null && settings.tlsKeyFile !== null) {
     const names = [...settings.domains, ...settings.redirectDomains].map(({ host }) => host);
     const certificate = loadCertificateFiles(settings.tlsCertFile, settings.tlsKeyFile, names, Date.now());

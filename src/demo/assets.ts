@@ -49,7 +49,8 @@ function make(one: LoadedFile, seed: number): Buffer {
         : one.path.includes("minimal")
           ? WEBSITE_TAIL
           : "";
-      return one.bytes < 3_000 ? pseudoScript(seed, one.bytes) : pseudoScript(seed, one.bytes, "", tail);
+      // The emoji are data: many like entries.
+      return pseudoScript(seed, one.bytes, "", tail, one.path.includes("assets_emoji"));
     }
     case "css":
       return pseudoStyle(seed, one.bytes, STYLE_HEAD);

@@ -21,6 +21,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  readonly isReport: boolean;
   readonly #handlers: EdgeHandlers;
   readonly #bounds: EdgeBounds;
   readonly #connection: Connection;
@@ -50,6 +51,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
+    this.isReport = connection.isReport;
     this.#connection = connection;
     this.#handlers = handlers;
     this.#bounds = bounds;

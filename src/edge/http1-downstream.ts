@@ -12,6 +12,7 @@ export interface Carrier {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  readonly isReport: boolean;
   /** Every answer closes its connection now. */
   readonly isDraining: boolean;
   /** The answer is out, or cannot be finished. */
@@ -38,6 +39,7 @@ export class Http1Downstream implements Downstream {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  readonly isReport: boolean;
   readonly body: InboundBody | null;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
@@ -71,6 +73,7 @@ export class Http1Downstream implements Downstream {
     this.peer = carrier.peer;
     this.secure = carrier.secure;
     this.localPort = carrier.localPort;
+    this.isReport = carrier.isReport;
     this.body = body;
     this.expectsContinue = head.expectsContinue;
     this.arrivedMs = arrivedMs;

@@ -11,6 +11,8 @@ export interface Connection {
   readonly peer: Ip;
   readonly secure: boolean;
   readonly localPort: number;
+  /** Accepted by the report listener. */
+  readonly isReport: boolean;
   /** Ends the TCP connection with a reset. */
   reset(): void;
 }
@@ -20,6 +22,8 @@ export interface EdgeHandlers {
   exchange(downstream: Downstream): void;
   /** A message that could not even be parsed: records it and returns the bytes to answer with. */
   broken(connection: Connection, status: number, code: string): Buffer;
+  /** Connections cannot be accepted, and why; told each time, the sink is quiet about repetition. */
+  trouble(detail: string): void;
   /** The gateway is stopping: every answer closes its connection. */
   draining(): boolean;
 }

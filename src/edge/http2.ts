@@ -139,6 +139,7 @@ class Http2Downstream implements Downstream {
   readonly secure: boolean;
   readonly localPort: number;
   readonly body: BodySource | null;
+  readonly isReport: boolean;
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   readonly #stream: ServerHttp2Stream;
@@ -163,6 +164,7 @@ class Http2Downstream implements Downstream {
     this.secure = connection.secure;
     this.localPort = connection.localPort;
     this.body = stream.endAfterHeaders ? null : streamBody(stream);
+    this.isReport = connection.isReport;
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);
     this.arrivedMs = handlers.clock.nowMs();
@@ -247,6 +249,30 @@ class Http2Downstream implements Downstream {
   }
 }
 
+/** Fields with one value, which Node's HTTP/2 refuses to send twice (its kSingleValueFields, those of an answer). */
+const saidOnce: ReadonlySet<string> = new Set([
+  "access-control-allow-credentials",
+  "access-control-allow-origin",
+  "access-control-max-age",
+  "age",
+  "content-encoding",
+  "content-language",
+  "content-length",
+  "content-location",
+  "content-md5",
+  "content-range",
+  "content-type",
+  "date",
+  "dnt",
+  "etag",
+  "expires",
+  "last-modified",
+  "location",
+  "retry-after",
+  "tk",
+  "x-content-type-options",
+]);
+
 function headerObject(status: number, fields: readonly string[]): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = Object.create(null) as OutgoingHttpHeaders;
   headers[":status"] = status;
@@ -255,6 +281,8 @@ function headerObject(status: number, fields: readonly string[]): OutgoingHttpHe
     const value = fields[i + 1] ?? "";
     const before = headers[name];
     if (before === undefined) headers[name] = value;
+    // Odoo or an add-on said it twice. The first holds: Node would throw, and a client choose.
+    else if (saidOnce.has(name)) continue;
     else if (Array.isArray(before)) before.push(value);
     else headers[name] = [String(before), value];
   }

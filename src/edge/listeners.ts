@@ -6,6 +6,7 @@ import { err, ok, type Result } from "../base/result.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import type { Challenges } from "../tls/challenges.ts";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
+import { connectionsMax } from "./descriptors.ts";
 import { type Connection, createHttp1, type EdgeHandlers } from "./http1.ts";
 import { createHttp2 } from "./http2.ts";
 
@@ -24,6 +25,8 @@ export interface Listener {
   readonly address: string;
   /** TLS server of the HTTPS listener, for swapping contexts and ticket keys; null on plain HTTP. */
   readonly tls: TlsServer | null;
+  /** Connections that are open now. */
+  readonly connections: number;
   /** Takes no new connection, closes idle ones, lets running exchanges finish. */
   stop(): void;
   /** Closes whatever is left. */
@@ -67,7 +70,7 @@ export function listenTls(
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
     else tls.emit("connection", socket);
   };
-  return listen(at, true, admission, accept, {
+  return listen(at, "tls", admission, accept, handlers.trouble, {
     tls,
     stop() {
       http2.close();
@@ -76,15 +79,17 @@ export function listenTls(
   });
 }
 
-/** Opens the plain HTTP listener. */
+/** Opens the plain HTTP listener, or with `kind` report the one for Odoo's own PDF maker. */
 export function listenPlain(
   at: ListenAddress,
   admission: () => Admission,
   handlers: EdgeHandlers,
   bounds: EdgeBounds = edgeBounds,
+  kind: "plain" | "report" = "plain",
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
-  return listen(at, false, admission, (socket, connection) => http1.accept(socket, connection), {
+  const accept = (socket: Socket, connection: Connection) => http1.accept(socket, connection);
+  return listen(at, kind, admission, accept, handlers.trouble, {
     tls: null,
     stop() {
       http1.stop();
@@ -94,15 +99,19 @@ export function listenPlain(
 
 function listen(
   at: ListenAddress,
-  secure: boolean,
+  kind: "tls" | "plain" | "report",
   admission: () => Admission,
   accept: (socket: Socket, connection: Connection) => void,
+  trouble: (detail: string) => void,
   above: { readonly tls: TlsServer | null; stop(): void },
 ): Promise<Result<Listener, string>> {
   const open = new Set<Socket>();
   const perClient = new Map<string, number>();
   const server = createTcpServer({ noDelay: true, allowHalfOpen: true });
-  server.maxConnections = edgeBounds.connectionsMax;
+  server.maxConnections = connectionsMax(kind);
+  server.on("drop", () =>
+    trouble(`${server.maxConnections} connections are open on one listener; further ones are closed at once`),
+  );
   server.on("connection", (socket) => {
     socket.on("error", () => socket.destroy());
     const peer = parseSocketIp(socket.remoteAddress ?? "");
@@ -122,14 +131,23 @@ function listen(
       else perClient.set(key, left);
     });
     const reset = () => void socket.resetAndDestroy();
-    accept(socket, { peer, secure, localPort: socket.localPort ?? 0, reset });
+    accept(socket, {
+      peer,
+      secure: kind === "tls",
+      localPort: socket.localPort ?? 0,
+      isReport: kind === "report",
+      reset,
+    });
   });
   return new Promise((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(err(listenProblem(error, at))));
     const where = at.host === "" ? { port: at.port } : { port: at.port, host: at.host };
     server.listen({ ...where, backlog: 1024 }, () => {
       server.removeAllListeners("error");
-      server.on("error", () => {});
+      // Memory of the system, mostly; descriptors that ran out are noticed by `watchDescriptors`. It accepts again when that is over.
+      server.on("error", (error: NodeJS.ErrnoException) =>
+        trouble(`connections cannot be accepted: ${error.code ?? error.message}`),
+      );
       resolve(ok(opened(server, open, above)));
     });
   });
@@ -147,6 +165,9 @@ function opened(
     port,
     address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
     tls: above.tls,
+    get connections() {
+      return open.size;
+    },
     stop() {
       server.close();
       above.stop();

@@ -43,6 +43,7 @@ export function rawAnswer(input: RawAnswerInput): Buffer {
     verdict: "refuse",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 0,
     upstreamMs: null,
     lane: null,

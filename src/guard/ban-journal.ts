@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { ipKey64, parseIp } from "../base/ip.ts";
 import type { Ban, BanReason, BanTable } from "./ban-table.ts";
 
@@ -8,6 +8,8 @@ export const banJournalFile = "bans.jsonl";
 export const journalBytesMax = 64 * 1024 * 1024;
 /** Lines beyond twice the bans worth keeping before the file is written anew. */
 const slackLines = 1_000;
+/** Lines held back while the disk takes none: some 80 KiB. */
+const owedMax = 1_000;
 const reasons: readonly BanReason[] = ["pair", "address", "scanner", "operator"];
 
 export interface BanJournalOptions {
@@ -32,6 +34,10 @@ export class BanJournal {
   #lines = 0;
   /** The file may end in the middle of a line. */
   #torn = false;
+  /** Lines that could not be written; they go with the next one. */
+  #owed: string[] = [];
+  /** More than `owedMax` of them: only the whole table can settle that. */
+  #owesTable = false;
 
   /** Reads what is there into the table and opens the file for appending. */
   constructor(options: BanJournalOptions) {
@@ -52,7 +58,14 @@ export class BanJournal {
     this.#compactWhenDue();
   }
 
+  /** What a full or read-only disk kept out is written as soon as it can be; called each minute, and by `close`. */
+  settle(): void {
+    if (this.#owesTable) this.#rewrite();
+    else if (this.#owed.length > 0) this.#append("");
+  }
+
   close(): void {
+    this.settle();
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
   }
@@ -90,21 +103,29 @@ export class BanJournal {
     const { path, fault } = this.#options;
     try {
       this.#fd ??= openSync(path, "a+", 0o600);
-      const bytes = Buffer.from(this.#torn ? `\n${line}` : line);
+      const text = this.#owed.join("") + line;
+      const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
       this.#torn = true;
       const written = this.#write(this.#fd, bytes);
       if (written !== bytes.length) throw new Error(`only ${written} of ${bytes.length} bytes were written`);
       this.#torn = false;
-      this.#lines += 1;
+      this.#lines += 1 + this.#owed.length;
+      this.#owed = [];
     } catch (error) {
-      fault(`${path} cannot be written: ${errorText(error)}; the ban holds until the gateway stops`);
+      if (this.#owed.length >= owedMax) this.#owesTable = true;
+      else if (line !== "") this.#owed.push(line);
+      const detail = `${path} cannot be written: ${errorText(error)}`;
+      fault(`${detail}; bans hold in memory and are written as soon as that works`);
     }
   }
 
   /** Writes the file anew beside the old one and puts it in its place: at no moment is there half a file under the name. */
   #compactWhenDue(): void {
+    if (this.#lines > this.#options.bans.size * 2 + slackLines) this.#rewrite();
+  }
+
+  #rewrite(): void {
     const { path, bans, wallMs, fault } = this.#options;
-    if (this.#lines <= bans.size * 2 + slackLines) return;
     const kept = bans.kept(wallMs());
     const beside = `${path}.new`;
     let fresh: number | null = null;
@@ -124,11 +145,15 @@ export class BanJournal {
       this.#fd = fresh;
       this.#torn = false;
       this.#lines = kept.length;
+      this.#owed = [];
+      this.#owesTable = false;
     } catch (error) {
       if (fresh !== null) closeSync(fresh);
+      // Half of it would take the room that the journal needs.
+      if (fresh !== null) rmSync(beside, { force: true });
       // Not tried again with every ban.
       this.#lines = 0;
-      fault(`${path} cannot be compacted: ${errorText(error)}`);
+      fault(`${path} cannot be written anew: ${errorText(error)}`);
     }
   }
 }

@@ -62,6 +62,13 @@ export class BanTable {
       .sort((a, b) => b.untilWallMs - a.untilWallMs);
   }
 
+  /** How many bans hold now. */
+  held(wallMs: number): number {
+    let held = 0;
+    for (const ban of this.#bans.values()) if (ban.untilWallMs > wallMs) held += 1;
+    return held;
+  }
+
   /** Everything that is worth keeping over a restart. */
   kept(wallMs: number): readonly Ban[] {
     return [...this.#bans.values()].filter((ban) => ban.untilWallMs + banMemoryMs > wallMs);

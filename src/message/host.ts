@@ -77,7 +77,8 @@ export function requestHost(head: HostHead, site: Site): Result<HostAndPort, Ref
   if (text === undefined || text === "") return refuse("host-missing");
   const asked = readHost(text);
   if (asked === null) return refuse("host-malformed");
-  if (!isServed(asked, head, site)) return refuse(head.secure ? "host-unknown" : "host-unknown-plain");
+  if (site.takesEveryName !== true && !isServed(asked, head, site))
+    return refuse(head.secure ? "host-unknown" : "host-unknown-plain");
   return ok(asked);
 }
 

@@ -13,6 +13,8 @@ export interface Site {
   readonly methods: ReadonlySet<string>;
   /** By name as in `ServedHost.host`: lower case, no trailing dot, IPv6 in brackets and canonical. */
   readonly servedNames: ReadonlyMap<string, ServedHost>;
+  /** A host that is not served is no reason to refuse (report listener); left out: it is. */
+  readonly takesEveryName?: true;
   /** The port of the HTTPS listener as clients see it. */
   readonly publicPort: number;
   readonly trustedProxies: IpSet;

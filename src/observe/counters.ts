@@ -24,6 +24,8 @@ export interface CounterSnapshot {
   readonly failures: { readonly [failure: string]: number };
   /** Requests for which Odoo had no worker, by lane. */
   readonly shed: { readonly [lane: string]: number };
+  /** Exchanges by what the cache was for them. */
+  readonly cache: { readonly [word: string]: number };
   readonly untrustedForwarding: number;
   readonly unknownHost: number;
   readonly warnings: number;
@@ -56,6 +58,7 @@ export function createCounters(): Counters {
   const bans = new Map<string, number>();
   const failures = new Map<string, number>();
   const shed = new Map<string, number>();
+  const cache = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
       switch (event.type) {
@@ -65,6 +68,7 @@ export function createCounters(): Counters {
           totals.bytesOut += event.bytesOut;
           if (event.status === 101) totals.tunnels += 1;
           add(byVerdict, event.verdict);
+          if (event.cache !== null) add(cache, event.cache);
           add(byStatus, event.status === 499 ? "499" : `${Math.floor(event.status / 100)}xx`);
           return;
         case "refused":
@@ -104,6 +108,7 @@ export function createCounters(): Counters {
           return;
         case "listening":
         case "plan-loaded":
+        case "self-checked":
         case "certificate-loaded":
         case "certificate-ordered":
         case "certificate-renewed":
@@ -111,6 +116,7 @@ export function createCounters(): Counters {
         case "bus-restored":
         case "member-up":
         case "odoo-back":
+        case "maintenance":
         case "draining":
         case "stopped":
           return;
@@ -130,6 +136,7 @@ export function createCounters(): Counters {
       bans: Object.fromEntries(bans),
       failures: Object.fromEntries(failures),
       shed: Object.fromEntries(shed),
+      cache: Object.fromEntries(cache),
     }),
   };
 }

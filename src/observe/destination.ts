@@ -1,4 +1,4 @@
-import { write, writeSync } from "node:fs";
+import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
 
 /** A write is made when this much is waiting, and each `flushMs` whatever is waiting. Lengths in UTF-16 units. */
 const writeLengthMin = 4_096;
@@ -7,8 +7,9 @@ const flushMs = 1_000;
 const waitingLengthMax = 16 * 1024 * 1024;
 /** How long `close` waits for the last write. */
 const closeTimeoutMs = 2_000;
-/** A descriptor that takes nothing just now (EAGAIN) is asked again; at exit so many times in a row. */
+/** A descriptor that takes nothing just now (EAGAIN) is asked again, ever later; at exit so many times in a row. */
 const againMs = 10;
+const againMsMax = 250;
 const againAtExitMax = 50;
 
 /** Takes whole lines, each with its line feed. */
@@ -19,6 +20,11 @@ export interface LogDestination {
 export interface BufferedDestination extends LogDestination {
   /** Lines lost: nobody took them in time. */
   readonly dropped: number;
+  /**
+   * A write hangs in the system although we stopped waiting for it: a socket nobody reads. The thread it holds would keep
+   * the process from ending.
+   */
+  readonly isStuck: boolean;
   /** Writes what waits, for two seconds at most, and lets go of the descriptor without closing it. */
   close(): Promise<void>;
 }
@@ -29,7 +35,9 @@ export interface BufferedDestination extends LogDestination {
  * again each second while lines wait up to their bound; a reader that has gone for good loses them; at exit each line is
  * tried once.
  */
-export function openDestination(fd: number): BufferedDestination {
+export function openDestination(descriptor: number): BufferedDestination {
+  const fd = withoutBlocking(descriptor);
+  let waitMs = againMs;
   let waiting = "";
   let waitingLines = 0;
   let pending: Buffer | null = null;
@@ -63,13 +71,18 @@ export function openDestination(fd: number): BufferedDestination {
     write(fd, buffer, (error, count) => {
       isWriting = false;
       if (error !== null) return failed(errorCodeOf(error));
+      waitMs = againMs;
       pending = count < buffer.length ? buffer.subarray(count) : null;
       if (pending === null) pendingLines = 0;
       if (pending !== null || waiting.length >= writeLengthMin || onIdle !== null) pump();
     });
   };
   const failed = (code: string) => {
-    if (code === "EAGAIN" || code === "EBUSY") return void setTimeout(pump, againMs).unref();
+    if (code === "EAGAIN" || code === "EBUSY") {
+      setTimeout(pump, waitMs).unref();
+      waitMs = Math.min(waitMs * 2, againMsMax);
+      return;
+    }
     if (code === "EPIPE" || code === "EBADF") {
       isGone = true;
       lose();
@@ -111,6 +124,9 @@ export function openDestination(fd: number): BufferedDestination {
     get dropped() {
       return dropped;
     },
+    get isStuck() {
+      return isGone && isWriting;
+    },
     async close() {
       clearInterval(timer);
       await new Promise<void>((resolve) => {
@@ -128,6 +144,20 @@ export function openDestination(fd: number): BufferedDestination {
       process.removeListener("exit", atExit);
     },
   };
+}
+
+/**
+ * A pipe opened anew so that a full one says EAGAIN: a blocking write would hold a thread of the pool that files and names need too, and
+ * the process could not end while it does. The flag is not set on the descriptor itself, which others share. Where it cannot be
+ * opened (another user's pipe, no /proc) the descriptor is used as it is.
+ */
+function withoutBlocking(descriptor: number): number {
+  try {
+    if (!fstatSync(descriptor).isFIFO()) return descriptor;
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return descriptor;
+  }
 }
 
 function errorCodeOf(error: unknown): string {

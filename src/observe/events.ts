@@ -1,4 +1,5 @@
 import type { ExchangeId } from "../base/brands.ts";
+import type { CacheWord } from "../cache/cache.ts";
 
 /** Why an upstream leg failed: a closed list, each with its status (docs/exchange). */
 export type FailureKind =
@@ -10,7 +11,8 @@ export type FailureKind =
   | "answer-malformed"
   | "answer-cut"
   | "body-stalled"
-  | "spool-full";
+  | "spool-full"
+  | "no-worker";
 
 /** One line an exchange, always. Nothing in it is secret: the target is redacted before it gets here. */
 export interface AccessRecord {
@@ -34,6 +36,8 @@ export interface AccessRecord {
   /** Name of the exhausted limit, when one was. */
   readonly limit: string | null;
   readonly failure: FailureKind | null;
+  /** What the cache was for it; null: the rule keeps nothing, or the cache is off. */
+  readonly cache: CacheWord | null;
   /** Milliseconds from arrival to the end of the answer. */
   readonly totalMs: number;
   /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */
@@ -133,13 +137,19 @@ export type GatewayEvent =
   | { readonly type: "ban-lifted"; readonly client: string }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
-  | { readonly type: "listening"; readonly what: "https" | "http" | "admin"; readonly address: string }
+  | {
+      readonly type: "listening";
+      readonly what: "https" | "http" | "report" | "admin";
+      readonly address: string;
+    }
   | {
       readonly type: "plan-loaded";
       readonly revision: number;
       readonly rules: number;
       readonly preset: string;
     }
+  /** The requests no stranger may get through were sent to our own listener, and refused. */
+  | { readonly type: "self-checked"; readonly refused: number }
   | { readonly type: "reload-refused"; readonly problems: readonly string[] }
   | { readonly type: "certificate-loaded"; readonly names: readonly string[]; readonly notAfter: string }
   | {
@@ -172,6 +182,16 @@ export type GatewayEvent =
       readonly names: readonly string[];
       readonly notAfter: string;
       readonly daysLeft: number;
+    }
+  | {
+      /** An operator closed the site or opened it, or the announced end came. */
+      readonly type: "maintenance";
+      readonly state: "on" | "off";
+      readonly message: string;
+      /** ISO 8601; null: until it is turned off. */
+      readonly until: string | null;
+      /** Networks that are let through. */
+      readonly allow: readonly string[];
     }
   | {
       /** A client's TLS hello asked for a name that no certificate covers. */

@@ -1,5 +1,5 @@
+import { cleanText } from "../base/clean.ts";
 import { unreachable } from "../base/result.ts";
-import { cleanText } from "./clean.ts";
 import type { AccessRecord, GatewayEvent } from "./events.ts";
 
 export type LineLevel = "debug" | "info" | "warn" | "error";
@@ -33,6 +33,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "access":
     case "listening":
     case "plan-loaded":
+    case "self-checked":
     case "certificate-loaded":
     case "certificate-ordered":
     case "certificate-renewed":
@@ -40,6 +41,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "bus-restored":
     case "member-up":
     case "odoo-back":
+    case "maintenance":
     case "draining":
     case "stopped":
       return "info";
@@ -123,6 +125,7 @@ function accessFields(record: AccessRecord): LineFields {
     verdict: record.verdict,
     limit: record.limit,
     failure: record.failure,
+    cache: record.cache,
     totalMs: tenth(record.totalMs),
     gatewayMs: tenth(record.totalMs - record.queueMs - (record.upstreamMs ?? 0)),
     upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),

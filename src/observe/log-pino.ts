@@ -18,13 +18,15 @@ export interface LogOptions {
   /** `json`: one object a line. `text`: for a person; coloured on a terminal. */
   readonly format: LogFormat;
   /** Where lines go; standard output, buffered, when left out. */
-  readonly destination?: LogDestination & Partial<Pick<BufferedDestination, "dropped" | "close">>;
+  readonly destination?: LogDestination & Partial<Pick<BufferedDestination, "dropped" | "isStuck" | "close">>;
   readonly clock?: Clock;
 }
 
 export interface Log extends EventSink {
   /** Lines that could not be kept because nobody took them. */
   readonly dropped: number;
+  /** After `close`: a write still hangs, and the process cannot end by itself. */
+  readonly isStuck: boolean;
   /** Writes what waits, within two seconds, and ends. Nothing is written afterwards. */
   close(): Promise<void>;
 }
@@ -54,6 +56,9 @@ export function createLog(options: LogOptions): Log {
     },
     get dropped() {
       return failed + (destination.dropped ?? 0);
+    },
+    get isStuck() {
+      return destination.isStuck ?? false;
     },
     async close() {
       if (isClosed) return;

@@ -18,6 +18,7 @@ export function checkPolicy(
     ...repeatedLimits(limits),
     ...repeatedIds(rules),
     ...unknownLimits(rules, limits),
+    ...misplacedStores(rules),
     ...unreachableRules(running),
     ...missingLastRule(running),
   ];
@@ -79,6 +80,23 @@ function unknownLimits(
       ];
     }),
   );
+}
+
+/** Where Odoo has public files and nothing else. Everywhere else an answer may be somebody's own. */
+const publicFolders = ["/web/assets/**", "/*/static/**"];
+
+function misplacedStores(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
+  const folders = patternsOf(publicFolders);
+  return rules.flatMap((rule) => {
+    const wrong = listOf(rule.document.store).filter(
+      (text) => !patternsOf(text).every((one) => folders.some((folder) => patternCovers(folder, one))),
+    );
+    return wrong.map((text) => ({
+      place: rule.placeOf(["store"]),
+      thing: `rule ${rule.document.id} would keep answers of ${text}, which may be somebody's own`,
+      remedy: `keep files below ${publicFolders.join(" and ")} only`,
+    }));
+  });
 }
 
 /**

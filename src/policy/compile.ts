@@ -2,7 +2,7 @@ import { emptyIpSet, parseIpSet } from "../base/ip-set.ts";
 import { parseBytes, parseDurationMs, parseRatePerSecond } from "../base/units.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Decision, Limit, Reason } from "./decision.ts";
+import type { Decision, ForwardDecision, Limit, Reason } from "./decision.ts";
 import type { Located, LocatedLimit } from "./decode.ts";
 import {
   type Condition,
@@ -136,6 +136,12 @@ export function compilePolicy(
   };
 }
 
+/** Of a path with two readings the first counts: Odoo may take the other for somebody's page. */
+function storesTest(texts: RuleDocument["store"]): ForwardDecision["stores"] {
+  const tests = patternsOf(listOf(texts)).map(compilePath);
+  return (path) => tests.some((test) => test(path));
+}
+
 function exemptTest(texts: readonly string[]): (facts: RequestFacts) => boolean {
   const tests = patternsOf(texts).map(compilePath);
   return (facts) => facts.paths.every((path) => tests.some((test) => test(path)));
@@ -240,6 +246,7 @@ function compileDecision(
       xmlWithoutDoctype: document.xml === "without-doctype",
       rpcEnvelope: document.rpc === "envelope",
       withoutStagingPassword: document.staging_password === "skip",
+      stores: storesTest(document.store),
     };
   }
   if (document.deny !== undefined) {

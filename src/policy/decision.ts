@@ -1,3 +1,5 @@
+import type { CanonicalPath } from "../base/brands.ts";
+
 /** Which upstream pool an exchange goes to: Odoo's prefork HTTP port, or its gevent (bus) port. */
 export type PoolName = "web" | "bus";
 
@@ -47,6 +49,8 @@ export interface ForwardDecision {
   readonly rpcEnvelope: boolean;
   /** No staging password is asked on this route. */
   readonly withoutStagingPassword: boolean;
+  /** May files that Odoo calls public be kept in memory, on this path. */
+  readonly stores: (path: CanonicalPath) => boolean;
 }
 
 export interface DenyDecision {

@@ -19,6 +19,7 @@ export const forwardOnlyKeys = [
   "xml",
   "rpc",
   "staging_password",
+  "store",
 ] as const;
 
 /** One or several: what the grammar writes as a word or a list. */
@@ -73,6 +74,7 @@ export interface RuleDocument {
   readonly xml?: "without-doctype" | undefined;
   readonly rpc?: "envelope" | undefined;
   readonly staging_password?: "skip" | undefined;
+  readonly store?: OneOrMore<string> | undefined;
 }
 
 export interface LimitDocument {

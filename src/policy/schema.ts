@@ -192,6 +192,11 @@ const rule = z
       .optional()
       .describe("Read the JSON-RPC call: one reading or 400, and its db service only from ADMIN_NETWORKS"),
     staging_password: z.literal("skip").optional(),
+    store: oneOrMore(path)
+      .optional()
+      .describe(
+        "On these of its paths, files that Odoo calls public are kept in memory; below /web/assets/ and /<module>/static/ only",
+      ),
   })
   // Zod cannot say "exactly one of"; editors can.
   .meta({ oneOf: verdictKeys.map((key) => ({ required: [key] })) });

@@ -3,9 +3,9 @@ import type { ServedName } from "../settings/settings.ts";
 /** Directives by name, in the order they are written. */
 export type CspDirectives = ReadonlyMap<string, readonly string[]>;
 
-/** For our own pages: no script, nothing loaded, framed by nobody. */
+/** For our own pages and the operator's maintenance page: no script, nothing loaded but what stands in the page, framed by nobody. */
 export const ownPagesCsp =
-  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The nginx guide's policy, letter by letter. */
 export const guideCsp =

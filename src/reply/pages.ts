@@ -158,7 +158,7 @@ export function pageOf({ status, title, sentence, exchangeId, refreshSeconds }: 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 ${refresh}<title>${status} ${escapeHtml(title)}</title>
-<style>${style}</style>
+<style>${pageStyle}</style>
 </head>
 <body>
 <main>
@@ -172,7 +172,7 @@ ${refresh}<title>${status} ${escapeHtml(title)}</title>
 `);
 }
 
-const style =
+export const pageStyle =
   ":root{color-scheme:light dark;--ink:#1f2328;--soft:#59636e;--paper:#fff}" +
   "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--paper:#15191f}}" +
   "body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}" +

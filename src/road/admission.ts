@@ -29,7 +29,7 @@ export class Admission {
 
   /** message/screen: one meaning only, or a refusal. */
   screen(x: RunningExchange): RequestFacts | null {
-    const read = screen(x.down, x.plan.site);
+    const read = screen(x.down, x.down.isReport ? x.plan.reportSite : x.plan.site);
     if (read.ok) {
       x.facts = read.value;
       const field = read.value.untrustedForwarding;
@@ -87,7 +87,7 @@ export class Admission {
   /** Every verdict but forward. */
   carryOut(x: RunningExchange, facts: RequestFacts, decision: Exclude<Decision, ForwardDecision>): void {
     const rules = x.plan.jailRules;
-    if ("strike" in decision && decision.strike && rules !== null && !x.plan.isTrusted(facts.client))
+    if ("strike" in decision && decision.strike && rules !== null && !x.isSpared(facts))
       this.#parts.jail.scanned({ client: facts.client.text, address: ipKey64(facts.client) }, rules);
     switch (decision.verdict) {
       case "deny":
@@ -115,7 +115,7 @@ export class Admission {
   /** guard/staging: a password on staging sites; null when it was asked for. */
   staging(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): StagingPass | null {
     const gate = x.plan.staging;
-    if (gate === null) return noStaging;
+    if (gate === null || x.down.isReport) return noStaging;
     const verdict = gate.check(facts, ipKey64(facts.client), decision.withoutStagingPassword);
     switch (verdict.kind) {
       case "pass":

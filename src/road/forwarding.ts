@@ -5,13 +5,15 @@ import { firstField } from "../message/fields.ts";
 import { wantsHtml } from "../message/json-caller.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
-import { Relay } from "../relay.ts";
+import { Relay, type RelayEnds } from "../relay.ts";
+import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { holdPage } from "../reply/hold-page.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { RunningExchange } from "../running.ts";
+import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
-import { Delivery, type Parcel } from "../upstream/delivery.ts";
+import { Delivery, type DeliveryListener, type Parcel } from "../upstream/delivery.ts";
 import { failureAnswer } from "../upstream/failure.ts";
 import type { UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
@@ -21,6 +23,7 @@ import { type OutboundOptions, outboundFields, outboundHandshakeFields } from ".
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -38,6 +41,8 @@ export class Forwarding {
   readonly #answer: Answering;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  /** Answers that are compressed as they pass at the moment. */
+  #encoding = 0;
 
   constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
     this.#parts = parts;
@@ -46,7 +51,10 @@ export class Forwarding {
     this.#tunnels = tunnels;
   }
 
-  /** upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. */
+  /**
+   * upstream: outbound → forward → inbound → reply; or, after 101, the tunnel. `adopted`: Odoo was asked already, for a file that turned
+   * out to be this client's own affair.
+   */
   forward(
     x: RunningExchange,
     facts: RequestFacts,
@@ -54,6 +62,7 @@ export class Forwarding {
     staging: StagingPass,
     grant: Grant,
     body: RequestBody | null,
+    adopted: AdoptedAnswer | null,
   ): void {
     const { ways, clock } = this.#parts;
     const way = ways[decision.pool];
@@ -64,6 +73,7 @@ export class Forwarding {
         way.lanes === null
           ? null
           : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
+      mayWait: true,
       sessionId: facts.sessionId,
     };
     x.lane = parcel.lane;
@@ -81,10 +91,10 @@ export class Forwarding {
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
       this.#login.concluded(x, facts, grant, reading.outcome, head.fields);
     };
-    const call = new Delivery(way, parcel, {
+    const listener: DeliveryListener = {
       head: (got) => {
         head = got;
-        x.upstreamMs = clock.nowMs() - call.sentMs;
+        if (own !== null) x.upstreamMs = clock.nowMs() - own.sentMs;
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
@@ -92,7 +102,6 @@ export class Forwarding {
         if (mask === null) relay = this.#relay(x, facts, got, staging, call);
       },
       data: (chunk) => {
-        x.bytesOut += chunk.length;
         watch?.data(chunk);
         if (mask === null || head === null) return void relay?.data(chunk);
         const passed = mask.push(chunk);
@@ -106,7 +115,6 @@ export class Forwarding {
         settle();
         if (mask !== null && head !== null) {
           const body = mask.end();
-          x.bytesOut = body.length;
           relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call);
           if (body.length > 0) relay.data(body);
         }
@@ -117,14 +125,14 @@ export class Forwarding {
         grant.settle("unknown");
         if (head !== null && !this.#tunnels.open(x, facts, staging, head, socket, rest)) {
           const detail = "101 without a valid Sec-WebSocket-Accept";
-          this.#tryFailed(x, "answer-malformed", detail, call.memberName ?? "");
+          this.#tryFailed(x, "answer-malformed", detail, own?.memberName ?? "");
           this.#failed(x, facts, "answer-malformed", null);
         }
       },
       tryFailed: (kind, detail, member) => this.#tryFailed(x, kind, detail, member),
       shed: (shed) => {
         grant.settle("unsent");
-        this.#shed(x, facts, shed, call.waitedMs);
+        this.#shed(x, facts, shed, own?.waitedMs ?? 0);
       },
       failure: (kind) => {
         // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
@@ -132,10 +140,17 @@ export class Forwarding {
         else settle();
         this.#failed(x, facts, kind, relay);
       },
-    });
+    };
+    /** Of an answer that was taken over: its one failure is told here. */
+    const failedForAll = (kind: FailureKind, detail: string) => {
+      listener.tryFailed(kind, detail, way.pool.member.name);
+      listener.failure(kind);
+    };
+    const own = adopted === null ? new Delivery(way, parcel, listener) : null;
+    const call: AnswerFlow & { abort(): void } = own ?? adopted?.call ?? noCall;
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
-      x.queueMs = call.waitedMs;
+      if (own !== null) x.queueMs = own.waitedMs;
       call.abort();
       relay?.close();
       body?.release();
@@ -143,7 +158,8 @@ export class Forwarding {
       settle();
     };
     if (x.isOver) x.onOver();
-    else call.start();
+    else if (own !== null) own.start();
+    else adopted?.listen({ ...listener, failure: failedForAll });
   }
 
   /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
@@ -165,9 +181,10 @@ export class Forwarding {
       bodyBytes: body === null ? null : body.bytes,
       keepAlive,
       keepDatabaseField: x.plan.mayChooseDatabase(facts.client),
-      sessionCookie: x.plan.site.sessionCookie,
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
+      identityOnly: x.plan.settings.compression,
     };
     const wantsTunnel = facts.upgrade !== null;
     return {
@@ -186,15 +203,23 @@ export class Forwarding {
     facts: RequestFacts,
     head: AnswerHead,
     staging: StagingPass,
-    call: Delivery,
+    call: AnswerFlow,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
-    const cleaned = inboundFields(head.fields, facts, {
+    const headLength = length === null ? null : Number(length);
+    const inbound = inboundFields(head.fields, facts, {
       authorityOf: x.plan.authorityOf,
-      sessionCookie: x.plan.site.sessionCookie,
-      cookieOverPlain: x.plan.isPointOfSale(facts.client),
-      headLength: length === null ? null : Number(length),
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
+      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
+      staysHere: x.down.isReport,
+      headLength,
     });
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
+    const coding = codes && this.#encoding < encodersMax ? passingCoding(facts) : null;
+    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
     const out: string[] = [];
     mergeSecurity(x.security(), cleaned, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
@@ -205,7 +230,22 @@ export class Forwarding {
     }
     x.status = head.status;
     const { spool } = this.#parts;
-    return new Relay({ down: x.down, flow: call, spool, cut: () => x.cut() }, head, out);
+    const ends: RelayEnds = {
+      down: x.down,
+      flow: call,
+      spool,
+      cut: () => x.cut(),
+      sent: (bytes) => {
+        x.bytesOut += bytes;
+      },
+      encoding: () => {
+        this.#encoding += 1;
+        return () => {
+          this.#encoding -= 1;
+        };
+      },
+    };
+    return new Relay(ends, head, out, coding);
   }
 
   #tryFailed({ id }: RunningExchange, failure: FailureKind, detail: string, member: string): void {
@@ -247,6 +287,8 @@ export class Forwarding {
     });
   }
 }
+
+const noCall = { pause() {}, resume() {}, abort() {} };
 
 /** A page that may load itself again: nothing is sent a second time. */
 function mayAskAgain(facts: RequestFacts): boolean {

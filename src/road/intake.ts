@@ -36,7 +36,7 @@ export class Intake {
 
   /** guard/limiter: the limits the rule names; null when one is exhausted. */
   async limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
-    if (x.plan.isTrusted(facts.client)) return freeGrant;
+    if (x.isSpared(facts)) return freeGrant;
     const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: null };
     const asked = this.#parts.limiter.check(x.api?.limits ?? decision.limits, keys);
     const answer = asked instanceof Promise ? await asked : asked;

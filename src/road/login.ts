@@ -66,7 +66,7 @@ export class LoginStage {
   async #jail(x: RunningExchange, facts: RequestFacts): Promise<boolean> {
     const rules = x.plan.jailRules;
     const { watch, account } = x;
-    if (rules === null || watch === null) return true;
+    if (rules === null || watch === null || x.isSpared(facts)) return true;
     const { jail, devices } = this.#parts;
     const device = account === null ? null : devices.read(facts, account);
     x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };

@@ -1,7 +1,9 @@
 import type { Clock } from "../base/clock.ts";
+import type { Cache } from "../cache/cache.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { Jail } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
+import type { Maintenance } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
@@ -19,6 +21,7 @@ export interface GatewayParts {
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
+  readonly maintenance: Maintenance;
   readonly jail: Jail;
   readonly devices: DeviceCookies;
   readonly sharedPeers: SharedPeers;
@@ -26,6 +29,7 @@ export interface GatewayParts {
   /** Turns an account's name into what counts and logs may hold. */
   readonly hashAccount: (name: string) => string;
   readonly spool: Spool;
+  readonly cache: Cache;
   readonly sink: EventSink;
   readonly clock: Clock;
 }

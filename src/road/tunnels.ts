@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { ipKey64 } from "../base/ip.ts";
+import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { acceptFor, originAllowed } from "../message/handshake.ts";
@@ -16,8 +16,8 @@ import type { Answering } from "./answering.ts";
 export class Tunnels {
   readonly #answer: Answering;
   readonly #pace: ReconnectPace;
-  /** With whom each is; null: nobody who can be banned. */
-  readonly #open = new Map<Tunnel, string | null>();
+  /** With whom each is, and whose ban would end it; null: nobody's. */
+  readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
   readonly #byClient = new Map<string, number>();
   #leaving = false;
 
@@ -107,7 +107,8 @@ export class Tunnels {
         x.end(101);
       },
     );
-    this.#open.set(tunnel, x.plan.isTrusted(facts.client) ? null : ipKey64(facts.client));
+    const banKey = x.plan.isTrusted(facts.client) ? null : ipKey64(facts.client);
+    this.#open.set(tunnel, { client: facts.client, banKey });
     tunnel.start();
     if (this.#leaving) tunnel.leave();
     return true;
@@ -129,7 +130,12 @@ export class Tunnels {
 
   /** Close 1008 into the tunnels of a client that was banned (`ipKey64`). */
   endOf(client: string): void {
-    for (const [tunnel, key] of this.#open) if (key === client) tunnel.expel();
+    for (const [tunnel, { banKey }] of this.#open) if (banKey === client) tunnel.expel();
+  }
+
+  /** Close 1001 into the tunnels of these clients. */
+  leaveWhere(test: (client: Ip) => boolean): void {
+    for (const [tunnel, { client }] of this.#open) if (test(client)) tunnel.leave();
   }
 
   destroy(): void {

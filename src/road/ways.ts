@@ -55,6 +55,8 @@ export interface Ways {
   readonly bus: Way;
   readonly pace: ReconnectPace;
   readonly busFallback: () => boolean;
+  /** The first bus member as configured. */
+  readonly busName: string;
   members(): readonly MemberState[];
   queue(): QueueState;
   /** Begins to look: not waited for, Odoo may start after us. */
@@ -133,6 +135,7 @@ export function createWays(parts: WaysParts): Ways {
     bus,
     pace,
     busFallback: () => busWatch?.hasFallenBack === true,
+    busName: busMembers[0]?.at.name ?? "",
     members: () => [
       ...rowsOf(pools.web, clock, hold.awayMs === null ? "in use" : "away"),
       ...rowsOf(
@@ -226,8 +229,9 @@ function rowsOf(pool: Pool, clock: Clock, word: string): readonly MemberState[] 
   // A single member is used whatever is known of it.
   const isAlone = pool.members.length === 1;
   return pool.members.map((one) => {
-    const up = one.health.isUp(nowMs);
-    const state = up || isAlone ? word : "down";
+    const isUp = one.health.isUp(nowMs);
+    const state = isUp || isAlone ? word : "down";
+    const up = isUp && state !== "away";
     return { name: pool.name, member: one.name, state, up, backup: one.isBackup, inFlight: one.inFlight };
   });
 }

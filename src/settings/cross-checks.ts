@@ -11,6 +11,7 @@ type NamedListener = readonly [name: SettingName, address: ListenAddress];
 /** What only shows when settings are looked at together. Says nothing about settings that are already bad. */
 export function checkSettings(settings: Settings, reader: SettingReader): void {
   checkListeners(settings, reader);
+  checkReports(settings, reader);
   checkUpstreams(settings, reader);
   checkMembers(settings, reader);
   checkTls(settings, reader);
@@ -24,6 +25,7 @@ function listenersOf(settings: Settings, reader: SettingReader): NamedListener[]
     ["HTTPS_LISTEN", settings.httpsListen],
     ["HTTP_LISTEN", settings.httpListen],
     ["ADMIN_LISTEN", settings.adminListen],
+    ["REPORT_LISTEN", settings.reportListen],
   ];
   return all.flatMap(([name, address]) => (address !== null && reader.good(name) ? [[name, address]] : []));
 }
@@ -43,6 +45,23 @@ function checkListeners(settings: Settings, reader: SettingReader): void {
     reader.warn("ADMIN_LISTEN", {
       thing: "is open to other machines, and it asks for no password",
       remedy: "keep it on 127.0.0.1, or close the port to strangers",
+    });
+  }
+}
+
+function checkReports(settings: Settings, reader: SettingReader): void {
+  const listen = settings.reportListen;
+  if (listen === null) {
+    if (reader.has("ODOO_NETWORKS") && reader.good("REPORT_LISTEN")) {
+      const remedy = "set REPORT_LISTEN, or take it out";
+      reader.warn("ODOO_NETWORKS", { thing: "has no effect without REPORT_LISTEN", remedy });
+    }
+    return;
+  }
+  if (!reader.has("ODOO_NETWORKS") && !isLoopbackHost(listen.host) && reader.good("REPORT_LISTEN")) {
+    reader.complain("ODOO_NETWORKS", {
+      thing: "is required: others than this machine can reach REPORT_LISTEN",
+      remedy: "name the network Odoo asks from, for example 172.18.0.0/16",
     });
   }
 }
@@ -135,6 +154,7 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
     ["TRUSTED_NETWORKS", settings.trustedNetworks, "nobody is ever limited or banned"],
     ["ADMIN_NETWORKS", settings.adminNetworks, "everybody reaches the database manager"],
     ["POS_NETWORKS", settings.posNetworks, "everybody may use /pos/web without TLS"],
+    ["ODOO_NETWORKS", settings.odooNetworks, "whoever reaches REPORT_LISTEN reads without limits and TLS"],
   ];
   for (const [name, set, harm] of warnings) {
     const text = everyone(set);

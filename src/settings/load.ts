@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { emptyIpSet, type IpSet } from "../base/ip-set.ts";
+import { emptyIpSet, type IpSet, parseIpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
@@ -8,6 +8,7 @@ import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
+import { maintenancePageFrom } from "./maintenance-page.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
@@ -44,6 +45,8 @@ export interface LoadedSettings {
 
 /** Smallest BODY_MAX: below it Odoo's own forms break. */
 const bodyBytesLeast = 1_048_576;
+/** Smallest CACHE_BYTES: below it the web client's own bundles do not fit. */
+const cacheBytesLeast = 16_777_216;
 const connectionsMost = 1_000_000;
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -80,6 +83,8 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,
     adminListen: reader.one("ADMIN_LISTEN", offOr).address,
+    reportListen: reader.one("REPORT_LISTEN", offOr).address,
+    odooNetworks: odooNetworks(reader),
     tlsMode,
     tlsCertFile,
     tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
@@ -98,6 +103,12 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     posNetworks: networks(reader, "POS_NETWORKS"),
     bodyBytesMax: reader.one("BODY_MAX", (text) => readBytes(text, bodyBytesLeast)),
     spoolBytesMax: reader.one("SPOOL_MAX", (text) => readBytes(text, bodyBytesLeast)),
+    cache: {
+      on: reader.one("CACHE", readYesNo),
+      bytesMax: reader.one("CACHE_BYTES", (text) => readBytes(text, cacheBytesLeast)),
+      staticFreshMs: reader.one("CACHE_STATIC_FRESH", (text) => readDurationMs(text, 86_400_000, "24h")),
+    },
+    compression: reader.one("COMPRESSION", readYesNo),
     logLevel: reader.one("LOG_LEVEL", (text) =>
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),
@@ -113,6 +124,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
+    maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
@@ -179,6 +191,13 @@ function networks(reader: SettingReader, name: SettingName): IpSet {
     reader.complain(name, { thing: any ? '"any" is no network' : thing, remedy }, items[index]?.place);
   }
   return emptyIpSet;
+}
+
+/** Unless named: this machine. A listener that others reach is refused without names (cross-checks). */
+function odooNetworks(reader: SettingReader): IpSet {
+  if (reader.has("ODOO_NETWORKS")) return networks(reader, "ODOO_NETWORKS");
+  const local = parseIpSet(["127.0.0.0/8", "::1"]);
+  return local.ok ? local.value : emptyIpSet;
 }
 
 function apiNetworks(reader: SettingReader, preset: Preset): IpSet | null {

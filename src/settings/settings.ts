@@ -1,5 +1,6 @@
 import type { HostName } from "../base/brands.ts";
 import type { IpSet } from "../base/ip-set.ts";
+import type { Template } from "../base/template.ts";
 
 export type Preset = "standard" | "strict" | "staging" | "nginx-guide";
 export type TlsMode = "local" | "files" | "acme";
@@ -99,6 +100,10 @@ export interface Settings {
   readonly httpListen: ListenAddress | null;
   /** null: no admin listener ("off"). */
   readonly adminListen: ListenAddress | null;
+  /** null: no listener for Odoo's own PDF maker ("off"). */
+  readonly reportListen: ListenAddress | null;
+  /** Who may use it. */
+  readonly odooNetworks: IpSet;
   readonly tlsMode: TlsMode;
   readonly tlsCertFile: string | null;
   readonly tlsKeyFile: string | null;
@@ -126,6 +131,10 @@ export interface Settings {
   readonly posNetworks: IpSet;
   readonly bodyBytesMax: number;
   readonly spoolBytesMax: number;
+  /** Keep Odoo's public files in memory; how much of it; and how long one without a hash in its address is not asked for again. */
+  readonly cache: { readonly on: boolean; readonly bytesMax: number; readonly staticFreshMs: number };
+  /** Compress text for clients that take it. */
+  readonly compression: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Upper-case, closed list. */
@@ -147,6 +156,8 @@ export interface Settings {
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
   /** Path patterns that ask for no staging password (webhooks). */
   readonly stagingExempt: readonly string[];
+  /** The operator's page for maintenance; null: ours. */
+  readonly maintenancePage: Template | null;
   readonly connectionsPerClientMax: number;
   readonly tunnelsPerClientMax: number;
   /** How long running exchanges may take to finish on SIGTERM. */

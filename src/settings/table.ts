@@ -149,6 +149,20 @@ export const settingTable = [
     meaning: "Health, status and metrics, without password: keep it on loopback; `off` opens nothing.",
   },
   {
+    name: "REPORT_LISTEN",
+    type: "address",
+    default: "off",
+    meaning:
+      "Plain HTTP for Odoo's own PDF maker (`report.url`): reads only, without limits, from ODOO_NETWORKS only. Keep it inside; `off` opens nothing.",
+  },
+  {
+    name: "ODOO_NETWORKS",
+    type: "networks",
+    default: null,
+    defaultWords: "this machine, where REPORT_LISTEN is on a loopback address",
+    meaning: "Where Odoo itself asks from; who may use REPORT_LISTEN.",
+  },
+  {
     name: "TLS_MODE",
     type: "choice",
     choices: ["local", "files", "acme"],
@@ -335,6 +349,31 @@ export const settingTable = [
     meaning: "Most disk that all buffered bodies and answers together may take.",
   },
   {
+    name: "CACHE",
+    type: "yes/no",
+    default: "true",
+    meaning: "Keep Odoo's public files (`/web/assets/`, `/<module>/static/`) in memory.",
+  },
+  {
+    name: "CACHE_BYTES",
+    type: "size",
+    default: "256MiB",
+    meaning: "Most memory those files may take. An empty cache takes none.",
+  },
+  {
+    name: "CACHE_STATIC_FRESH",
+    type: "duration",
+    default: "60s",
+    meaning:
+      "How long a kept file without a hash in its address is given out before Odoo is asked whether it has changed.",
+  },
+  {
+    name: "COMPRESSION",
+    type: "yes/no",
+    default: "true",
+    meaning: "Compress text (brotli, zstd, gzip) for clients that take it.",
+  },
+  {
     name: "LOG_LEVEL",
     type: "choice",
     choices: ["debug", "info", "warn", "error", "silent"],
@@ -443,6 +482,14 @@ export const settingTable = [
     type: "path patterns",
     default: "/payment/**",
     meaning: "Paths that ask for no staging password (webhooks); `none` exempts nothing.",
+  },
+  {
+    name: "MAINTENANCE_PAGE",
+    type: "path",
+    default: null,
+    defaultWords: "a page of our own",
+    meaning:
+      "HTML file shown to browsers during maintenance, at most 256KiB, read again at a reload. Places to fill: `{{message}}`, `{{until}}`, `{{retry_after}}` (seconds), `{{exchange}}`.",
   },
   {
     name: "CONNECTIONS_PER_CLIENT",

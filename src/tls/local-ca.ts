@@ -12,6 +12,8 @@ import { makeAuthority, makeKeyPem, makeServerCertificate } from "./x509.ts";
 const dayMs = 86_400_000;
 const authorityLifeMs = 3_650 * dayMs;
 const leafLifeMs = 90 * dayMs;
+/** When a renewal that could not be written is tried again. */
+const retryMs = 3_600_000;
 /** Clocks differ: what we sign is valid a little before now. */
 const backdateMs = 3_600_000;
 
@@ -78,8 +80,20 @@ async function ensure(order: LocalCertificateOrder): Promise<Result<CertificateF
       notBeforeMs,
       notAfterMs,
     });
-    await replaceFile(directory, "local.pem", leafPem + authority.pem, 0o644);
-    renewAtWallMs = renewalMs(notBeforeMs, notAfterMs);
+    try {
+      await replaceFile(directory, "local.pem", leafPem + authority.pem, 0o644);
+      renewAtWallMs = renewalMs(notBeforeMs, notAfterMs);
+    } catch (error) {
+      // A disk that is full or read-only must not take away a certificate that still serves.
+      const serves = kept !== null && stillServes(certFile, kept, key.key, authority, names, wallMs);
+      if (!serves || errorCode(error) === "") throw error;
+      renewAtWallMs = wallMs + retryMs;
+      warnings.push({
+        place: certFile,
+        thing: `is due for renewal and cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+        remedy: "the old one is used until it ends; make room, or make CERTS_DIR writable",
+      });
+    }
   }
   return ok({
     certFile,
@@ -168,6 +182,22 @@ function goodUntil(
   const { fromMs, untilMs } = validity(leaf);
   const renewAt = renewalMs(fromMs, untilMs);
   return wallMs < fromMs || wallMs >= renewAt ? null : renewAt;
+}
+
+/** Past its renewal, but fitting and not ended. */
+function stillServes(
+  path: string,
+  pem: string,
+  key: KeyObject,
+  authority: Authority,
+  names: readonly string[],
+  wallMs: number,
+): boolean {
+  const leaf = parseOne(splitPem(pem, "CERTIFICATE")[0] ?? "");
+  if (leaf === null) return false;
+  const { fromMs, untilMs } = validity(leaf);
+  if (wallMs < fromMs || wallMs >= untilMs) return false;
+  return goodUntil(path, pem, key, authority, names, fromMs) !== null;
 }
 
 function renewalMs(notBeforeMs: number, notAfterMs: number): number {

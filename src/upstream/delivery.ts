@@ -15,6 +15,8 @@ export const triesMax = 3;
  */
 export const quickEndMs = 5_000;
 
+const notWaitedRetrySeconds = 5;
+
 /** Everything between the gateway and one kind of Odoo's ports. */
 export interface Way {
   readonly pool: Pool;
@@ -30,6 +32,8 @@ export interface Way {
 export interface Parcel {
   readonly request: UpstreamRequest;
   readonly lane: LaneName | null;
+  /** False: there is another answer (a stored copy); without a member and a worker at once it is not sent. */
+  readonly mayWait: boolean;
   /** For members that sessions stay with. */
   readonly sessionId: string | null;
 }
@@ -94,7 +98,8 @@ export class Delivery {
   }
 
   start(): void {
-    if (this.#way.hold?.isClosed === true && !this.#parcel.request.wantsTunnel) this.#holdOn();
+    const { mayWait, request } = this.#parcel;
+    if (this.#way.hold?.isClosed === true && mayWait && !request.wantsTunnel) this.#holdOn();
     else this.#takePlace();
   }
 
@@ -149,6 +154,7 @@ export class Delivery {
       this.#hasPlace = true;
       return this.#send();
     }
+    if (!this.#parcel.mayWait) return queueMicrotask(() => this.#notSent(lane));
     this.#waitedSinceMs = clock.nowMs();
     this.#waiting = lanes.wait(lane, (shed) => {
       this.#waitIsOver();
@@ -163,6 +169,12 @@ export class Delivery {
       this.#over = true;
       this.#listener.shed(shed);
     });
+  }
+
+  #notSent(lane: LaneName): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener.shed({ lane, reason: "queue-full", retryAfterSeconds: notWaitedRetrySeconds });
   }
 
   #waitIsOver(): void {
@@ -259,6 +271,7 @@ export class Delivery {
 
   #mayHold(kind: FailureKind): boolean {
     const { hold, clock } = this.#way;
+    if (!this.#parcel.mayWait) return false;
     // A connection that hangs has waited already, and a tunnel's client comes back by itself.
     if (hold === null || kind === "connect-timeout" || this.#parcel.request.wantsTunnel) return false;
     const untilMs = this.#holdUntilMs ?? hold.deadlineMs();

@@ -9,6 +9,8 @@ export interface InboundOptions {
   readonly sessionCookie: string;
   /** The session is also used over the plain HTTP that the operator opened for this client: no Secure. */
   readonly cookieOverPlain?: boolean;
+  /** Redirects to our own names become paths: the client asked by another name and over plain HTTP, and stays there. */
+  readonly staysHere?: boolean;
   /** A Content-Length to tell although no body follows (HEAD); null: the edge writes what frames the body. */
   readonly headLength: number | null;
 }
@@ -102,5 +104,9 @@ function ownLocation(
   if (absolute === null) return location;
   const host = (absolute[1] ?? "").toLowerCase();
   const authority = host === facts.host ? facts.authority : options.authorityOf(host);
-  return authority === null ? location : `https://${authority}${absolute[2] ?? ""}`;
+  if (authority === null) return location;
+  const rest = absolute[2] ?? "";
+  if (options.staysHere !== true) return `https://${authority}${rest}`;
+  // A rest with two slashes in front would name a host.
+  return rest.startsWith("/") ? rest.replace(/^\/+/, "/") : `/${rest}`;
 }

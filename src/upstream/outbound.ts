@@ -16,6 +16,8 @@ export interface OutboundOptions {
   readonly ownCookie: string | null;
   /** The Authorization field was meant for us. */
   readonly dropAuthorization: boolean;
+  /** We compress: Odoo, or what stands before it, is asked for plain bytes. */
+  readonly identityOnly?: boolean;
 }
 
 /**
@@ -30,6 +32,7 @@ export function outboundFields(facts: RequestFacts, options: OutboundOptions): s
   if (body !== null || facts.method === "POST" || facts.method === "PUT" || facts.method === "PATCH") {
     out.push("Content-Length", String(body ?? 0));
   }
+  if (options.identityOnly === true) out.push("Accept-Encoding", "identity");
   copyClientFields(facts, options, out, false);
   return out;
 }
@@ -87,6 +90,9 @@ function copyClientFields(
       case "websocket":
         if (!handshake) continue;
         break;
+      case "coding":
+        if (options.identityOnly === true && !handshake) continue;
+        break;
       case "pass":
         break;
     }
@@ -114,7 +120,7 @@ function odooCookies(lines: readonly string[], options: OutboundOptions): string
   return isFieldValue(line) ? line : "";
 }
 
-type Fate = "pass" | "drop" | "cookie" | "database" | "authorization" | "websocket";
+type Fate = "pass" | "drop" | "cookie" | "database" | "authorization" | "websocket" | "coding";
 
 /** Browsers send the same few names again and again; their fate is looked up by exact spelling. */
 const fates = new Map<string, Fate>();
@@ -136,6 +142,7 @@ function findFate(name: string): Fate {
   if (lower === "cookie") return "cookie";
   if (lower === "x-odoo-database") return "database";
   if (lower === "authorization") return "authorization";
+  if (lower === "accept-encoding") return "coding";
   if (lower.startsWith("sec-websocket-")) return "websocket";
   if (hopByHop.has(lower) || dropped.has(lower)) return "drop";
   return droppedPrefixes.some((prefix) => lower.startsWith(prefix)) ? "drop" : "pass";

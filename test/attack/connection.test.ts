@@ -139,6 +139,7 @@ const handlers: EdgeHandlers = {
   exchange: (down) => down.answer(200, [], Buffer.from("ok"), false),
   broken: (_connection, status) => Buffer.from(`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`),
   draining: () => false,
+  trouble: () => {},
 };
 const admission = (): Admission => ({
   connectionsPerClientMax: 1_000,

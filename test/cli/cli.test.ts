@@ -192,12 +192,15 @@ function brokenPolicies(): string {
 const brokenRule = "rules:\n  - id: mine\n    forwrad: web\n    why: A rule with a misspelt verdict.\n";
 
 t.test("explain names rule, file, line and reason", async (t) => {
-  const [login, denied, refused, moved, unserved] = await Promise.all([
+  const [login, denied, refused, moved, unserved, kept, off, picture] = await Promise.all([
     call(["explain", "POST /fr/web/login", "--from", "203.0.113.9"]),
     call(["explain", "GET /fr/web/database/manager"]),
     call(["explain", "GET /web/..%2fdatabase/manager"]),
     call(["explain", "GET /shop?page=2", "--plain"], { DOMAIN: "erp.example.com", HTTPS_LISTEN: ":443" }),
     call(["explain", "GET /", "--host", "evil.example"]),
+    call(["explain", "GET /web/assets/0c5bb5f/web.assets_web.min.js"]),
+    call(["explain", "GET /web/assets/0c5bb5f/x.js"], { CACHE: "off" }),
+    call(["explain", "GET /web/image/1"]),
   ]);
   t.equal(login.status, 0);
   t.match(login.out, /^path: +\/fr\/web\/login +or, behind a language: \/web\/login$/m);
@@ -213,6 +216,9 @@ t.test("explain names rule, file, line and reason", async (t) => {
     /^verdict: redirect 301 to https:\/\/erp\.example\.com\/shop\?page=2, before any rule$/m,
   );
   t.match(unserved.out, /^verdict: refused by the screen before any rule, 421 \(host-unknown\)$/m);
+  t.match(kept.out, /^cache: +kept in memory when Odoo's answer is public; .* after 60 s$/m);
+  t.match(off.out, /^cache: +off \(CACHE\)$/m);
+  t.notMatch(picture.out, /^cache:/m);
 });
 
 t.test("run serves without settings, survives a bad reload, and ends with 0", async (t) => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { MALFORMED_KINDS } from "../../src/demo/routes-fault.ts";
+import { startCachedSite } from "../support/cache.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { type RawAnswer, rawTalk, valuesOf } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
@@ -307,7 +308,7 @@ function policiesWith(extra: string): string {
   const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-policies-"));
   writeFileSync(
     join(folder, "90-all.yaml"),
-    `rules:\n  - id: all\n    why: Everything goes to the application, with a bound that a test can wait for.\n    forward: web\n    limits: []\n    ${extra}\n`,
+    `rules:\n  - id: closed\n    why: No gateway starts without this.\n    match: { path: [/web/database/**, /*/web/database/**, /xmlrpc/**, /*/xmlrpc/**, /jsonrpc/**, /*/jsonrpc/**] }\n    deny: 404\n  - id: all\n    why: Everything goes to the application, with a bound that a test can wait for.\n    forward: web\n    limits: []\n    ${extra}\n`,
   );
   return folder;
 }
@@ -315,4 +316,53 @@ function policiesWith(extra: string): string {
 t.test("nothing is left behind", async (t) => {
   t.equal(gateway.running.gateway.exchanges, 0);
   await gateway.close();
+});
+
+t.test("fields that Odoo says twice do not end the process over HTTP/2: the first holds", async (t) => {
+  const twice = [
+    "Content-Type: text/plain",
+    "Content-Type: text/html",
+    'ETag: "a"',
+    'ETag: "b"',
+    "Last-Modified: Fri, 20 Nov 2026 08:00:00 GMT",
+    "Last-Modified: Fri, 20 Nov 2026 09:00:00 GMT",
+    "Location: /a",
+    "Location: /b",
+    "Age: 1",
+    "Age: 2",
+    "Expires: 0",
+    "Expires: 1",
+    "Retry-After: 1",
+    "Retry-After: 2",
+    "Content-Language: en",
+    "Content-Language: fr",
+    "Content-Location: /a",
+    "Content-Location: /b",
+    "Content-MD5: a",
+    "Content-MD5: b",
+    "Content-Encoding: x-a",
+    "Content-Encoding: x-b",
+    "Content-Range: bytes 0-1/2",
+    "Content-Range: bytes 0-1/3",
+    "Date: Fri, 20 Nov 2026 08:00:00 GMT",
+    "Date: Fri, 20 Nov 2026 09:00:00 GMT",
+    "Access-Control-Allow-Credentials: true",
+    "Access-Control-Allow-Credentials: false",
+    "Access-Control-Max-Age: 1",
+    "Access-Control-Max-Age: 2",
+    "DNT: 1",
+    "DNT: 0",
+    "Tk: N",
+    "Tk: T",
+    "Vary: Cookie",
+    "Vary: Origin",
+  ];
+  const site = await startCachedSite(() => ({ fields: twice, body: "said twice" }));
+  t.teardown(() => site.close());
+  const answer = await site.get("/twice");
+  t.equal(String(answer.body), "said twice");
+  t.equal(answer.headers["content-type"], "text/plain");
+  t.equal(answer.headers["etag"], '"a"');
+  t.equal(answer.headers["vary"], "Cookie, Origin");
+  t.equal((await site.get("/twice")).status, 200, "and the process is there");
 });

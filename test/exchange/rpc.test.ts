@@ -1,7 +1,7 @@
 import t from "tap";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { valuesOf } from "../support/upstream-raw.ts";
-import { h1, h2, openHttp2 } from "./clients.ts";
+import { h1, h2, openHttp2, recordOf } from "./clients.ts";
 
 const database = '{"jsonrpc":"2.0","id":7,"params":{"service":"db","method":"list","args":[]}}';
 const version = '{"jsonrpc":"2.0","id":7,"params":{"service":"common","method":"version","args":[]}}';
@@ -146,6 +146,8 @@ t.test("strict: strangers get errors without tracebacks, people and listed netwo
   t.teardown(() => strict.close());
   const [stranger] = await ask(strict, "203.0.113.5");
   t.equal(stranger?.status, 200);
+  const record = await recordOf(strict, "/web/session/authenticate");
+  t.equal(record.bytesOut, Buffer.byteLength(stranger?.body ?? "", "latin1"), "bytes are counted once");
   t.same(JSON.parse(stranger?.body ?? ""), {
     jsonrpc: "2.0",
     id: 5,

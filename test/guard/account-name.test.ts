@@ -111,8 +111,8 @@ t.test("a log-in name with two readings is no name", (t) => {
 t.test("names leave the process only hashed with a secret that stays on the machine", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "odoo-gateway-secret-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const first = await loadLocalSecret(folder);
-  const second = await loadLocalSecret(folder);
+  const first = await loadLocalSecret(folder, () => {});
+  const second = await loadLocalSecret(folder, () => {});
   if (!first.ok || !second.ok) throw new Error("no secret");
   t.same(first.value, second.value, "the same after a restart");
   t.equal(statSync(join(folder, localSecretFile)).mode & 0o777, 0o600);
@@ -120,6 +120,6 @@ t.test("names leave the process only hashed with a secret that stays on the mach
   t.not(accountHasher(first.value)("admin"), accountHasher(Buffer.alloc(32))("admin"));
   t.match(accountHasher(first.value)("admin"), /^[A-Za-z0-9_-]{22}$/);
   writeFileSync(join(folder, localSecretFile), "short");
-  t.match(await loadLocalSecret(folder), { ok: false, error: { remedy: /remove it/ } });
+  t.match(await loadLocalSecret(folder, () => {}), { ok: false, error: { remedy: /remove it/ } });
   t.equal(readFileSync(join(folder, localSecretFile), "utf8"), "short", "never replaced by itself");
 });

@@ -74,35 +74,46 @@ t.test(
   },
 );
 
-t.test("a full disk: the ban holds in memory, the fault is told, later bans are written whole", (t) => {
-  const path = join(t.testdir(), "bans.jsonl");
-  let full = true;
-  const gateway = opened(path, (fd, bytes) => {
-    if (!full) return writeSync(fd, bytes);
-    writeSync(fd, bytes.subarray(0, 10));
-    throw new Error("ENOSPC: no space left on device, write");
-  });
-  gateway.set(ban(1));
-  t.same(gateway.list(), ["203.0.113.1"]);
-  t.match(gateway.faults, [/ENOSPC.*holds/]);
-  full = false;
-  gateway.set(ban(2));
-  gateway.journal.close();
-  const again = opened(path);
-  t.same(again.list(), ["203.0.113.2"]);
-  again.journal.close();
-  const nowhere = opened(join(t.testdir(), "no", "folder", "bans.jsonl"));
-  nowhere.set(ban(1));
-  t.same(nowhere.list(), ["203.0.113.1"]);
-  t.equal(nowhere.faults.length, 2);
-  if (existsSync("/dev/full")) {
-    const real = opened("/dev/full");
-    real.set(ban(1));
-    t.ok(real.faults.some((fault) => fault.includes("ENOSPC")));
-    real.journal.close();
-  }
-  t.end();
-});
+t.test(
+  "a full disk: the ban holds in memory, the fault is told, and it is written with the next one",
+  (t) => {
+    const path = join(t.testdir(), "bans.jsonl");
+    let full = true;
+    const gateway = opened(path, (fd, bytes) => {
+      if (!full) return writeSync(fd, bytes);
+      writeSync(fd, bytes.subarray(0, 10));
+      throw new Error("ENOSPC: no space left on device, write");
+    });
+    gateway.set(ban(1));
+    t.same(gateway.list(), ["203.0.113.1"]);
+    t.match(gateway.faults, [/ENOSPC.*bans hold in memory/]);
+    full = false;
+    gateway.set(ban(2));
+    const again = opened(path);
+    t.same(again.list(), ["203.0.113.2", "203.0.113.1"]);
+    again.journal.close();
+    full = true;
+    gateway.set(ban(3));
+    for (let n = 0; n < 1_200; n += 1) gateway.set({ ...ban(4), address: `10.0.${n >> 8}.${n & 255}` });
+    full = false;
+    gateway.journal.settle();
+    gateway.journal.close();
+    const third = opened(path);
+    t.equal(third.list().length, 1_203, "more than is held back: the whole table is written");
+    third.journal.close();
+    const nowhere = opened(join(t.testdir(), "no", "folder", "bans.jsonl"));
+    nowhere.set(ban(1));
+    t.same(nowhere.list(), ["203.0.113.1"]);
+    t.equal(nowhere.faults.length, 2);
+    if (existsSync("/dev/full")) {
+      const real = opened("/dev/full");
+      real.set(ban(1));
+      t.ok(real.faults.some((fault) => fault.includes("ENOSPC")));
+      real.journal.close();
+    }
+    t.end();
+  },
+);
 
 t.test("the file is bounded: it is written anew when most of it is history", (t) => {
   const path = join(t.testdir(), "bans.jsonl");

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import type { ExchangeId } from "../../src/base/brands.ts";
+import { cleanText } from "../../src/base/clean.ts";
 import { manualClock } from "../../src/base/clock.ts";
-import { cleanText } from "../../src/observe/clean.ts";
 import { createCounters } from "../../src/observe/counters.ts";
 import { openDestination } from "../../src/observe/destination.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
@@ -34,6 +34,7 @@ function access(more: Partial<AccessRecord> = {}): AccessRecord {
     verdict: "forward",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 12.3456,
     upstreamMs: 10.04,
     lane: null,
@@ -92,6 +93,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   "unknown-host": { type: "unknown-host", client: "203.0.113.9", host: "evil.com" },
   listening: { type: "listening", what: "https", address: "[::]:8443" },
   "plan-loaded": { type: "plan-loaded", revision: 1, rules: 41, preset: "standard" },
+  "self-checked": { type: "self-checked", refused: 26 },
   "reload-refused": { type: "reload-refused", problems: ["policies/20-login.yaml:9:17 wrong"] },
   "certificate-loaded": {
     type: "certificate-loaded",
@@ -126,6 +128,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     names: ["erp.example.com"],
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
+  },
+  maintenance: {
+    type: "maintenance",
+    state: "on",
+    message: "new version",
+    until: null,
+    allow: ["10.0.0.0/8"],
   },
   "certificate-missing": {
     type: "certificate-missing",
@@ -172,6 +181,7 @@ t.test("an access record is one JSON line with stable names", (t) => {
     verdict: "forward",
     limit: null,
     failure: null,
+    cache: null,
     totalMs: 12.3,
     gatewayMs: 2.3,
     upstreamMs: 10,
@@ -436,7 +446,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
   for (const event of Object.values(everyEvent)) sink.emit(event);
   sink.emit(access({ status: 101, verdict: "forward", bytesIn: 7 }));
   sink.emit(access({ status: 499, verdict: "none" }));
-  sink.emit(access({ status: 404, verdict: "deny" }));
+  sink.emit(access({ status: 404, verdict: "deny", cache: "hit" }));
   t.same(heard.slice(0, -3), Object.keys(everyEvent));
   t.same(counters.snapshot(), {
     exchanges: 4,
@@ -457,6 +467,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bans: { pair: 1 },
     failures: { "connect-refused": 1 },
     shed: { crawler: 1 },
+    cache: { hit: 1 },
   });
   for (let i = 0; i < 1_000; i += 1)
     counters.emit({ type: "refused", id, client: "c", code: `code-${i}`, detail: "" });

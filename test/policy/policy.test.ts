@@ -406,6 +406,36 @@ t.test("mistakes in the YAML itself have a place too", async (t) => {
   t.match(problemsOf(`rules: "${"x".repeat(1_100_000)}"\n`), [/is longer than/]);
 });
 
+t.test("a rule keeps files in memory on the paths it names, and only where all are public", async (t) => {
+  const policy = policyOf(`rules:
+  - { id: files, why: files and pictures, match: { path: [/web/**, /shop/static/**] }, forward: web, store: [/web/assets/**, /*/static/**] }
+${rest}`);
+  const stores = (path: string) => {
+    const facts = factsFor({ path });
+    const decision = decide(policy, facts, stranger);
+    return decision.verdict === "forward" && decision.stores(facts.path);
+  };
+  t.equal(stores("/web/assets/1/x.js"), true);
+  t.equal(stores("/shop/static/x.js"), true);
+  t.equal(stores("/web/image/1"), false);
+  t.equal(stores("/fr/web/assets/1/x.js"), false, "another reading of it is a page");
+  t.equal(stores("/other/static/x.js"), false, "another rule");
+  for (const wrong of ["/web/content/**", "/**", "/my/**", "/web/*", "/*/x/static/**"])
+    t.match(
+      problemsOf(
+        `rules:\n  - { id: files, why: files and pictures, match: { path: /web/** }, forward: web, store: ${wrong} }\n${rest}`,
+      ).join(),
+      "which may be somebody's own; keep files below /web/assets/** and /*/static/** only",
+      wrong,
+    );
+  t.match(
+    problemsOf(
+      `rules:\n  - { id: files, why: files and pictures, match: { path: /x }, deny: 404, store: /web/assets/** }\n${rest}`,
+    ).join(),
+    "store has no meaning beside deny",
+  );
+});
+
 t.test("problems across rules and files", async (t) => {
   t.same(
     problemsOf(`limits: { login: { rate: 5/min, burst: 5 } }

@@ -202,7 +202,10 @@ t.test("answers of our own carry all fields too, and a policy that allows their 
     ]) {
       t.ok(own.has(needed), `${preset} ${needed}`);
     }
-    t.match(own.get("content-security-policy"), /^default-src 'none'; style-src 'unsafe-inline'/);
+    t.match(
+      own.get("content-security-policy"),
+      /^default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'/,
+    );
     t.equal(own.get("x-robots-tag"), preset === "staging" ? "noindex, nofollow" : undefined);
   }
   t.equal(merged(publicClass("staging"), ["X-Robots-Tag", "all"]).get("x-robots-tag"), "noindex, nofollow");

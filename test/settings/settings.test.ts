@@ -54,7 +54,9 @@ const acme: Env = { TLS_MODE: "acme", DOMAIN: "erp.example.com" };
 const staging: Env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
 
 t.test("without any setting the gateway serves this machine", async (t) => {
-  const { trustedProxies, trustedNetworks, adminNetworks, posNetworks, ...plain } = settingsOf({});
+  const { trustedProxies, trustedNetworks, adminNetworks, posNetworks, odooNetworks, ...plain } = settingsOf(
+    {},
+  );
   t.strictSame(plain, {
     domains: ["localhost", "127.0.0.1", "[::1]"].map((host) => ({ host, port: null })),
     redirectDomains: [],
@@ -74,6 +76,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     httpsListen: { host: "", port: 8443 },
     httpListen: { host: "", port: 8080 },
     adminListen: { host: "127.0.0.1", port: 9180 },
+    reportListen: null,
     tlsMode: "local",
     tlsCertFile: null,
     tlsKeyFile: null,
@@ -88,6 +91,8 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     hostDatabases: new Map(),
     bodyBytesMax: 134_217_728,
     spoolBytesMax: 8_589_934_592,
+    cache: { on: true, bytesMax: 268_435_456, staticFreshMs: 60_000 },
+    compression: true,
     logLevel: "info",
     logFormat: "json",
     methods:
@@ -104,6 +109,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     websocketOrigins: [],
     stagingLogin: null,
     stagingExempt: ["/payment/**"],
+    maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
     drainTimeoutMs: 30_000,
@@ -111,6 +117,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
   for (const set of [trustedProxies, trustedNetworks, adminNetworks, posNetworks]) {
     t.ok(set.isEmpty, "nobody is trusted by default, loopback included");
   }
+  t.same(odooNetworks.texts, ["127.0.0.0/8", "::1"]);
   t.same(warningsOf({}), []);
 });
 
@@ -224,6 +231,10 @@ t.test("each setting is read", async (t) => {
       { policiesDir: "/srv/mine", certsDir: "/c", stateDir: "/srv/s" },
     ],
     [{ PRESET: "nginx-guide" }, { preset: "nginx-guide", apiNetworks: null }],
+    [
+      { CACHE: "off", CACHE_BYTES: "16MiB", CACHE_STATIC_FRESH: "0", COMPRESSION: "no" },
+      { cache: { on: false, bytesMax: 16_777_216, staticFreshMs: 0 }, compression: false },
+    ],
     [
       { BODY_MAX: "1MiB", SPOOL_MAX: "1GB" },
       { bodyBytesMax: 1_048_576, spoolBytesMax: 1_000_000_000 },
@@ -379,6 +390,14 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ HTTP_LISTEN: ":8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
     [{ HTTP_LISTEN: "127.0.0.1:8443" }, "HTTP_LISTEN and HTTPS_LISTEN both take port 8443"],
     [{ HTTPS_LISTEN: "localhost:9180" }, "ADMIN_LISTEN and HTTPS_LISTEN both take port 9180"],
+    [
+      { REPORT_LISTEN: ":8070" },
+      "ODOO_NETWORKS is required: others than this machine can reach REPORT_LISTEN",
+    ],
+    [{ REPORT_LISTEN: "127.0.0.1:8080" }, "REPORT_LISTEN and HTTP_LISTEN both take port 8080"],
+    [{ ODOO_URL: "http://localhost:8070", REPORT_LISTEN: "localhost:8070" }, "our own REPORT_LISTEN"],
+    [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "inside" }, 'ODOO_NETWORKS "inside"'],
+    [{ MAINTENANCE_PAGE: "no-such.html" }, 'MAINTENANCE_PAGE "no-such.html" cannot be read'],
     [{ TLS_MODE: "acme" }, "TLS_MODE acme needs DOMAIN: no authority signs for localhost"],
     [{ ...acme, ACME_EMAIL: "it" }, "ACME_EMAIL is no mail address"],
     [{ ...acme, ACME_DIRECTORY: "http://ca.internal/dir" }, "is no directory; write https://"],
@@ -423,6 +442,9 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ POS_NETWORKS: "10.0.0.0/8", HTTP_LISTEN: "off" }, "POS_NETWORKS needs the plain HTTP listener"],
     [{ BODY_MAX: "1023KiB" }, "must be at least 1MiB"],
     [{ BODY_MAX: "128M" }, "is no size; write 64MiB"],
+    [{ CACHE_BYTES: "8MiB" }, "must be at least 16MiB"],
+    [{ CACHE_STATIC_FRESH: "2d" }, "must be at most 24h"],
+    [{ COMPRESSION: "gzip" }, "must be true or false"],
     [{ SPOOL_MAX: "64MiB" }, "must not be below BODY_MAX (128MiB)"],
     [{ METHODS: "GET TRACE" }, '"TRACE" is never let through'],
     [{ METHODS: "GET connect" }, '"connect" is never let through'],
@@ -696,6 +718,10 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ODOO_URL: "http://odoo:80" }, null],
     [{ QUEUE_MAX: "9" }, "QUEUE_MAX has no effect without ODOO_WORKERS"],
     [{ QUEUE_MAX: "9", ODOO_WORKERS: "2" }, null],
+    [{ REPORT_LISTEN: "127.0.0.1:8070" }, null],
+    [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "172.18.0.0/16" }, null],
+    [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "0.0.0.0/0" }, "whoever reaches REPORT_LISTEN"],
+    [{ ODOO_NETWORKS: "172.18.0.0/16" }, "ODOO_NETWORKS has no effect without REPORT_LISTEN"],
     [{ TRUSTED_NETWORKS: "0.0.0.0/0" }, "nobody is ever limited or banned"],
     [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
     [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],

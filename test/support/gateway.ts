@@ -17,6 +17,8 @@ export interface TestGateway {
   readonly httpsPort: number;
   readonly httpPort: number;
   readonly adminPort: number;
+  /** 0 without REPORT_LISTEN. */
+  readonly reportPort: number;
   /** Every event since the start. */
   readonly events: readonly GatewayEvent[];
   /** Access records since the start. */
@@ -98,7 +100,11 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
   });
-  if (!started.ok) throw new Error(started.error.map(problemLine).join("\n"));
+  if (!started.ok) {
+    await demo.close();
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(started.error.map(problemLine).join("\n"));
+  }
   const running = started.value;
   return {
     running,
@@ -106,6 +112,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     httpsPort: running.httpsPort,
     httpPort: running.httpPort ?? 0,
     adminPort: running.adminPort ?? 0,
+    reportPort: running.reportPort ?? 0,
     events,
     records: () => events.filter((event) => event.type === "access"),
     event: (test) => {

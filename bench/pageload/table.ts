@@ -1,0 +1,59 @@
+import { median } from "../table.ts";
+
+/** One cold load. */
+export interface Visit {
+  /** As the browser counts. */
+  readonly bytes: number;
+  /** What came down the line, TLS and all. */
+  readonly wireBytes: number;
+  readonly loadMs: number;
+  readonly lastByteMs: number;
+  /** Bundles and static files that were asked of Odoo. */
+  readonly assetRequests: number;
+}
+
+export interface Visitor {
+  readonly name: string;
+  readonly visits: readonly Visit[];
+}
+
+/** Medians over the rounds, ratios to the yardstick's medians behind them, lowest–highest of the load event. */
+export function renderLoads(visitors: readonly Visitor[], yardstickName: string): string {
+  const yardstick = visitors.find((one) => one.name === yardstickName);
+  const head = [
+    "",
+    "MB",
+    "",
+    "load event s",
+    "",
+    "low–high",
+    "last byte s",
+    "",
+    "assets asked",
+    "MB on the line",
+  ];
+  const rows = visitors.map((visitor) => {
+    const of = (pick: (visit: Visit) => number) => median(visitor.visits.map(pick));
+    const ratio = (pick: (visit: Visit) => number) =>
+      yardstick === undefined ? "–" : `${(of(pick) / median(yardstick.visits.map(pick))).toFixed(2)}×`;
+    const loads = visitor.visits.map((visit) => visit.loadMs / 1_000);
+    return [
+      visitor.name,
+      (of((visit) => visit.bytes) / 1e6).toFixed(2),
+      ratio((visit) => visit.bytes),
+      (of((visit) => visit.loadMs) / 1_000).toFixed(2),
+      ratio((visit) => visit.loadMs),
+      `${Math.min(...loads).toFixed(2)}–${Math.max(...loads).toFixed(2)}`,
+      (of((visit) => visit.lastByteMs) / 1_000).toFixed(2),
+      ratio((visit) => visit.lastByteMs),
+      String(Math.max(...visitor.visits.map((visit) => visit.assetRequests))),
+      (of((visit) => visit.wireBytes) / 1e6).toFixed(2),
+    ];
+  });
+  const widths = head.map((text, column) =>
+    Math.max(text.length, ...rows.map((row) => (row[column] ?? "").length)),
+  );
+  const line = (cells: readonly string[]) =>
+    `  ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")}`;
+  return [line(head), ...rows.map(line)].join("\n");
+}

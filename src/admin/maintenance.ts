@@ -1,0 +1,101 @@
+import { parseIpSet } from "../base/ip-set.ts";
+import { parseDurationMs } from "../base/units.ts";
+import type { Closed } from "../guard/maintenance.ts";
+
+/** What the admin listener may do with maintenance. */
+export interface AdminMaintenance {
+  /** What holds now; null: the site is open. */
+  current(): Closed | null;
+  /** Answers why a restart would forget it; null: it would not. */
+  turnOn(closed: Closed): string | null;
+  turnOff(): string | null;
+  wallMs(): number;
+  readonly bounds: {
+    readonly messageCharsMax: number;
+    readonly networksMax: number;
+    readonly msMax: number;
+  };
+}
+
+export interface MaintenanceReply {
+  readonly status: number;
+  readonly body: object;
+}
+
+/**
+ * `GET /maintenance` tells, `POST /maintenance?message=M&for=30m&until=…&allow=N&allow=N` closes the site, `DELETE /maintenance` opens
+ * it. Changes need the field `X-Odoo-Gateway: maintenance` (admin/bans says why). What a restart would forget is said in `warning`.
+ */
+export function answerMaintenance(
+  maintenance: AdminMaintenance,
+  method: string,
+  target: string,
+  field: string | readonly string[] | undefined,
+): MaintenanceReply {
+  if (method === "GET" || method === "HEAD") return told(maintenance.current(), null);
+  if (method !== "POST" && method !== "DELETE") return problem(405, "only GET, POST and DELETE");
+  if (field !== "maintenance") return problem(403, "send the field X-Odoo-Gateway: maintenance");
+  if (method === "DELETE") {
+    const wasOn = maintenance.current() !== null;
+    const trouble = maintenance.turnOff();
+    const warning = trouble === null ? null : `a restart would close the site again: ${trouble}`;
+    const reply = told(null, warning);
+    return { ...reply, body: { ...reply.body, wasOn } };
+  }
+  const order = readOrder(maintenance, new URLSearchParams(target.split("?", 2)[1] ?? ""));
+  if (typeof order === "string") return problem(400, order);
+  const trouble = maintenance.turnOn(order);
+  return told(order, trouble === null ? null : `a restart would open the site: ${trouble}`);
+}
+
+function readOrder({ bounds, wallMs }: AdminMaintenance, query: URLSearchParams): Closed | string {
+  for (const name of query.keys())
+    if (!["message", "for", "until", "allow"].includes(name))
+      return `there is no "${name.slice(0, 20)}": message, for, until, allow`;
+  for (const name of ["message", "for", "until"])
+    if (query.getAll(name).length > 1) return `${name} is given twice`;
+  const message = query.get("message") ?? "";
+  if (message.length > bounds.messageCharsMax)
+    return `message must not be longer than ${bounds.messageCharsMax} characters`;
+  if (/[\u0000-\u001f\u007f]/.test(message)) return "message must be one line without control characters";
+  const until = readEnd(query.get("for"), query.get("until"), wallMs(), bounds.msMax);
+  if (typeof until === "string") return until;
+  const networks = query.getAll("allow");
+  if (networks.length > bounds.networksMax) return `at most ${bounds.networksMax} networks can be allowed`;
+  const allow = parseIpSet(networks);
+  if (!allow.ok) return `allow: ${allow.error.join("; ")}`;
+  return { message, untilWallMs: until, allow: allow.value };
+}
+
+function readEnd(
+  length: string | null,
+  moment: string | null,
+  nowWallMs: number,
+  msMax: number,
+): number | null | string {
+  if (length !== null && moment !== null) return "say for or until, not both";
+  if (length !== null) {
+    const ms = parseDurationMs(length);
+    if (ms === null || ms <= 0 || ms > msMax) return 'for must be a duration up to 30d, like "30m"';
+    return nowWallMs + ms;
+  }
+  if (moment === null) return null;
+  const at = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/.test(moment)
+    ? Date.parse(moment)
+    : Number.NaN;
+  if (Number.isNaN(at)) return 'until must be a moment with its zone, like "2026-12-01T18:00Z"';
+  if (at <= nowWallMs) return "until has passed";
+  return at - nowWallMs > msMax ? "until must be within 30 days" : at;
+}
+
+function told(closed: Closed | null, warning: string | null): MaintenanceReply {
+  const more = warning === null ? {} : { warning };
+  if (closed === null) return { status: 200, body: { maintenance: "off", ...more } };
+  const { message, untilWallMs, allow } = closed;
+  const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
+  return { status: 200, body: { maintenance: "on", message, until, allow: allow.texts, ...more } };
+}
+
+function problem(status: number, error: string): MaintenanceReply {
+  return { status, body: { error } };
+}

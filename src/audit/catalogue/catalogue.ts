@@ -1,0 +1,18 @@
+import { composeChecks } from "./compose.ts";
+import { confChecks } from "./conf.ts";
+import type { AuditCheck } from "./entry.ts";
+import { nginxChecks } from "./nginx.ts";
+import { hbaChecks, pgChecks, pgConfChecks } from "./postgres.ts";
+
+/** The groups of the documentation, each with what it reads. */
+export const auditGroups: readonly (readonly [title: string, checks: readonly AuditCheck[]])[] = [
+  ["odoo.conf (--odoo-conf)", confChecks],
+  ["Compose files (--compose)", composeChecks],
+  ["pg_hba.conf (--pg-hba)", hbaChecks],
+  ["postgresql.conf (--postgresql-conf)", pgConfChecks],
+  ["A running PostgreSQL (--pg-dsn)", pgChecks],
+  ["nginx sites (--nginx)", nginxChecks],
+];
+
+/** Every check of the inside view, in the order of the report. */
+export const auditChecks: readonly AuditCheck[] = auditGroups.flatMap(([, checks]) => checks);

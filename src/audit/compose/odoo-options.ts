@@ -1,0 +1,89 @@
+import { type Note, note, orPass, quoted } from "../note.ts";
+import type { ComposeFile, Service } from "./read.ts";
+
+/** What the environment or the command line of an Odoo container says against the guides; it outdoes odoo.conf. */
+export function odooOptions(compose: ComposeFile): readonly Note[] {
+  const id = "compose-odoo-options";
+  const services = compose.services.filter(({ kind }) => kind === "odoo");
+  if (services.length === 0)
+    return [note(id, "skipped", "no service runs Odoo", { file: compose.file, line: null })];
+  const notes = services.flatMap((service) => [...fromEnvironment(service), ...fromCommand(service)]);
+  return orPass(notes, id, "environment and command line of Odoo say nothing against odoo.conf", {
+    file: compose.file,
+    line: null,
+  });
+}
+
+interface Bad {
+  readonly name: RegExp;
+  readonly value: RegExp;
+  readonly words: string;
+}
+
+const isNo = /^(?:false|no|off|0)$/i;
+const isYes = /^(?:true|yes|on|1)$/i;
+const blinding = "hides the failed log-ins that fail2ban and CrowdSec read";
+const badVariables: readonly Bad[] = [
+  { name: /^(?:ODOO_)?LOG_LEVEL$/, value: /^(?:warn|warning|error|critical)$/i, words: blinding },
+  { name: /^(?:ODOO_)?LIST_DB$/, value: isYes, words: "lists the databases to everybody" },
+  { name: /^(?:ODOO_)?PROXY_MODE$/, value: isNo, words: "makes Odoo take the gateway for every client" },
+  {
+    name: /^(?:ODOO_)?(?:DEV_MODE|DEV)$/,
+    value: /^(?!(?:false|no|off|0|)$)/i,
+    words: "is for developers' machines",
+  },
+  { name: /^(?:ODOO_)?(?:TEST_ENABLE|WITH_DEMO)$/, value: isYes, words: "has no place in production" },
+  {
+    name: /^(?:ODOO_)?(?:DB_?FILTER)$/,
+    value: /^[^$]*$|[^$]\.\*$/,
+    words: "does not hold the end of a database's name",
+  },
+];
+
+function fromEnvironment(service: Service): readonly Note[] {
+  return service.environment().flatMap(({ name, written, resolved, place }) => {
+    const value = resolved ?? written;
+    const bad = badVariables.find((one) => one.name.test(name) && one.value.test(value) && value !== "");
+    return bad === undefined
+      ? []
+      : [
+          note(
+            "compose-odoo-options",
+            "fail",
+            `${service.name}: ${name}=${quoted(value)} ${bad.words}`,
+            place,
+          ),
+        ];
+  });
+}
+
+const badFlags: readonly { readonly flag: RegExp; readonly value: RegExp; readonly words: string }[] = [
+  { flag: /^--dev$/, value: /./, words: "is for developers' machines" },
+  { flag: /^--log-level$/, value: /^(?:warn|error|critical)$/, words: blinding },
+  { flag: /^--test-(?:enable|tags|file)$/, value: /^/, words: "runs tests in production" },
+  {
+    flag: /^--(?:xmlrpc-interface|xmlrpc-port|longpolling-port)$/,
+    value: /^/,
+    words: "is the name of an earlier version",
+  },
+  { flag: /^--db-filter$/, value: /^[^$]*$|[^$]\.\*$/, words: "does not hold the end of a database's name" },
+];
+
+function fromCommand(service: Service): readonly Note[] {
+  const words = service.words();
+  return words.flatMap(({ value, place }, index) => {
+    const [flag = "", own] = value.split(/=(.*)/s);
+    const argument = own ?? words[index + 1]?.value ?? "";
+    const bad = badFlags.find((one) => one.flag.test(flag) && one.value.test(argument));
+    return bad === undefined
+      ? []
+      : [
+          note(
+            "compose-odoo-options",
+            "fail",
+            `${service.name}: ${quoted(own === undefined ? flag : value)} ${bad.words}`,
+            place,
+          ),
+        ];
+  });
+}

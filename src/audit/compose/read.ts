@@ -1,0 +1,194 @@
+/** A compose file as services with places. Pure. */
+import { err, ok, type Result } from "../../base/result.ts";
+import { type KeyPath, parseYaml, type YamlDocument } from "../../base/yaml-positions.ts";
+import type { Place } from "../../report/finding.ts";
+import { interpolate, type Variables } from "./variables.ts";
+
+/** Most services that are looked at. */
+export const servicesMax = 200;
+
+export type ServiceKind = "odoo" | "postgres" | "proxy" | "other";
+
+/** A value with where it stands. */
+export interface Placed<T> {
+  readonly value: T;
+  readonly place: Place;
+}
+
+export interface EnvironmentEntry {
+  readonly name: string;
+  /** As it is written, `${…}` included. */
+  readonly written: string;
+  /** After substitution; null when a variable of it is unknown. */
+  readonly resolved: string | null;
+  readonly place: Place;
+}
+
+export class Service {
+  readonly name: string;
+  readonly place: Place;
+  readonly kind: ServiceKind;
+  readonly #compose: ComposeFile;
+  readonly #node: Readonly<Record<string, unknown>>;
+
+  constructor(name: string, node: Readonly<Record<string, unknown>>, compose: ComposeFile) {
+    this.name = name;
+    this.#node = node;
+    this.#compose = compose;
+    this.place = compose.keyPlace(["services", name]);
+    this.kind = kindOf(name, this.text("image") ?? "", this.has("build"));
+  }
+
+  has(key: string): boolean {
+    return this.#node[key] !== undefined && this.#node[key] !== null;
+  }
+
+  /** The raw value below a key. */
+  at(...keys: string[]): unknown {
+    let node: unknown = this.#node;
+    for (const key of keys) node = isRecord(node) ? node[key] : undefined;
+    return node;
+  }
+
+  /** A scalar as text, variables substituted where they are known. */
+  text(...keys: string[]): string | null {
+    const value = scalar(this.at(...keys));
+    return value === null ? null : (interpolate(value, this.#compose.variables).text ?? value);
+  }
+
+  /** A list of scalars (`[a, b]`, or one scalar) with places. */
+  list(...keys: string[]): readonly Placed<string>[] {
+    const value = this.at(...keys);
+    const items: readonly unknown[] = Array.isArray(value)
+      ? value
+      : value === undefined || value === null
+        ? []
+        : [value];
+    return items.flatMap((item, index) => {
+      const one = scalar(item);
+      if (one === null) return [];
+      const place = this.placeOf(...keys, ...(Array.isArray(value) ? [index] : []));
+      return [{ value: interpolate(one, this.#compose.variables).text ?? one, place }];
+    });
+  }
+
+  placeOf(...keys: (string | number)[]): Place {
+    return this.#compose.valuePlace(["services", this.name, ...keys]);
+  }
+
+  /** `environment`, as a map or a list of NAME=VALUE. Names without a value come from outside and are left out. */
+  environment(): readonly EnvironmentEntry[] {
+    const value = this.at("environment");
+    const pairs: [string, string, (string | number)[]][] = [];
+    if (Array.isArray(value)) {
+      for (const [index, item] of value.entries()) {
+        const text = scalar(item) ?? "";
+        const cut = text.indexOf("=");
+        if (cut > 0) pairs.push([text.slice(0, cut), text.slice(cut + 1), ["environment", index]]);
+      }
+    } else if (isRecord(value))
+      for (const [name, item] of Object.entries(value)) {
+        const text = scalar(item);
+        if (text !== null) pairs.push([name, text, ["environment", name]]);
+      }
+    return pairs.map(([name, written, keys]) => ({
+      name,
+      written,
+      resolved: interpolate(written, this.#compose.variables).text,
+      place: this.placeOf(...keys),
+    }));
+  }
+
+  /** The words of command and entrypoint, variables substituted. */
+  words(): readonly Placed<string>[] {
+    return [...this.list("entrypoint"), ...this.list("command")].flatMap(({ value, place }) =>
+      value
+        .split(/\s+/)
+        .filter((one) => one !== "")
+        .map((one) => ({ value: one, place })),
+    );
+  }
+
+  /** Names of its networks; `default` when none is named. */
+  networks(): readonly string[] {
+    const value = this.at("networks");
+    const names = Array.isArray(value)
+      ? value.flatMap((one) => scalar(one) ?? [])
+      : isRecord(value)
+        ? Object.keys(value)
+        : [];
+    return names.length > 0 ? names : ["default"];
+  }
+}
+
+export class ComposeFile {
+  readonly file: string;
+  readonly variables: Variables;
+  readonly services: readonly Service[];
+  readonly #document: YamlDocument;
+
+  constructor(file: string, document: YamlDocument, variables: Variables) {
+    this.file = file;
+    this.variables = variables;
+    this.#document = document;
+    this.services = Object.entries(this.record("services"))
+      .slice(0, servicesMax)
+      .map(([name, node]) => new Service(name, isRecord(node) ? node : {}, this));
+  }
+
+  /** A top-level map; empty when there is none. */
+  record(key: string): Readonly<Record<string, unknown>> {
+    const { value } = this.#document;
+    const node = isRecord(value) ? value[key] : undefined;
+    return isRecord(node) ? node : {};
+  }
+
+  valuePlace(path: KeyPath): Place {
+    return { file: this.file, line: this.#document.valuePlace(path).line };
+  }
+
+  keyPlace(path: KeyPath): Place {
+    return { file: this.file, line: this.#document.keyPlace(path).line };
+  }
+}
+
+/** What is wrong with a file that is no compose file at all. */
+export interface ComposeMistake {
+  readonly line: number;
+  readonly thing: string;
+}
+
+/** Reads a compose file; every mistake of its YAML, or that it has no services. */
+export function readCompose(
+  file: string,
+  text: string,
+  variables: Variables,
+): Result<ComposeFile, readonly ComposeMistake[]> {
+  const parsed = parseYaml(text, { foreign: true });
+  if (!parsed.ok)
+    return err(parsed.error.slice(0, 20).map(({ line, message }) => ({ line, thing: message })));
+  const compose = new ComposeFile(file, parsed.value, variables);
+  return compose.services.length === 0 ? err([{ line: 1, thing: "there is no service in it" }]) : ok(compose);
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function scalar(value: unknown): string | null {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value)
+    : null;
+}
+
+/** What a service is, by the last part of its image's name, else by its own. */
+function kindOf(name: string, image: string, isBuilt: boolean): ServiceKind {
+  const base = image.split("@")[0]?.split("/").at(-1)?.split(":")[0]?.toLowerCase() ?? "";
+  if (/gateway|nginx|traefik|caddy|haproxy|envoy/.test(base)) return "proxy";
+  if (/postgres|postgis|pgvector|timescale/.test(base)) return "postgres";
+  if (/odoo|openerp|openspp/.test(base)) return "odoo";
+  if (!isBuilt && base !== "") return "other";
+  if (/gateway|nginx|traefik|caddy|proxy/i.test(name)) return "proxy";
+  if (/^(?:db|database|postgres(?:ql)?|pg)$/i.test(name)) return "postgres";
+  return /odoo|openerp|openspp/i.test(name) ? "odoo" : "other";
+}

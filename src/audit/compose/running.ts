@@ -1,0 +1,129 @@
+import { type Note, note, orPass, quoted } from "../note.ts";
+import { volumeSources } from "./hardening.ts";
+import { type ComposeFile, isRecord, type Service } from "./read.ts";
+
+const mainKinds = ["odoo", "postgres", "proxy"];
+
+/** What keeps the services running, and their data. */
+export function running(compose: ComposeFile): readonly Note[] {
+  const services = compose.services.filter(({ kind }) => mainKinds.includes(kind));
+  const collect = (id: string, good: string, trouble: (service: Service) => Note | null): readonly Note[] =>
+    orPass(
+      services.flatMap((one) => trouble(one) ?? []),
+      id,
+      good,
+      { file: compose.file, line: null },
+    );
+  return [
+    ...collect("compose-image-tag", "every image has a version", imageTag),
+    ...collect("compose-restart", "every service comes back by itself", restart),
+    ...collect("compose-logging", "logs have a bound", logs),
+    ...collect("compose-memory", "every service has a memory limit", memory),
+    ...collect("compose-healthcheck", "the database has a health check", healthcheck),
+    ...collect("compose-depends-on", "Odoo waits for a database that is ready", (service) =>
+      dependsOn(service, compose),
+    ),
+    ...collect("compose-volumes", "data lies in volumes", volumes),
+  ];
+}
+
+function imageTag(service: Service): Note | null {
+  const id = "compose-image-tag";
+  const image = service.text("image");
+  if (image === null) return null;
+  if (image.includes("@sha256:")) return null;
+  const tag = /:([^/:]+)$/.exec(image)?.[1];
+  if (tag !== undefined && tag !== "latest") return null;
+  return note(
+    id,
+    tag === undefined && service.has("build") ? "warn" : "fail",
+    `${service.name}: ${quoted(image)} is whatever is newest on the day it is pulled`,
+    service.placeOf("image"),
+  );
+}
+
+function restart(service: Service): Note | null {
+  const policy = service.text("restart") ?? "";
+  if (/^(?:always|unless-stopped|on-failure)/.test(policy)) return null;
+  const condition = service.text("deploy", "restart_policy", "condition");
+  if (condition !== null ? condition !== "none" : service.at("deploy", "restart_policy") !== undefined)
+    return null;
+  return note(
+    "compose-restart",
+    "warn",
+    `${service.name} stays down after a crash or a restart of the machine`,
+    service.place,
+  );
+}
+
+function logs(service: Service): Note | null {
+  const id = "compose-logging";
+  const driver = service.text("logging", "driver");
+  const place = service.has("logging") ? service.placeOf("logging") : service.place;
+  if (driver === "none") return note(id, "fail", `${service.name} keeps no log at all`, place);
+  if (driver !== null && driver !== "json-file") return null;
+  if (service.text("logging", "options", "max-size") !== null) return null;
+  return note(id, "warn", `${service.name}: the log of its container grows without end`, place);
+}
+
+function memory(service: Service): Note | null {
+  if (service.has("mem_limit") || isRecord(service.at("deploy", "resources", "limits"))) return null;
+  return note("compose-memory", "warn", `${service.name} may take all memory of the machine`, service.place);
+}
+
+function healthcheck(service: Service): Note | null {
+  if (service.kind !== "postgres") return null;
+  if (isRecord(service.at("healthcheck")) && service.at("healthcheck", "disable") !== true) return null;
+  return note(
+    "compose-healthcheck",
+    "warn",
+    `${service.name} has no health check, so nobody can wait for it`,
+    service.place,
+  );
+}
+
+function dependsOn(service: Service, compose: ComposeFile): Note | null {
+  if (service.kind !== "odoo") return null;
+  const database = compose.services.find(({ kind }) => kind === "postgres");
+  if (database === undefined) return null;
+  if (service.text("depends_on", database.name, "condition") === "service_healthy") return null;
+  return note(
+    "compose-depends-on",
+    "warn",
+    `${service.name} does not wait until ${database.name} is healthy`,
+    service.has("depends_on") ? service.placeOf("depends_on") : service.place,
+  );
+}
+
+function volumes(service: Service): Note | null {
+  const id = "compose-volumes";
+  const target =
+    service.kind === "postgres" ? "/var/lib/postgresql" : service.kind === "odoo" ? "/var/lib/odoo" : null;
+  if (target === null) return null;
+  const value = service.at("volumes");
+  const items: readonly unknown[] = Array.isArray(value) ? value : [];
+  const found = items.findIndex((item) => {
+    const at = isRecord(item) ? item["target"] : typeof item === "string" ? (item.split(":")[1] ?? item) : "";
+    return typeof at === "string" && at.startsWith(target);
+  });
+  if (found === -1) {
+    const own = service.list("command").some(({ value: text }) => text.includes("--data-dir"));
+    return own
+      ? null
+      : note(
+          id,
+          service.kind === "postgres" ? "fail" : "warn",
+          `${service.name}: nothing is mounted at ${target}, so its data goes with the container`,
+          service.place,
+        );
+  }
+  const source = volumeSources(service).find(([index]) => index === found)?.[1] ?? "";
+  return source.startsWith("/tmp")
+    ? note(
+        id,
+        "fail",
+        `${service.name}: ${quoted(source)} is emptied at a restart`,
+        service.placeOf("volumes", found),
+      )
+    : null;
+}

@@ -1,0 +1,256 @@
+import { formatBytes } from "../../base/units.ts";
+import type { AuditContext } from "../context.ts";
+import { type Note, note, orPass } from "../note.ts";
+import type { ConfView } from "./view.ts";
+
+const mebibyte = 1024 * 1024;
+/** Odoo's documentation: 80 % of the requests are light (150 MB), 20 % heavy (1 GB). */
+const usualWorkerBytes = Math.round((0.8 * 150 + 0.2 * 1024) * mebibyte);
+/** An Odoo that has loaded its modules and does nothing. */
+const idleWorkerBytes = 256 * mebibyte;
+
+/** Workers and their limits against the machine and the gateway. */
+export function sizes(conf: ConfView, context: AuditContext): readonly Note[] {
+  return [
+    ...workers(conf, context),
+    cron(conf),
+    ...limits(conf),
+    ...memory(conf, context),
+    timeouts(conf, context),
+    upload(conf, context),
+    ...connections(conf, context),
+  ];
+}
+
+function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
+  const id = "conf-workers";
+  const place = conf.place("workers");
+  const count = conf.whole("workers");
+  const most = machine.cores * 2 + 1;
+  if (count === null || count < 0)
+    return [note(id, "fail", `${conf.shown("workers")} is no number of processes`, place)];
+  if (count === 0)
+    return [
+      note(
+        id,
+        "fail",
+        `${conf.shown("workers")}: one process serves everybody, no limit of time or memory holds, and nothing listens on the websocket port`,
+        place,
+      ),
+    ];
+  if (count === 1)
+    return [
+      note(
+        id,
+        "warn",
+        "one worker: a PDF waits for style sheets that only a second worker could answer",
+        place,
+      ),
+    ];
+  if (count > most)
+    return [
+      note(
+        id,
+        "warn",
+        `${count} workers on ${machine.cores} cores (${machine.from}); (2 × cores) + 1 is ${most}`,
+        place,
+      ),
+    ];
+  return [
+    note(
+      id,
+      "pass",
+      `${count} workers on ${machine.cores} cores (${machine.from}), about ${count * 6} users at once`,
+      place,
+    ),
+  ];
+}
+
+function cron(conf: ConfView): Note {
+  const id = "conf-cron";
+  const place = conf.place("max_cron_threads");
+  const count = conf.whole("max_cron_threads");
+  if (count === null || count < 0)
+    return note(id, "fail", `${conf.shown("max_cron_threads")} is no number`, place);
+  if (count === 0)
+    return note(id, "warn", "no scheduled job runs here: fine only if another Odoo runs them", place);
+  const workers = conf.whole("workers") ?? 0;
+  return count > Math.max(2, workers)
+    ? note(id, "warn", `${count} for scheduled jobs, more than the ${workers} workers for people`, place)
+    : note(id, "pass", conf.shown("max_cron_threads"), place);
+}
+
+function limits(conf: ConfView): readonly Note[] {
+  const id = "conf-limits";
+  const notes: Note[] = [];
+  const given = (name: string): number => conf.whole(name) ?? 0;
+  for (const name of [
+    "limit_memory_soft",
+    "limit_memory_hard",
+    "limit_time_cpu",
+    "limit_time_real",
+    "limit_request",
+  ])
+    if (conf.whole(name) === null)
+      notes.push(
+        note(id, "fail", `${conf.shown(name)}: that is no number, and Odoo does not start`, conf.place(name)),
+      );
+    else if (given(name) <= 0)
+      notes.push(
+        note(
+          id,
+          "fail",
+          `${conf.shown(name)}: without this limit one request can take a worker, or the machine, for ever`,
+          conf.place(name),
+        ),
+      );
+  if (given("limit_memory_soft") > given("limit_memory_hard") && given("limit_memory_hard") > 0)
+    notes.push(
+      note(
+        id,
+        "fail",
+        "limit_memory_soft is above limit_memory_hard: a worker is cut down in the middle of a request instead of being renewed after it",
+        conf.place("limit_memory_soft"),
+      ),
+    );
+  if (given("limit_time_cpu") > given("limit_time_real") && given("limit_time_real") > 0)
+    notes.push(
+      note(
+        id,
+        "warn",
+        "limit_time_cpu is above limit_time_real and never takes effect",
+        conf.place("limit_time_cpu"),
+      ),
+    );
+  if (conf.has("limit_time_real_cron") && given("limit_time_real_cron") === 0)
+    notes.push(
+      note(
+        id,
+        "warn",
+        "limit_time_real_cron = 0: a scheduled job that hangs is never ended",
+        conf.place("limit_time_real_cron"),
+      ),
+    );
+  const usedWords = `${formatBytes(given("limit_memory_soft"))} soft, ${formatBytes(given("limit_memory_hard"))} hard, ${given("limit_time_cpu")} s of CPU, ${given("limit_time_real")} s in all, ${given("limit_request")} requests`;
+  return orPass(notes, id, usedWords, conf.place("limit_memory_soft"));
+}
+
+function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
+  const id = "conf-memory";
+  const count = conf.whole("workers") ?? 0;
+  const processes = Math.max(count, 1) + (conf.whole("max_cron_threads") ?? 0);
+  const hard = conf.whole("limit_memory_hard");
+  const usual = processes * usualWorkerBytes;
+  const place = conf.place("limit_memory_hard");
+  const room = `${formatBytes(machine.memoryBytes)} (${machine.from})`;
+  if (usual > machine.memoryBytes)
+    return [
+      note(
+        id,
+        "fail",
+        `${processes} processes usually take ${formatBytes(usual)}, and there are ${room}`,
+        conf.place("workers"),
+      ),
+    ];
+  if (hard === null || hard <= 0)
+    return [
+      note(
+        id,
+        "skipped",
+        `${processes} processes usually take ${formatBytes(usual)} of ${room}; limit_memory_hard says no amount`,
+        place,
+      ),
+    ];
+  const worst = processes * hard;
+  if (worst > machine.memoryBytes)
+    return [
+      note(
+        id,
+        "warn",
+        `${processes} processes may take up to ${formatBytes(worst)} (limit_memory_hard), and there are ${room}`,
+        place,
+      ),
+    ];
+  return [
+    note(
+      id,
+      "pass",
+      `${processes} processes usually take ${formatBytes(usual)}, at most ${formatBytes(worst)}, of ${room}`,
+      place,
+    ),
+  ];
+}
+
+function timeouts(conf: ConfView, { gateway }: AuditContext): Note {
+  const id = "conf-timeouts";
+  const place = conf.place("limit_time_real");
+  const realMs = (conf.whole("limit_time_real") ?? 0) * 1_000;
+  if (gateway === null)
+    return note(
+      id,
+      "skipped",
+      "the gateway's settings are not here (environment, .env, gateway.yaml)",
+      place,
+    );
+  const seconds = (ms: number) => `${ms / 1_000} s`;
+  if (realMs > gateway.answerTimeoutMsMax)
+    return note(
+      id,
+      "warn",
+      `Odoo may work ${seconds(realMs)} on a request, the gateway waits at most ${seconds(gateway.answerTimeoutMsMax)}`,
+      place,
+    );
+  if (realMs === 0) return note(id, "warn", "Odoo has no limit, the gateway gives up first", place);
+  const words = `${seconds(realMs)} in Odoo; the gateway waits ${seconds(gateway.answerTimeoutMsUsual)}, and ${seconds(gateway.answerTimeoutMsMax)} for reports and calls`;
+  return note(id, "pass", words, place);
+}
+
+function upload(conf: ConfView, { gateway }: AuditContext): Note {
+  const id = "conf-upload-memory";
+  const place = conf.place("limit_memory_hard");
+  if (gateway === null)
+    return note(
+      id,
+      "skipped",
+      "the gateway's settings are not here (environment, .env, gateway.yaml)",
+      place,
+    );
+  const hard = conf.whole("limit_memory_hard") ?? 0;
+  const need = idleWorkerBytes + 3 * gateway.bodyBytesMax;
+  const words = `the gateway lets bodies of ${formatBytes(gateway.bodyBytesMax)} through (BODY_MAX), and a worker may take ${formatBytes(Math.max(hard, 0))}`;
+  return hard > 0 && hard < need
+    ? note(
+        id,
+        "warn",
+        `${words}: a form of that size, decoded and written, takes about ${formatBytes(need)}`,
+        place,
+      )
+    : note(id, "pass", words, place);
+}
+
+function connections(conf: ConfView, { connectionRoom }: AuditContext): readonly Note[] {
+  const id = "conf-db-connections";
+  const place = conf.place("db_maxconn");
+  const each = conf.whole("db_maxconn");
+  if (each === null || each < 1)
+    return [note(id, "fail", `${conf.shown("db_maxconn")} is no number of connections`, place)];
+  const workers = conf.whole("workers") ?? 0;
+  // Prefork: workers, scheduled jobs and the gevent process have a pool each. Threaded: one pool.
+  const processes = workers > 0 ? workers + Math.max(conf.whole("max_cron_threads") ?? 0, 0) + 1 : 1;
+  const gevent = conf.whole("db_maxconn_gevent") ?? each;
+  const total = workers > 0 ? (processes - 1) * each + gevent : each;
+  const sum = `${processes} ${processes === 1 ? "process" : "processes"} × db_maxconn ${each} is up to ${total} connections`;
+  if (connectionRoom === null)
+    return [
+      note(
+        id,
+        "skipped",
+        `${sum}; give --postgresql-conf or --pg-dsn to compare them with max_connections`,
+        place,
+      ),
+    ];
+  const { connections: room, from } = connectionRoom;
+  if (processes * 2 > room)
+    return [note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place)];
+  return [note(id, total > room ? "warn" : "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
+}

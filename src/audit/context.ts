@@ -1,0 +1,56 @@
+/** What the audit knows beside the file it looks at. */
+import type { Place } from "../report/finding.ts";
+
+/** Where Odoo runs, as far as sizes go. */
+export interface Machine {
+  readonly cores: number;
+  readonly memoryBytes: number;
+  /** `--cores and --memory`, or that they were measured on this machine. */
+  readonly from: string;
+}
+
+/** What the gateway's own settings say. */
+export interface GatewayView {
+  /** `the environment and gateway.yaml`. */
+  readonly from: string;
+  readonly bodyBytesMax: number;
+  /** Longest time any rule gives Odoo to answer, and the time of a rule that says nothing. */
+  readonly answerTimeoutMsMax: number;
+  readonly answerTimeoutMsUsual: number;
+  /** null: not set. */
+  readonly webPort: number | null;
+  readonly busPort: number | null;
+}
+
+/** How many connections PostgreSQL takes from ordinary roles. */
+export interface ConnectionRoom {
+  readonly connections: number;
+  /** `postgresql.conf:12`, or the server that was asked. */
+  readonly from: string;
+}
+
+/** Mode and owner of a file or folder; null when it cannot be looked at, or the system has no such modes. */
+export interface Modes {
+  readonly mode: number;
+  readonly owner: number;
+  readonly isFolder: boolean;
+}
+
+export interface AuditContext {
+  /** Names that are served, lower case, without port. */
+  readonly hosts: readonly string[];
+  /** Databases that exist or are meant to. */
+  readonly databases: readonly string[];
+  readonly machine: Machine;
+  /** null: the gateway has no settings here. */
+  readonly gateway: GatewayView | null;
+  /** A compose file is looked at too: Odoo runs in a container. */
+  readonly isContainer: boolean;
+  readonly connectionRoom: ConnectionRoom | null;
+  readonly modesOf: (path: string) => Modes | null;
+}
+
+/** The file as a whole. */
+export function wholeFile(file: string): Place {
+  return { file, line: null };
+}

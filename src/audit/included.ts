@@ -1,0 +1,78 @@
+/** Files that an operator's file includes, found the way PostgreSQL and nginx find them. */
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import type { ReadFile } from "../settings/read-file.ts";
+import type { ReadIncluded as ReadNginx } from "./nginx/parse.ts";
+import type { ReadIncluded as ReadPostgres } from "./postgres/conf.ts";
+
+/** The disk, as arguments: a test gives its own. */
+export interface Disk {
+  readonly cwd: string;
+  readonly readFile: ReadFile;
+  /** Names in a folder; null: it cannot be read. */
+  readonly readFolder: (path: string) => readonly string[] | null;
+}
+
+interface Text {
+  readonly file: string;
+  readonly text: string;
+}
+
+function texts(files: readonly string[], { cwd, readFile }: Disk): readonly Text[] {
+  return files.flatMap((file) => {
+    const read = readFile(resolve(cwd, file));
+    return read.ok ? [{ file, text: read.value }] : [];
+  });
+}
+
+/**
+ * PostgreSQL: relative to the including file; a folder's `*.conf` in name order, those that begin with a dot left out.
+ */
+export function postgresIncludes(disk: Disk): ReadPostgres {
+  return (kind, name, from) => {
+    const path = isAbsolute(name) ? name : join(dirname(from), name);
+    if (kind !== "include_dir") {
+      const found = texts([path], disk);
+      return found.length === 0 ? null : found;
+    }
+    const names = disk.readFolder(resolve(disk.cwd, path));
+    if (names === null) return null;
+    const files = names.filter((one) => one.endsWith(".conf") && !one.startsWith(".")).sort();
+    return texts(
+      files.map((one) => join(path, one)),
+      disk,
+    );
+  };
+}
+
+/**
+ * nginx: relative to the folder of nginx.conf. A site file lies one or two folders below it, so its own folder and three above
+ * are tried. `*` and `?` in the last part of the name are patterns.
+ */
+export function nginxIncludes(file: string, disk: Disk): ReadNginx {
+  const own = dirname(file);
+  const bases = [own, join(own, ".."), join(own, "../.."), join(own, "../../..")];
+  return (name) => {
+    for (const path of isAbsolute(name) ? [name] : bases.map((base) => join(base, name))) {
+      const found = texts(fitting(path, disk), disk);
+      if (found.length > 0) return found;
+    }
+    return null;
+  };
+}
+
+function fitting(path: string, { cwd, readFolder }: Disk): readonly string[] {
+  const last = path.slice(path.lastIndexOf("/") + 1);
+  if (!/[*?]/.test(last)) return [path];
+  const folder = dirname(path);
+  const pattern = new RegExp(
+    `^${last
+      .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", "[^/]*")
+      .replaceAll("?", "[^/]")}$`,
+  );
+  const names = readFolder(resolve(cwd, folder)) ?? [];
+  return names
+    .filter((one) => pattern.test(one) && !one.startsWith("."))
+    .sort()
+    .map((one) => join(folder, one));
+}

@@ -1,0 +1,20 @@
+/** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. Redirects are told, never followed. */
+export const checkBounds = {
+  /** Connections and requests together; each TCP connection, handshake and request asked for counts one. */
+  requestsMax: 80,
+  /** From the first byte to the report. */
+  wholeTimeoutMs: 120_000,
+  /** From the connection to the last byte that is read of one answer. */
+  requestTimeoutMs: 10_000,
+  /** Status line, fields and their ends, interim answers included. */
+  headBytesMax: 65_536,
+  fieldsMax: 200,
+  /** 1xx answers before the real one. */
+  interimMax: 8,
+  /** Of a body; what is behind it is not read, the connection is closed. */
+  bodyBytesMax: 262_144,
+  /** Bytes of a server's first TLS flight that are read. */
+  helloBytesMax: 16_384,
+  /** After this many connections that could not be made in a row nothing more is asked. */
+  failuresInRowMax: 6,
+} as const;

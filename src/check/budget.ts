@@ -1,0 +1,61 @@
+import type { Clock } from "../base/clock.ts";
+import { checkBounds } from "./bounds.ts";
+
+/** Why something was not asked, or not answered. `spent` and `late` are our own bounds, the rest is the site's doing. */
+export interface Trouble {
+  readonly kind: "spent" | "late" | "connect" | "tls" | "timeout" | "closed" | "garbage";
+  /** One sentence without a final dot. */
+  readonly detail: string;
+}
+
+/** Counts what is asked of a site and until when. Every connection and request goes through `take`. */
+export class Budget {
+  readonly #clock: Clock;
+  readonly #requestsMax: number;
+  readonly #requestTimeoutMs: number;
+  readonly #endMs: number;
+  #used = 0;
+  #failuresInRow = 0;
+
+  constructor(
+    clock: Clock,
+    bounds: {
+      readonly requestsMax: number;
+      readonly wholeTimeoutMs: number;
+      readonly requestTimeoutMs: number;
+    },
+  ) {
+    this.#clock = clock;
+    this.#requestsMax = bounds.requestsMax;
+    this.#requestTimeoutMs = bounds.requestTimeoutMs;
+    this.#endMs = clock.nowMs() + bounds.wholeTimeoutMs;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get left(): number {
+    return this.#requestsMax - this.#used;
+  }
+
+  /** Counts one; answers how long it may take in milliseconds, or why it may not be asked at all. */
+  take(): number | Trouble {
+    if (this.left <= 0)
+      return {
+        kind: "spent",
+        detail: `not asked: the ${this.#requestsMax} requests of one look are used up`,
+      };
+    if (this.#failuresInRow >= checkBounds.failuresInRowMax)
+      return { kind: "late", detail: `not asked: ${this.#failuresInRow} connections in a row failed` };
+    const leftMs = this.#endMs - this.#clock.nowMs();
+    if (leftMs <= 0) return { kind: "late", detail: "not asked: the time of one look is used up" };
+    this.#used += 1;
+    return Math.min(this.#requestTimeoutMs, leftMs);
+  }
+
+  /** Tells how a connection went; a site that does not answer is left alone soon. */
+  went(well: boolean): void {
+    this.#failuresInRow = well ? 0 : this.#failuresInRow + 1;
+  }
+}

@@ -1,0 +1,206 @@
+import { fieldsOf } from "../answer.ts";
+import type { Asked } from "../ask.ts";
+import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
+import { firstOf, type SiteView } from "../view.ts";
+
+/** Directives of a policy: lower-case names to their values. The first of a name counts (CSP3 §2.2.1). */
+export function readCsp(text: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const part of text.split(";")) {
+    const [name = "", ...values] = part.trim().split(/\s+/);
+    if (name !== "" && !found.has(name.toLowerCase())) found.set(name.toLowerCase(), values.join(" "));
+  }
+  return found;
+}
+
+const framing: Check = {
+  id: "header-framing",
+  title: "Foreign pages may not frame the site",
+  why: "A page that frames Odoo invisibly makes people click in it (clickjacking).",
+  fix: "Send X-Frame-Options: SAMEORIGIN or Content-Security-Policy: frame-ancestors 'self'; keep what Odoo sends itself.",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return untold(login.error);
+    const ancestors = fieldsOf(login.value.fields, "content-security-policy")
+      .map((text) => readCsp(text).get("frame-ancestors"))
+      .find((value) => value !== undefined);
+    const option = firstOf(login, "x-frame-options");
+    const seen = `X-Frame-Options: ${option ?? "none"}; frame-ancestors: ${ancestors ?? "none"}`;
+    // Browsers that know frame-ancestors ignore the older field (CSP3 §6.4.2).
+    if (ancestors !== undefined)
+      return /(?:^|\s)(?:\*|https?:(?:\/\/\*)?)(?:\s|$)/.test(ancestors)
+        ? fail(`${seen}; every site may frame it.`)
+        : pass(`${seen}.`);
+    if (option === null) return fail(`${seen}.`);
+    return /^(?:sameorigin|deny)$/i.test(option)
+      ? pass(`${seen}.`)
+      : fail(`${seen}; browsers do not know this value.`);
+  },
+};
+
+const sniffing: Check = {
+  id: "header-content-type-options",
+  title: "Browsers do not guess content types",
+  why: "An uploaded picture that is a script in truth is run when the browser guesses.",
+  fix: "Send X-Content-Type-Options: nosniff on every answer.",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return untold(login.error);
+    const value = firstOf(login, "x-content-type-options");
+    if (value === null) return fail("GET /web/login carries no X-Content-Type-Options.");
+    return /^nosniff$/i.test(value)
+      ? pass(`X-Content-Type-Options: ${value}`)
+      : fail(`X-Content-Type-Options: ${value}`);
+  },
+};
+
+const referrer: Check = {
+  id: "header-referrer-policy",
+  title: "Addresses of internal pages are not told to other sites",
+  why: "Odoo's links carry record numbers and access tokens; a full referrer hands them to every site that is linked to.",
+  fix: "Send Referrer-Policy: strict-origin-when-cross-origin.",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return untold(login.error);
+    const value = firstOf(login, "referrer-policy");
+    if (value === null) return warn("GET /web/login carries no Referrer-Policy.");
+    // Several values: the last one a browser knows counts.
+    const last = value.split(",").at(-1)?.trim().toLowerCase() ?? "";
+    if (["unsafe-url", "no-referrer-when-downgrade", "origin-when-cross-origin", "origin"].includes(last))
+      return warn(`Referrer-Policy: ${value}; it tells more than it should, or tells it over plain HTTP.`);
+    if (["strict-origin-when-cross-origin", "strict-origin", "same-origin", "no-referrer"].includes(last))
+      return pass(`Referrer-Policy: ${value}`);
+    return warn(`Referrer-Policy: ${value}; browsers do not know this value.`);
+  },
+};
+
+const permissions: Check = {
+  id: "header-permissions-policy",
+  title: "Browser features are limited, without breaking Odoo",
+  why: "A page that is taken over should not reach camera, microphone and place through frames; but Discuss, the barcode scanner, attendance and payments need them for the site itself.",
+  fix: "Send Permissions-Policy with (self) for camera, microphone and geolocation, such as camera=(self), microphone=(self), geolocation=(self).",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return untold(login.error);
+    const value = firstOf(login, "permissions-policy");
+    if (value === null) return warn("GET /web/login carries no Permissions-Policy.");
+    const off = ["camera", "microphone", "geolocation", "payment"].filter((feature) =>
+      new RegExp(`(?:^|[,\\s])${feature}=\\(\\s*\\)`).test(value),
+    );
+    if (off.length > 0)
+      return warn(
+        `Permissions-Policy: ${value}; ${off.join(", ")} is off for Odoo itself, which breaks calls, scanning, attendance or payment.`,
+      );
+    return pass(`Permissions-Policy: ${value}`);
+  },
+};
+
+const csp: Check = {
+  id: "header-csp",
+  title: "A Content-Security-Policy limits where scripts come from, or is being tried out",
+  why: "It is the last line when a script gets into a page: it says from where scripts may be loaded.",
+  fix: "Begin with Content-Security-Policy-Report-Only and a script-src that names your own site and the providers you use; Odoo needs 'unsafe-inline' and 'unsafe-eval'. Enforce it when the reports are quiet.",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return untold(login.error);
+    const enforced = fieldsOf(login.value.fields, "content-security-policy");
+    const tried = fieldsOf(login.value.fields, "content-security-policy-report-only");
+    const scripts = (texts: readonly string[]) =>
+      texts
+        .map((text) => readCsp(text).get("script-src") ?? readCsp(text).get("default-src"))
+        .find((one) => one !== undefined);
+    const now = scripts(enforced);
+    if (now !== undefined) {
+      if (/(?:^|\s)(?:\*|https?:)(?:\s|$)/.test(now))
+        return warn(`Enforced, but scripts may come from anywhere: ${now}`);
+      // The web client compiles its templates in the browser.
+      if (!now.includes("'unsafe-eval'"))
+        return warn(`Enforced without 'unsafe-eval', which breaks Odoo's web client: ${now}`);
+      return pass(`Enforced, scripts from: ${now}`);
+    }
+    const later = scripts(tried);
+    if (later !== undefined) return pass(`Tried out by report only, scripts from: ${later}`);
+    if (enforced.length > 0) return warn(`Only ${enforced.join(" | ")}; scripts are not limited.`);
+    return warn("GET /web/login carries no Content-Security-Policy.");
+  },
+};
+
+/** Fields that must stand once in an answer; two are read in different ways by different readers. */
+const single = [
+  "strict-transport-security",
+  "x-frame-options",
+  "x-content-type-options",
+  "referrer-policy",
+  "permissions-policy",
+  "content-security-policy",
+  "x-xss-protection",
+  "cache-control",
+  "content-type",
+  "server",
+];
+
+const doubled: Check = {
+  id: "headers-doubled",
+  title: "No header is sent twice",
+  why: "A proxy that adds its headers to Odoo's own sends two; with different values browsers ignore both or take the weaker one.",
+  fix: "Replace Odoo's header or leave it, but do not add a second: nginx needs proxy_hide_header beside add_header.",
+  async look(view) {
+    const twice: string[] = [];
+    let conflicts = false;
+    const seen = await answersOf(view);
+    if (seen.length === 0) return skipped("No answer came to look at.");
+    for (const [what, asked] of seen) {
+      if (!asked.ok) continue;
+      for (const name of single) {
+        const values = fieldsOf(asked.value.fields, name);
+        if (values.length < 2) continue;
+        const differ = new Set(values.map((value) => value.toLowerCase())).size > 1;
+        // Two policies both hold (CSP3 §4.2): strict, but not contradictory.
+        conflicts ||= differ && name !== "content-security-policy";
+        twice.push(`${name} on ${what}: ${values.join(" | ")}`);
+      }
+    }
+    if (twice.length === 0) return pass(`Looked at ${seen.map(([what]) => what).join(", ")}.`);
+    return conflicts
+      ? fail(`${twice.join("; ")}; the values contradict each other.`)
+      : warn(`${twice.join("; ")}.`);
+  },
+};
+
+const onErrors: Check = {
+  id: "headers-on-errors",
+  title: "Security headers are on error pages too",
+  why: "Error pages carry what was asked for back to the browser; nginx's add_header leaves them out without always.",
+  fix: "Send the headers with every status (nginx: add_header … always).",
+  async look(view) {
+    const missing = await view.missing();
+    if (!missing.ok) return untold(missing.error);
+    const wanted = ["x-content-type-options", ...(view.target.secure ? ["strict-transport-security"] : [])];
+    const lacking = wanted.filter((name) => firstOf(missing, name) === null);
+    const seen = `GET of a page that is not there: ${missing.value.status}`;
+    return lacking.length === 0
+      ? pass(`${seen}, with ${wanted.join(", ")}.`)
+      : warn(`${seen}, without ${lacking.join(", ")}.`);
+  },
+};
+
+/** The answers that were asked anyway, by what they are. */
+export async function answersOf(view: SiteView): Promise<readonly (readonly [string, Asked])[]> {
+  const asset = await view.asset();
+  const all: (readonly [string, Asked])[] = [
+    ["the log-in page", await view.login()],
+    ["an error page", await view.missing()],
+    ...(asset === null ? [] : [["a static file", asset] as const]),
+  ];
+  return all.filter(([, asked]) => asked.ok);
+}
+
+export const headerChecks: readonly Check[] = [
+  framing,
+  sniffing,
+  referrer,
+  permissions,
+  csp,
+  doubled,
+  onErrors,
+];

@@ -1,0 +1,80 @@
+import { fieldsOf } from "../answer.ts";
+import { type Check, fail, pass, skipped, warn } from "../check.ts";
+
+const odooAnswers: Check = {
+  id: "odoo-answers",
+  title: "Odoo's log-in page answers",
+  why: "When something else than Odoo answers, most of what passes below only says that there is nothing to find.",
+  fix: "Look whether the name is right, whether Odoo runs, and what stands in front of it.",
+  async look(view) {
+    const login = await view.login();
+    if (!login.ok) return fail(`GET /web/login: ${login.error.detail}.`);
+    const { status, fields, body } = login.value;
+    const location = fieldsOf(fields, "location")[0];
+    const seen = `GET /web/login: ${status}${location === undefined ? "" : ` to ${location}`}`;
+    if (status >= 500) return fail(`${seen}: what stands in front does not reach Odoo.`);
+    if (status === 401) return warn(`${seen}: a password is asked for first, so this is what strangers see.`);
+    if (status >= 300 && status < 400) {
+      if (location?.includes("/web/database/selector") === true)
+        return pass(`${seen}: Odoo, which wants a database chosen first.`);
+      return warn(`${seen}: the site lives under another address; look at that one.`);
+    }
+    if (status === 200 && /oe_login_form|name="csrf_token"|odoo/i.test(body.toString("latin1")))
+      return pass(`${seen}, Odoo's log-in page.`);
+    return warn(`${seen}, and nothing in it says Odoo.`);
+  },
+};
+
+const https: Check = {
+  id: "https",
+  title: "The site is served over HTTPS",
+  why: "Passwords, sessions and everything else in Odoo travel in clear without it.",
+  fix: "Put a TLS gateway in front of Odoo and let the port of Odoo itself be reached by that gateway only.",
+  async look({ target }) {
+    if (target.secure) return pass(`${target.url} is an https address.`);
+    return fail(`${target.url} was given as plain http, and everything below was looked at without TLS.`);
+  },
+};
+
+const plainRedirect: Check = {
+  id: "plain-redirect",
+  title: "Plain HTTP only redirects to HTTPS",
+  why: "Who types the name without https starts on plain HTTP; whatever is served there can be read and changed on the way.",
+  fix: "Answer every plain request with 301 to https on the same name and path, and with nothing else.",
+  async look(view) {
+    const { target, plainPort } = view;
+    if (!target.secure)
+      return fail("The site itself was given as plain http; there is nothing to redirect to.");
+    if (plainPort === null)
+      return skipped(
+        `HTTPS is on port ${target.port}, so the plain port is not known; give it with --http-port.`,
+      );
+    const asked = await view.plain();
+    if (!asked.ok) {
+      if (asked.error.kind === "connect")
+        return pass(
+          `Nothing answers on port ${plainPort} (${asked.error.detail}); plain HTTP is not served at all.`,
+        );
+      return skipped(`${asked.error.detail}.`);
+    }
+    const { status, fields } = asked.value;
+    const location = fieldsOf(fields, "location")[0] ?? "";
+    const seen = `GET http://${target.host}:${plainPort}/…?a=1: ${status}${location === "" ? "" : ` to ${location}`}`;
+    if (status < 300 || status > 399) {
+      return status >= 400
+        ? warn(`${seen}; plain requests are refused, which locks out who types the name alone.`)
+        : fail(`${seen}; content is served over plain HTTP.`);
+    }
+    if (!/^https:\/\//i.test(location)) return fail(`${seen}; that is no https address.`);
+    const to = URL.canParse(location) ? new URL(location) : null;
+    if (to === null || !to.hostname.endsWith(target.host.replace(/^www\./, "")))
+      return warn(`${seen}; that leads to another name, so HSTS of this one is never learnt.`);
+    if (!location.includes(view.nonce) || !location.endsWith("?a=1"))
+      return warn(`${seen}; path and query are lost, so links over http lead to the start page.`);
+    if (status !== 301 && status !== 308)
+      return warn(`${seen}; the redirect is temporary, so browsers ask over plain HTTP again and again.`);
+    return pass(`${seen}.`);
+  },
+};
+
+export const siteChecks: readonly Check[] = [odooAnswers, https, plainRedirect];

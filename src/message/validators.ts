@@ -1,0 +1,79 @@
+import type { RawFields } from "./facts.ts";
+import { fieldValues, firstField } from "./fields.ts";
+
+/** An entity tag without its marks: `W/"x"` and `"x"` have the same opaque text (RFC 9110 §8.8.3). */
+export interface EntityTag {
+  readonly opaque: string;
+  readonly weak: boolean;
+}
+
+const tag = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
+/** A list of tags; commas may stand inside the quotes. */
+const tagList =
+  /^(?:[ \t]*,)*[ \t]*(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"(?:[ \t]*,[ \t]*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")?)*[ \t]*$/;
+const eachTag = /"([\x21\x23-\x7e\x80-\xff]*)"/g;
+// RFC 9110 §5.6.7; the two obsolete forms are not read, which only means that a file is sent again.
+const date =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$/;
+
+/** Reads one entity tag; null when it is none. */
+export function parseTag(text: string | null): EntityTag | null {
+  const match = text === null ? null : tag.exec(text);
+  return match === null ? null : { opaque: match[2] ?? "", weak: match[1] !== undefined };
+}
+
+/** Reads an HTTP date as milliseconds since 1970; null when it is none. */
+export function parseHttpDate(text: string | null): number | null {
+  if (text === null || !date.test(text)) return null;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+/** What If-None-Match asks for: the opaque texts of its tags, "any" for `*`, null when absent or not understood. */
+export function readNoneMatch(fields: RawFields): readonly string[] | "any" | null {
+  const lines = fieldValues(fields, "if-none-match");
+  if (lines.length === 0) return null;
+  const value = lines.join(",");
+  if (value === "*") return "any";
+  if (!tagList.test(value)) return null;
+  return [...value.matchAll(eachTag)].map(([, opaque]) => opaque ?? "");
+}
+
+/** Part of a body, both ends included. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * What a GET's Range field asks of a body of `size` bytes: one range, "unsatisfiable" (416), or "whole": no Range, several ranges,
+ * another unit, or a field that is malformed or repeated (RFC 9110 §14.2: a server may ignore it).
+ */
+export function readRange(fields: RawFields, size: number): ByteRange | "whole" | "unsatisfiable" {
+  const lines = fieldValues(fields, "range");
+  const match = lines.length === 1 ? /^bytes=([0-9]{0,15})-([0-9]{0,15})$/i.exec(lines[0] ?? "") : null;
+  if (match === null) return "whole";
+  const [, from = "", to = ""] = match;
+  if (from === "" && to === "") return "whole";
+  if (from === "") {
+    const suffix = Number(to);
+    return suffix === 0 || size === 0
+      ? "unsatisfiable"
+      : { first: Math.max(0, size - suffix), last: size - 1 };
+  }
+  const first = Number(from);
+  if (to !== "" && Number(to) < first) return "whole";
+  if (first >= size) return "unsatisfiable";
+  return { first, last: to === "" ? size - 1 : Math.min(Number(to), size - 1) };
+}
+
+/**
+ * Does If-Range let a range through: absent, or the strong tag, or the very date. A weak tag never does (RFC 9110 §13.1.5).
+ */
+export function rangeHolds(fields: RawFields, etag: EntityTag | null, lastModified: string | null): boolean {
+  const value = firstField(fields, "if-range");
+  if (value === null) return true;
+  const asked = parseTag(value);
+  if (asked !== null) return etag !== null && !etag.weak && !asked.weak && asked.opaque === etag.opaque;
+  return lastModified !== null && value === lastModified;
+}

@@ -1,0 +1,323 @@
+import type { CounterSnapshot } from "./counters.ts";
+import { byWord, type MetricFamily, single } from "./metrics.ts";
+import { statusClasses, type Tally } from "./tally.ts";
+
+/** How things stand at this moment, for gauges. */
+export interface MetricsNow {
+  readonly version: string;
+  readonly startedWallMs: number;
+  readonly planRevision: number;
+  readonly ready: boolean;
+  readonly exchanges: number;
+  readonly tunnels: number;
+  /** Open connections by listener: https, http, report. */
+  readonly connections: readonly { readonly listener: string; readonly open: number }[];
+  readonly bans: number;
+  readonly maintenance: boolean;
+  readonly spoolBytes: number;
+  readonly spoolBytesMax: number;
+  readonly logLinesDropped: number;
+  /** First name, which is ours, and end of each certificate shown. */
+  readonly certificates: readonly { readonly name: string; readonly notAfterMs: number }[];
+  readonly nowWallMs: number;
+  readonly members: readonly { readonly pool: string; readonly member: string; readonly up: boolean }[];
+  /** What waits for Odoo. */
+  readonly queue: {
+    readonly held: number;
+    readonly awayMs: number | null;
+    /** Empty without ODOO_WORKERS. */
+    readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly waiting: number }[];
+  };
+}
+
+export interface MetricsSources {
+  readonly counters: () => CounterSnapshot;
+  readonly tally: Tally;
+  readonly now: () => MetricsNow;
+}
+
+/**
+ * Every metric of the gateway's own. docs/operations lists them, docs/grafana and docs/prometheus use them. Labels hold what
+ * the plan and the code name: rules, codes, limits, doors, pools, the names of certificates.
+ */
+export function gatewayMetrics({ counters, tally, now }: MetricsSources): readonly MetricFamily[] {
+  return [
+    ...exchangeMetrics(tally, counters),
+    ...guardMetrics(tally, counters, now),
+    ...upstreamMetrics(tally, counters, now),
+    ...certificateMetrics(tally, now),
+    ...ownMetrics(tally, counters, now),
+  ];
+}
+
+function exchangeMetrics(tally: Tally, counters: () => CounterSnapshot): readonly MetricFamily[] {
+  return [
+    {
+      kind: "counter",
+      name: "odoo_gateway_exchanges_total",
+      help: "Exchanges that ended, by rule (or the refusal's code) and status class; 499: the client left before the answer.",
+      labels: ["rule", "status"],
+      *read() {
+        for (const [rule, counts] of tally.byRule)
+          for (const [at, status] of statusClasses.entries()) {
+            const value = counts[at] ?? 0;
+            if (value > 0) yield { labels: [rule, status], value };
+          }
+      },
+    },
+    byWord(
+      "odoo_gateway_verdicts_total",
+      "Exchanges that ended, by verdict.",
+      "verdict",
+      () => counters().byVerdict,
+    ),
+    {
+      kind: "histogram",
+      name: "odoo_gateway_exchange_gateway_seconds",
+      help: "Time of an exchange without Odoo's: in the gateway, and on the client's line. Tunnels are left out.",
+      histogram: tally.gateway,
+    },
+    single(
+      "counter",
+      "odoo_gateway_received_bytes_total",
+      "Body bytes from clients.",
+      () => counters().bytesIn,
+    ),
+    single("counter", "odoo_gateway_sent_bytes_total", "Body bytes to clients.", () => counters().bytesOut),
+    single(
+      "counter",
+      "odoo_gateway_tunnels_total",
+      "Websocket tunnels that ended.",
+      () => counters().tunnels,
+    ),
+  ];
+}
+
+function guardMetrics(
+  tally: Tally,
+  counters: () => CounterSnapshot,
+  now: () => MetricsNow,
+): readonly MetricFamily[] {
+  return [
+    byWord(
+      "odoo_gateway_refused_total",
+      "Requests refused by the screen or the road, by code (docs/exchange).",
+      "code",
+      () => counters().refused,
+    ),
+    byWord(
+      "odoo_gateway_denied_total",
+      "Requests denied, by rule (docs/policies).",
+      "rule",
+      () => counters().denied,
+    ),
+    byWord(
+      "odoo_gateway_limited_total",
+      "Requests answered with 429, by the limit that was exhausted.",
+      "limit",
+      () => counters().limited,
+    ),
+    {
+      kind: "counter",
+      name: "odoo_gateway_logins_total",
+      help: "Attempts to log in, by door and outcome: success, pending (a second factor is asked), failure.",
+      labels: ["door", "outcome"],
+      read: () => [...tally.logins].map(([words, value]) => ({ labels: words.split(" "), value })),
+    },
+    byWord(
+      "odoo_gateway_strikes_total",
+      "Marks against addresses: login, scanner.",
+      "why",
+      () => counters().strikes,
+    ),
+    byWord(
+      "odoo_gateway_bans_total",
+      "Bans made, by what led to them: pair, address, scanner, operator.",
+      "why",
+      () => counters().bans,
+    ),
+    single("counter", "odoo_gateway_bans_lifted_total", "Bans an operator ended.", () => tally.bansLifted),
+    single("gauge", "odoo_gateway_bans", "Addresses that are banned now.", () => now().bans),
+    single(
+      "counter",
+      "odoo_gateway_unknown_host_total",
+      "Requests for a name that is not served.",
+      () => counters().unknownHost,
+    ),
+    single(
+      "counter",
+      "odoo_gateway_untrusted_forwarding_total",
+      "Requests with forwarding fields from a peer that is no trusted proxy.",
+      () => counters().untrustedForwarding,
+    ),
+  ];
+}
+
+function upstreamMetrics(
+  tally: Tally,
+  counters: () => CounterSnapshot,
+  now: () => MetricsNow,
+): readonly MetricFamily[] {
+  return [
+    {
+      kind: "histogram",
+      name: "odoo_gateway_exchange_odoo_seconds",
+      help: "Time from connecting to Odoo to the first byte of its answer.",
+      histogram: tally.odoo,
+    },
+    byWord(
+      "odoo_gateway_upstream_failures_total",
+      "Exchanges Odoo did not answer properly, by failure (docs/exchange).",
+      "failure",
+      () => counters().failures,
+    ),
+    {
+      kind: "gauge",
+      name: "odoo_gateway_member_up",
+      help: "1: exchanges are sent to this member of the pool; 0: it is left out, or another stands in for it.",
+      labels: ["pool", "member"],
+      read: () =>
+        now().members.map(({ pool, member, up }) => ({ labels: [pool, member], value: up ? 1 : 0 })),
+    },
+    single(
+      "gauge",
+      "odoo_gateway_held",
+      "Requests that wait for an Odoo that is away.",
+      () => now().queue.held,
+    ),
+    single(
+      "gauge",
+      "odoo_gateway_odoo_away_seconds",
+      "How long Odoo has taken no connections; 0: it does.",
+      () => (now().queue.awayMs ?? 0) / 1_000,
+    ),
+    {
+      kind: "gauge",
+      name: "odoo_gateway_lane_requests",
+      help: "With ODOO_WORKERS: requests of each lane that are with Odoo, or wait for a worker (docs/reliability).",
+      labels: ["lane", "state"],
+      read: () =>
+        now().queue.lanes.flatMap(({ lane, inFlight, waiting }) => [
+          { labels: [lane, "odoo"], value: inFlight },
+          { labels: [lane, "waiting"], value: waiting },
+        ]),
+    },
+    byWord(
+      "odoo_gateway_shed_total",
+      "Requests that found no worker in time, by lane (docs/reliability).",
+      "lane",
+      () => counters().shed,
+    ),
+  ];
+}
+
+const daySeconds = 86_400;
+
+function certificateMetrics(tally: Tally, now: () => MetricsNow): readonly MetricFamily[] {
+  return [
+    {
+      kind: "gauge",
+      name: "odoo_gateway_certificate_expiry_timestamp_seconds",
+      help: "End of the certificate shown for this name, seconds since 1970.",
+      labels: ["name"],
+      read: () =>
+        now().certificates.map(({ name, notAfterMs }) => ({ labels: [name], value: notAfterMs / 1000 })),
+    },
+    {
+      kind: "gauge",
+      name: "odoo_gateway_certificate_days_left",
+      help: "Days until the certificate shown for this name ends; below 0 when it has ended.",
+      labels: ["name"],
+      read: () => {
+        const { certificates, nowWallMs } = now();
+        return certificates.map(({ name, notAfterMs }) => ({
+          labels: [name],
+          value: (notAfterMs - nowWallMs) / 1000 / daySeconds,
+        }));
+      },
+    },
+    single(
+      "counter",
+      "odoo_gateway_certificates_issued_total",
+      "Certificates that came from an authority.",
+      () => tally.certificatesIssued,
+    ),
+    single(
+      "counter",
+      "odoo_gateway_certificate_failures_total",
+      "Orders and renewals that failed.",
+      () => tally.certificateFailures,
+    ),
+  ];
+}
+
+function ownMetrics(
+  tally: Tally,
+  counters: () => CounterSnapshot,
+  now: () => MetricsNow,
+): readonly MetricFamily[] {
+  const yes = (value: boolean) => (value ? 1 : 0);
+  return [
+    {
+      kind: "gauge",
+      name: "odoo_gateway_info",
+      help: "Always 1; the version is its label.",
+      labels: ["version"],
+      read: () => [{ labels: [now().version], value: 1 }],
+    },
+    single(
+      "gauge",
+      "odoo_gateway_start_timestamp_seconds",
+      "Moment of the start, seconds since 1970.",
+      () => now().startedWallMs / 1000,
+    ),
+    single("gauge", "odoo_gateway_ready", "1 when /readyz answers 200.", () => yes(now().ready)),
+    single(
+      "gauge",
+      "odoo_gateway_plan_revision",
+      "Revision of the plan; a reload adds one.",
+      () => now().planRevision,
+    ),
+    single(
+      "counter",
+      "odoo_gateway_reloads_refused_total",
+      "Reloads that kept the old plan or certificate because of a problem.",
+      () => tally.reloadsRefused,
+    ),
+    single("gauge", "odoo_gateway_maintenance", "1 while maintenance is on.", () => yes(now().maintenance)),
+    single(
+      "gauge",
+      "odoo_gateway_exchanges_in_flight",
+      "Exchanges under way, tunnels included.",
+      () => now().exchanges,
+    ),
+    single("gauge", "odoo_gateway_tunnels", "Websocket tunnels that are open.", () => now().tunnels),
+    {
+      kind: "gauge",
+      name: "odoo_gateway_connections",
+      help: "Connections of clients that are open, by listener.",
+      labels: ["listener"],
+      read: () => now().connections.map(({ listener, open }) => ({ labels: [listener], value: open })),
+    },
+    single(
+      "gauge",
+      "odoo_gateway_spool_bytes",
+      "Bytes of bodies and answers that wait on disk.",
+      () => now().spoolBytes,
+    ),
+    single(
+      "gauge",
+      "odoo_gateway_spool_max_bytes",
+      "Most that may wait on disk (SPOOL_MAX).",
+      () => now().spoolBytesMax,
+    ),
+    single(
+      "counter",
+      "odoo_gateway_log_lines_dropped_total",
+      "Log lines nobody took in time.",
+      () => now().logLinesDropped,
+    ),
+    single("counter", "odoo_gateway_warnings_total", "Warning events.", () => counters().warnings),
+    single("counter", "odoo_gateway_errors_total", "Error events.", () => counters().errors),
+  ];
+}

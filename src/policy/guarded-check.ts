@@ -1,0 +1,126 @@
+import { type Ip, parseIp } from "../base/ip.ts";
+import type { IpSet } from "../base/ip-set.ts";
+import type { Problem } from "../base/problem.ts";
+import { type IncomingHead, screen } from "../message/screen.ts";
+import type { Site } from "../message/site.ts";
+import type { Policy } from "./compile.ts";
+import { decide } from "./decide.ts";
+import type { Decision } from "./decision.ts";
+import {
+  commonLanguages,
+  type GuardedRequest,
+  managerPaths,
+  managerRequests,
+  managerSpellings,
+  serviceRequests,
+} from "./guarded.ts";
+
+/** What the guarded requests are decided in. */
+export interface GuardedWorld {
+  readonly policy: Policy;
+  readonly site: Site;
+  /** Who may reach the manager: nobody in it is a stranger. */
+  readonly admins: IpSet;
+  /** Networks to which the operator gave something else; a stranger is rather looked for outside of them. */
+  readonly named: readonly IpSet[];
+  /** DATABASE_SELECTOR=allow: looking at the selector is meant. */
+  readonly selectorOpen: boolean;
+}
+
+/** Addresses of nobody (RFC 5737, RFC 3849): a rule for some of them leaves the others strangers. */
+const strangers = ["203.0.113.9", "198.51.100.9", "2001:db8::9"];
+
+/**
+ * Decides every guarded request as strangers would send it and answers a problem for each rule that would let one through to
+ * Odoo. What the screen refuses never gets to a rule. When the operator opened the manager to everybody
+ * (ADMIN_NETWORKS=0.0.0.0/0, ::/0) there is no stranger left, and no problem.
+ */
+export function guardedProblems(world: GuardedWorld): readonly Problem[] {
+  const { site, admins, named } = world;
+  const name = site.servedNames.values().next().value;
+  if (name === undefined) return [];
+  // Without a port, which is always ours: the listener's own may not be known yet.
+  const authority = name.host;
+  const outside = strangers.flatMap((text) => parseIp(text) ?? []).filter((ip) => !admins.contains(ip));
+  const nameless = outside.filter((ip) => !named.some((set) => set.contains(ip)));
+  const found = new Map<string, { readonly decision: Decision; readonly first: string; count: number }>();
+  for (const client of nameless.length > 0 ? nameless : outside) {
+    for (const request of guardedRequests(authority, world.selectorOpen)) {
+      for (const decision of decisionsFor(request, client, authority, world)) {
+        if (!letsThrough(decision, request)) continue;
+        const { rule, file, line } = decision.reason;
+        const key = `${file}:${line} ${rule}`;
+        const seen = found.get(key);
+        const words = `${request.method} ${request.target} (${request.spelling}) from ${client.text}`;
+        if (seen === undefined) found.set(key, { decision, first: words, count: 1 });
+        else seen.count += 1;
+      }
+    }
+  }
+  return [...found.values()].map(({ decision, first, count }) => {
+    const { rule, file, line } = decision.reason;
+    return {
+      place: `${file}:${line}`,
+      thing: `rule ${rule} lets strangers reach the database manager: it forwards ${first}${count > 1 ? `, and ${count - 1} like it` : ""}`,
+      remedy:
+        "put a rule before it that denies this for everybody but from: admin, as the shipped policies/10-database.yaml does (JSON-RPC needs rpc: envelope), and name your own networks in ADMIN_NETWORKS",
+    };
+  });
+}
+
+function guardedRequests(authority: string, selectorOpen: boolean): readonly GuardedRequest[] {
+  const prefixes = ["", ...commonLanguages.map((language) => `/${language}`)];
+  const actions = prefixes.flatMap((prefix) =>
+    managerPaths.flatMap((path) =>
+      (["GET", "POST"] as const).map((method): GuardedRequest => {
+        const spelling = prefix === "" ? "as it is written" : `behind the language ${prefix.slice(1)}`;
+        return { method, target: `${prefix}${path}`, contentType: null, body: null, spelling, odd: false };
+      }),
+    ),
+  );
+  const all = [
+    ...managerRequests,
+    ...managerSpellings(authority, commonLanguages),
+    ...actions,
+    ...serviceRequests(commonLanguages),
+    ...serviceRequests(["fr"]),
+  ];
+  return selectorOpen
+    ? all.filter(({ method, target }) => method !== "GET" || !target.endsWith("/web/database/selector"))
+    : all;
+}
+
+/** With and without a session that was seen to log in: a portal user is a stranger too. */
+function decisionsFor(
+  request: GuardedRequest,
+  client: Ip,
+  authority: string,
+  { policy, site }: GuardedWorld,
+): readonly Decision[] {
+  const read = screen(headOf(request, client, authority, site), site);
+  if (!read.ok) return [];
+  return [false, true].map((knownSession) => decide(policy, read.value, { knownSession }));
+}
+
+function headOf(request: GuardedRequest, peer: Ip, authority: string, site: Site): IncomingHead {
+  const fields = ["Host", authority, "Cookie", `${site.sessionCookie}=${"x".repeat(84)}`];
+  if (request.contentType !== null) fields.push("Content-Type", request.contentType);
+  if (request.method === "POST") fields.push("Content-Length", String(Buffer.byteLength(request.body ?? "")));
+  return {
+    protocol: "HTTP/1.1",
+    method: request.method,
+    target: request.target,
+    fields,
+    authority: null,
+    scheme: null,
+    peer,
+    secure: true,
+    localPort: site.publicPort,
+  };
+}
+
+/** JSON-RPC may go on when its body is read: the road refuses the db service there. */
+function letsThrough(decision: Decision, request: GuardedRequest): boolean {
+  if (decision.verdict !== "forward") return false;
+  return !(decision.rpcEnvelope && request.target.includes("jsonrpc"));
+}

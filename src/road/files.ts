@@ -1,0 +1,229 @@
+import { unreachable } from "../base/result.ts";
+import type { Found } from "../cache/cache.ts";
+import type { FetchFile, Place } from "../cache/collapse.ts";
+import { GrowingBytes } from "../cache/growing.ts";
+import type { PassedAnswer } from "../cache/passed.ts";
+import { represent } from "../cache/represent.ts";
+import { keyOf } from "../cache/rules.ts";
+import type { Grant } from "../guard/limiter.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
+import type { FailureKind } from "../observe/events.ts";
+import type { ForwardDecision } from "../policy/decision.ts";
+import { mergeSecurity } from "../reply/security.ts";
+import type { RunningExchange } from "../running.ts";
+import { Delivery, type Parcel } from "../upstream/delivery.ts";
+import { failureAnswer } from "../upstream/failure.ts";
+import type { UpstreamRequest } from "../upstream/forward.ts";
+import { outboundFields } from "../upstream/outbound.ts";
+import type { StagingPass } from "./admission.ts";
+import type { Answering } from "./answering.ts";
+import type { GatewayParts } from "./parts.ts";
+
+/** A file of at most this many bytes leaves in one write. */
+const wholeBytesMax = 64 * 1024;
+
+/** An answer of Odoo that has begun, and is this exchange's own from here on. */
+export type AdoptedAnswer = NonNullable<ReturnType<PassedAnswer["take"]>>;
+
+/** Odoo's public files: out of memory, or fetched once for everybody who waits. */
+export class Files {
+  readonly #parts: GatewayParts;
+  readonly #answer: Answering;
+  /** Requests that a client has taken over: he tells what fails. */
+  readonly #adopted = new WeakSet<object>();
+
+  constructor(parts: GatewayParts, answer: Answering) {
+    this.#parts = parts;
+    this.#answer = answer;
+  }
+
+  /** cache: "answered", or the exchange goes on to Odoo, where it may find its answer begun already. */
+  async answer(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+    staging: StagingPass,
+    grant: Grant,
+  ): Promise<"answered" | AdoptedAnswer | null> {
+    const { cache } = this.#parts;
+    if (!x.plan.settings.cache.on) return null;
+    x.cache = "pass";
+    const key = keyOf(facts, staging.dropAuthorization);
+    if (key === null) return null;
+    const mayFetch = facts.method === "GET" && firstField(facts.fields, "range") === null;
+    const looked = cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
+    let found: Found;
+    if (looked.kind === "wait") {
+      x.onOver = () => looked.place.leave();
+      found = await looked.found;
+      if (x.isOver) {
+        grant.settle("unknown");
+        return "answered";
+      }
+    } else {
+      found = looked;
+    }
+    switch (found.kind) {
+      case "pass":
+        if (looked.kind === "wait") looked.place.leave();
+        x.onOver = null;
+        return mayFetch ? this.#adopt(facts, found.answer) : null;
+      case "entry":
+        grant.settle("unknown");
+        this.#send(x, facts, staging, found);
+        return "answered";
+      case "failed": {
+        grant.settle(found.failure.startsWith("connect-") ? "unsent" : "unknown");
+        x.cache = "miss";
+        this.#fail(x, found.failure);
+        return "answered";
+      }
+      default:
+        return unreachable(found);
+    }
+  }
+
+  /** To somebody without a cookie, what nobody in particular got is the very answer he would get. */
+  #adopt(facts: RequestFacts, answer: PassedAnswer | null): AdoptedAnswer | null {
+    if (firstField(facts.fields, "cookie") !== null) return null;
+    const adopted = answer?.take() ?? null;
+    if (adopted !== null) this.#adopted.add(adopted.call);
+    return adopted;
+  }
+
+  /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
+  #fetchFile(x: RunningExchange, decision: ForwardDecision): FetchFile {
+    return (asked, listener) => {
+      const { ways, sink, clock } = this.#parts;
+      const way = ways[decision.pool];
+      const facts: RequestFacts = { ...asked.facts, fields: [], sessionId: null };
+      const fields = outboundFields(facts, {
+        exchangeId: x.id,
+        bodyBytes: null,
+        keepAlive: way.pool.keepAlive,
+        keepDatabaseField: false,
+        sessionCookie: x.plan.site.sessionCookie,
+        ownCookie: null,
+        dropAuthorization: true,
+        identityOnly: true,
+      });
+      fields.push("Accept", "*/*", ...asked.fields);
+      const request: UpstreamRequest = {
+        method: "GET",
+        target: facts.target,
+        fields,
+        body: null,
+        answerTimeoutMs: Math.min(
+          asked.answerTimeoutMs ?? decision.answerTimeoutMs,
+          decision.answerTimeoutMs,
+        ),
+        wantsTunnel: false,
+      };
+      let detail = "";
+      const parcel: Parcel = {
+        request,
+        // For everybody who waits: a crawler's question comes no later than a visitor's.
+        lane: way.lanes === null ? null : x.sessionKey === null ? "site" : "user",
+        // With a stored copy at hand nobody waits for Odoo.
+        mayWait: asked.answerTimeoutMs === null,
+        sessionId: null,
+      };
+      x.lane = parcel.lane;
+      const call = new Delivery(way, parcel, {
+        head: (head) => {
+          x.queueMs = call.waitedMs;
+          x.upstreamMs = clock.nowMs() - call.sentMs;
+          listener.head(head);
+        },
+        data: (chunk) => listener.data(chunk),
+        end: () => listener.end(),
+        tunnel: (socket) => socket.destroy(),
+        tryFailed: (failure, what, member) => {
+          detail = what;
+          if (this.#adopted.has(call)) return;
+          sink.emit({ type: "upstream-failed", id: x.id, failure, member, detail });
+        },
+        shed: ({ lane, reason }) => {
+          const queueMs = Math.round(call.waitedMs);
+          x.queueMs = call.waitedMs;
+          const client = asked.facts.client.text;
+          sink.emit({ type: "shed", id: x.id, client, lane, reason, queueMs, rule: x.rule });
+          listener.failure("no-worker", reason);
+        },
+        failure: (failure) => {
+          x.queueMs = call.waitedMs;
+          listener.failure(failure, detail);
+        },
+      });
+      call.start();
+      return call;
+    };
+  }
+
+  #send(
+    x: RunningExchange,
+    facts: RequestFacts,
+    staging: StagingPass,
+    { entry, word, place }: Extract<Found, { kind: "entry" }>,
+  ): void {
+    x.cache = word;
+    const nowMs = this.#parts.clock.nowMs();
+    const { status, fields, body } = represent(entry, facts, nowMs, x.plan.settings.compression);
+    const out: string[] = [];
+    mergeSecurity(x.security(), fields, out);
+    if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
+    x.status = status;
+    switch (body.kind) {
+      case "none":
+        return x.down.answer(status, out, null, false);
+      case "part":
+        return this.#sendBytes(x, status, out, GrowingBytes.whole(body.part), place);
+      case "bytes":
+        return this.#sendBytes(x, status, out, body.bytes, place);
+      default:
+        return unreachable(body);
+    }
+  }
+
+  /** At the client's pace: a slow one holds a piece or two, the file itself is there once for all. */
+  #sendBytes(
+    x: RunningExchange,
+    status: number,
+    fields: string[],
+    bytes: GrowingBytes,
+    place: Place | null,
+  ): void {
+    const { down } = x;
+    if (bytes.state === "failed") return this.#fail(x, "answer-cut");
+    const whole = bytes.buffer;
+    if (whole !== null && (whole.length <= wholeBytesMax || down.method === "HEAD")) {
+      if (down.method !== "HEAD") x.bytesOut += whole.length;
+      return down.answer(status, fields, whole, false);
+    }
+    if (down.method === "HEAD") {
+      down.start(status, fields, { kind: "none" });
+      return down.end();
+    }
+    down.start(status, fields, whole === null ? { kind: "stream" } : { kind: "length", bytes: whole.length });
+    const reading = bytes.read({
+      write: (piece) => {
+        x.bytesOut += piece.length;
+        return down.write(piece);
+      },
+      end: () => down.end(),
+      fail: () => x.cut(),
+    });
+    down.onDrain(() => reading.drained());
+    x.onOver = () => {
+      reading.close();
+      place?.leave();
+    };
+  }
+
+  #fail(x: RunningExchange, failure: FailureKind): void {
+    x.failure = failure;
+    const { status, sentence, retryAfterSeconds } = failureAnswer(failure);
+    this.#answer.error(x, status, sentence, { retryAfterSeconds });
+  }
+}

@@ -1,0 +1,46 @@
+import type { Clock } from "../base/clock.ts";
+import type { Maintenance } from "../guard/maintenance.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { maintenanceAnswer } from "../reply/maintenance.ts";
+import type { RunningExchange } from "../running.ts";
+
+/** What a load balancer asks (odoo-wire a): Odoo's own answer to it. */
+const healthPaths: ReadonlySet<string> = new Set(["/web/health", "/websocket/health"]);
+const healthy = Buffer.from('{"status": "pass"}');
+
+/** The site is closed on purpose: everybody but the networks let through is told so. */
+export class MaintenanceStage {
+  readonly #maintenance: Maintenance;
+  readonly #clock: Clock;
+
+  constructor(parts: { readonly maintenance: Maintenance; readonly clock: Clock }) {
+    this.#maintenance = parts.maintenance;
+    this.#clock = parts.clock;
+  }
+
+  /** True when the exchange was answered. */
+  closed(x: RunningExchange, facts: RequestFacts): boolean {
+    const closed = this.#maintenance.holds(facts.client);
+    if (closed === null) return false;
+    x.verdict = "maintenance";
+    x.rule = "maintenance";
+    if (healthPaths.has(facts.path) && (facts.method === "GET" || facts.method === "HEAD")) {
+      // A load balancer that took us out would show its own error in place of the page that says when we are back.
+      x.verdict = "answer";
+      const fields = ["Content-Type", "application/json; charset=utf-8", "Cache-Control", "no-store"];
+      x.reply({ status: 200, fields, body: healthy }, false);
+      return true;
+    }
+    const { message, untilWallMs } = closed;
+    const answer = maintenanceAnswer({
+      facts,
+      exchangeId: x.id,
+      message,
+      untilWallMs,
+      wallMs: this.#clock.wallMs(),
+      page: x.plan.settings.maintenancePage,
+    });
+    x.reply(answer, false);
+    return true;
+  }
+}

@@ -1,0 +1,247 @@
+import t from "tap";
+import { dbfilterHosts } from "../../src/audit/conf/dbfilter.ts";
+import { readIni } from "../../src/audit/conf/ini.ts";
+import { ConfView } from "../../src/audit/conf/view.ts";
+import { gradePassword } from "../../src/audit/password.ts";
+import { pythonMatcher } from "../../src/audit/regex.ts";
+import { look, seen } from "../support/audit.ts";
+
+const audited = (text: string, request = {}) =>
+  look({ odooConf: "odoo.conf", ...request }, { "odoo.conf": text });
+const outcome = async (text: string, id: string, request = {}) =>
+  seen(await audited(`[options]\n${text}`, request), id)
+    .map((one) => one.split(" ")[0])
+    .join(" ");
+
+// What Python 3.11's RawConfigParser answers for the same texts.
+t.test("an INI file is read as Python reads it", async (t) => {
+  const read = (text: string) => {
+    const { sections, mistakes } = readIni(text);
+    return [
+      sections.map(({ name, entries }) => [name, ...entries.map((one) => [one.name, one.value])]),
+      mistakes.map(({ line }) => line),
+    ];
+  };
+  t.same(read("[options]\nA = 1\nb: 2\n c = 3\n"), [[["options", ["a", "1"], ["b", "2\nc = 3"]]], []]);
+  t.same(read("[options]\na = 1 ; x\n# y\n; z\nb=  2  \n"), [[["options", ["a", "1 ; x"], ["b", "2"]]], []]);
+  t.same(read("[options]\na = x\n\n  y\n  # no\n  z\nb = 1"), [
+    [["options", ["a", "x\n\ny\nz"], ["b", "1"]]],
+    [],
+  ]);
+  t.same(read("  [options]\n  a = 1\n  b = 2\n"), [[["options", ["a", "1"], ["b", "2"]]], []]);
+  t.same(read("[options]\na = b = c\nd = \n"), [[["options", ["a", "b = c"], ["d", ""]]], []]);
+  t.same(read("a = 1\n[options]\nnonsense\n[options]\n[x]\nb=1\nB=2"), [
+    [["options"], ["x", ["b", "1"], ["b", "2"]]],
+    [1, 3, 4, 7],
+  ]);
+  t.same(read("[options]\r\na = 1\r\nb = 2\r\n"), [[["options", ["a", "1"], ["b", "2"]]], []]);
+});
+
+t.test("a thousand mistakes are a bounded report", async (t) => {
+  const { findings } = await audited(
+    `[options]\n${"nonsense\n".repeat(5_000)}${"workers = x ; y\n".repeat(3_000)}`,
+  );
+  t.ok(findings.length < 250, String(findings.length));
+  t.match(findings.findLast(({ id }) => id === "conf-syntax")?.seen, /and 6[0-9] more/);
+});
+
+t.test("the master password is judged, and never repeated", async (t) => {
+  const judged = async (value: string | null) =>
+    outcome(value === null ? "" : `admin_passwd = ${value}`, "conf-master-password");
+  t.equal(await judged(null), "fail", "admin is what Odoo takes");
+  for (const bad of [
+    "admin",
+    "ADMIN",
+    "odoo",
+    "mysupersecretpassword",
+    "REEMPLAZAR_CON_TOKEN_ALEATORIO_SEGURO",
+    "change_me_please_now_1234567890",
+    "correct-horse-battery",
+    "Sommer2026!",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "<token>",
+  ])
+    t.equal(await judged(bad), "fail", bad);
+  t.equal(await judged("q3Zr8-K1xP_w0LtVb7Ym2NcDf5Gh9Js4"), "warn", "strong, but in plain text");
+  t.equal(await judged("6f1e0b9c3a7d42588e15c9d07b3f6a21"), "warn", "hexadecimal");
+  t.equal(
+    await judged(
+      "$pbkdf2-sha512$25000$oL.7NT3tcVdplYRgd886xg$WSVlGxEoCD5T6E6n0BSqMqcuyLI81DnvTHqnV8TuAwZzRSrvNv67ZmTEcfJSRJzca26xXonu8U32gt/KC431pw",
+    ),
+    "fail",
+    "the hash of admin",
+  );
+  const good =
+    "$pbkdf2-sha512$25000$oW35lLmDF3EIMDS1gSxH0A$dv2WawezO0aw960VyXHat2YftNgITo.M8qRzHwcH62OxVQtlo6ISsEn5owM45vQCCqf.N02Fizxb8438etcGdg";
+  t.equal(await judged(good), "pass");
+  t.equal(await judged(good.replace("$25000$", "$1000$")), "warn", "few rounds");
+  t.equal(await judged(`${good} ; strong`), "fail", "a comment makes it no hash");
+  t.equal(await judged("$pbkdf2-sha512$25000$...."), "fail", "the hash of the checklist is none");
+  t.equal(await judged("$2b$12$abcdefghijklmnopqrstuv"), "fail", "bcrypt is none Odoo reads");
+  t.equal(await judged("False"), "pass", "nobody has it");
+  const { findings } = await audited(
+    "[options]\nadmin_passwd = Sommer-2026 ; Winter-2027\ndb_password = Herbst2025\ndb_user = x\n",
+  );
+  t.notMatch(JSON.stringify(findings), /Sommer|Winter|Herbst/);
+  t.equal(gradePassword("x".repeat(10_000)).grade, "weak");
+});
+
+t.test("dbfilter: what does not hold the end of a name is seen", async (t) => {
+  const judged = (filter: string) => outcome(`dbfilter = ${filter}`, "conf-dbfilter");
+  for (const good of [
+    "^prod$",
+    "prod$",
+    "^%d$",
+    "^%h$",
+    "^(prod|test)$",
+    "^(?:prod$|test$)",
+    "(prod|test)\\Z",
+    "(?i)^prod$",
+    "^%d(_test)?$",
+  ])
+    t.equal(await judged(good), "pass", good);
+  for (const bad of [
+    "prod",
+    "^prod",
+    "^%d",
+    "^prod$|^test",
+    "^prod|test$",
+    "^prod\\$",
+    "^(prod$|test)",
+    "%h",
+  ])
+    t.equal(await judged(bad), "fail", bad);
+  for (const odd of ["^mycompany.*$", "^prod.+$", "(unclosed", "^prod(?(1)a|b)$", "^a++$"])
+    t.equal(await judged(odd), "warn", odd);
+  t.equal(await outcome("db_name = prod", "conf-dbfilter"), "pass", "db_name is enough");
+  t.equal(await outcome("", "conf-dbfilter"), "fail");
+});
+
+t.test("dbfilter: each host sees what Odoo would show it", async (t) => {
+  const judged = (filter: string, hosts: readonly string[], databases: readonly string[]) =>
+    dbfilterHosts(new ConfView("odoo.conf", `[options]\ndbfilter = ${filter}\n`), hosts, databases)
+      .map(({ outcome, seen }) => `${outcome} ${seen}`)
+      .join("; ");
+  t.match(
+    await judged("^%d$", ["www.mycompany.com", "mycompany.co.uk"], ["mycompany", "mycompany2"]),
+    /^pass www\.mycompany\.com sees "mycompany", mycompany\.co\.uk sees "mycompany"$/,
+  );
+  t.match(
+    await judged("^%d$", ["www2.mycompany.com", "helpdesk.mycompany.com"], ["mycompany"]),
+    /^fail www2.*no database.*; fail helpdesk/,
+  );
+  t.match(
+    await judged("^%h$", ["erp.example.com"], ["erp.example.com", "erpxexample.com"]),
+    /^pass/,
+    "a dot is a dot",
+  );
+  t.match(
+    await judged("%d", ["erp.example.com"], ["erp", "erp_test"]),
+    /^fail erp\.example\.com sees 2 databases/,
+  );
+  t.match(await judged("(?i)^ERP$", ["x"], ["erp"]), /^pass/);
+  t.match(await judged("^erp$", [], ["erp"]), /^skipped/);
+  t.match(await judged("^%d$", ["erp.example.com:8443"], []), /^skipped .*asks for "\^erp\$"/);
+  t.match(
+    await judged("^(a+)+$", ["x"], [`${"a".repeat(60)}!`]),
+    /^skipped/,
+    "a pattern without end is given up",
+  );
+  t.equal(pythonMatcher("^(?P<name>a)(?P=name)\\Z")("aa")?.matches, true);
+  t.equal(pythonMatcher("b")("ab")?.matches, false, "re.match begins at the beginning");
+});
+
+t.test("log levels: whoever silences failed log-ins is named", async (t) => {
+  const judged = async (text: string) =>
+    `${await outcome(text, "conf-log-level")} ${await outcome(text, "conf-log-handler")}`;
+  t.equal(await judged("log_level = info"), "pass pass");
+  t.equal(await judged(""), "pass pass");
+  for (const level of ["warn", "error", "critical"])
+    t.equal(await judged(`log_level = ${level}`), "fail pass", level);
+  t.equal(await judged("log_level = verbose"), "fail pass", "Odoo does not start");
+  t.equal(
+    await judged("log_level = warn\nlog_handler = odoo.addons.base.models.res_users:INFO"),
+    "pass pass",
+    "the one logger is enough",
+  );
+  t.equal(await judged("log_handler = :WARNING"), "fail pass");
+  t.equal(await judged("log_handler = odoo.addons.base:ERROR"), "fail pass");
+  t.equal(await judged("log_handler = :WARNING,odoo.addons.base.models.res_users:INFO"), "pass pass");
+  t.equal(await judged("log_handler = werkzeug:CRITICAL"), "pass pass");
+  for (const loud of [
+    "log_level = debug",
+    "log_level = debug_sql",
+    "log_level = debug_rpc",
+    "log_handler = odoo.sql_db:DEBUG",
+    "log_handler = :DEBUG",
+  ])
+    t.match(await judged(loud), / fail$/, loud);
+  t.match(await judged("log_handler = odoo.http:LOUD"), / warn$/);
+});
+
+t.test("yes and no: two readings are refused", async (t) => {
+  for (const [value, expected] of [
+    ["False", "pass"],
+    ["false", "pass"],
+    ["no", "fail"],
+    ["0", "fail"],
+    ["off", "fail"],
+    ["FALSE", "fail"],
+    ["", "fail"],
+    ["True", "fail"],
+    ["False ; yes", "fail"],
+  ] as const)
+    t.equal(await outcome(`list_db = ${value}`, "conf-list-db"), expected, value);
+  for (const [value, expected] of [
+    ["True", "pass"],
+    ["true", "pass"],
+    ["yes", "pass"],
+    ["1", "pass"],
+    ["no", "fail"],
+    ["False", "fail"],
+  ] as const)
+    t.equal(await outcome(`proxy_mode = ${value}`, "conf-proxy-mode"), expected, value);
+});
+
+t.test("old and new names are one option", async (t) => {
+  t.equal(await outcome("xmlrpc_interface = 127.0.0.1", "conf-interface"), "pass");
+  t.equal(await outcome("xmlrpc_interface = 0.0.0.0", "conf-interface"), "fail");
+  t.equal(await outcome("longpolling_port = 8069", "conf-ports"), "fail");
+  t.equal(await outcome("longpolling_port = 8072\ngevent_port = 8073", "conf-option-names"), "fail");
+  t.equal(await outcome("longpolling_port = 8072\ngevent_port = 8072", "conf-option-names"), "warn");
+  t.equal(await outcome("netrpc = False\ndebug_mode = False", "conf-option-names"), "warn warn");
+  t.equal(
+    await outcome("running_env = prod", "conf-option-names"),
+    "pass",
+    "an add-on's own option is none of ours",
+  );
+});
+
+t.test("in a container, Odoo listens for the others", async (t) => {
+  const compose = {
+    "odoo.conf": "[options]\ndb_host = db\n",
+    "c.yaml": "services: { odoo: { image: 'odoo:19.0' } }",
+  };
+  const result = await look({ odooConf: "odoo.conf", compose: ["c.yaml"] }, compose);
+  t.same(seen(result, "conf-interface"), ["pass"]);
+  t.same(seen(result, "conf-db-sslmode"), ["pass"]);
+  const loopback = await look(
+    { odooConf: "odoo.conf", compose: ["c.yaml"] },
+    { ...compose, "odoo.conf": "[options]\nhttp_interface = 127.0.0.1\n" },
+  );
+  t.same(seen(loopback, "conf-interface"), ["fail 2"]);
+});
+
+t.test("workers and their limits against the machine", async (t) => {
+  const small = { machine: { cores: 2, memoryBytes: 4 * 2 ** 30, from: "given" } };
+  t.equal(await outcome("workers = 5", "conf-workers", small), "pass");
+  t.equal(await outcome("workers = 6", "conf-workers", small), "warn");
+  t.equal(await outcome("workers = 1", "conf-workers", small), "warn");
+  t.equal(await outcome("workers = -1", "conf-workers", small), "fail");
+  t.equal(await outcome("workers = x", "conf-workers", small), "fail");
+  t.equal(await outcome("workers = 2\nlimit_memory_hard = 800000000", "conf-memory", small), "pass");
+  t.equal(await outcome("workers = 5", "conf-memory", small), "warn");
+  t.equal(await outcome("workers = 20", "conf-memory", small), "fail");
+  t.equal(await outcome("limit_time_cpu = 900\nlimit_time_real = 600", "conf-limits", small), "warn");
+  t.equal(await outcome("limit_time_real = 0", "conf-limits", small), "fail");
+});

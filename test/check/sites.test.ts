@@ -1,0 +1,436 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import t from "tap";
+import { outsideChecks } from "../../src/check/catalogue.ts";
+import type { Outcome } from "../../src/report/finding.ts";
+import { findingIn, lookAt, troubles } from "../support/look.ts";
+import {
+  listen,
+  loginPage,
+  type SiteAnswer,
+  type SiteRequest,
+  type SiteScript,
+  startSite,
+} from "../support/site.ts";
+
+type Change = (request: SiteRequest, good: SiteAnswer) => SiteAnswer | null;
+
+/** A field of one path set, replaced or (null) taken away. */
+function field(path: RegExp, name: string, ...values: readonly string[]): Change {
+  return (request, good) => {
+    if (!path.test(request.path) || request.plain) return good;
+    const kept: string[] = [];
+    for (let i = 0; i + 1 < good.fields.length; i += 2)
+      if (good.fields[i]?.toLowerCase() !== name.toLowerCase())
+        kept.push(good.fields[i] ?? "", good.fields[i + 1] ?? "");
+    return { ...good, fields: [...kept, ...values.flatMap((value) => [name, value])] };
+  };
+}
+
+/** What answers a path, whatever the good site says. */
+function answers(path: RegExp, status: number, body = "", fields: readonly string[] = []): Change {
+  return (request, good) => (path.test(request.path) && !request.plain ? { status, body, fields } : good);
+}
+
+function plain(status: number, location: ((request: SiteRequest) => string) | null): Change {
+  return (request, good) =>
+    request.plain
+      ? { status, body: "", fields: location === null ? [] : ["Location", location(request)] }
+      : good;
+}
+
+const login = /^\/web\/login$/;
+const manager = '<form action="/web/database/create">';
+const jsonVersion = '{"jsonrpc": "2.0", "id": 1, "result": "19.0"}';
+const foreign = (request: SiteRequest) =>
+  String(request.headers["x-forwarded-host"] ?? request.headers["x_forwarded_host"] ?? "");
+
+/** Every check with sites that do not pass, and by what words one knows why. The hardened site passes all. */
+const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteScript | Change][] = [
+  ["odoo-answers", "fail", /502: what stands in front does not reach Odoo/, answers(login, 502)],
+  ["odoo-answers", "warn", /nothing in it says/, answers(login, 200, "<html>Welcome to nginx</html>")],
+  ["odoo-answers", "warn", /401: a password is asked/, answers(login, 401)],
+  [
+    "odoo-answers",
+    "warn",
+    /301 to https:\/\/www\.odoo\.test.*another address/,
+    answers(login, 301, "", ["Location", "https://www.odoo.test/"]),
+  ],
+  ["plain-redirect", "fail", /200; content is served/, plain(200, null)],
+  ["plain-redirect", "fail", /302 to http:\/\/.*no https/, plain(302, () => "http://odoo.test/")],
+  ["plain-redirect", "warn", /path and query are lost/, plain(301, () => "https://odoo.test/")],
+  ["plain-redirect", "warn", /temporary/, plain(302, ({ target }) => `https://odoo.test${target}`)],
+  ["plain-redirect", "warn", /another name/, plain(301, ({ target }) => `https://elsewhere.test${target}`)],
+  ["plain-redirect", "warn", /403; plain requests are refused/, plain(403, null)],
+  [
+    "database-manager",
+    "fail",
+    /reached by GET \/web\/database\/manager/,
+    answers(/^\/web\/database/, 200, manager),
+  ],
+  [
+    "database-manager",
+    "fail",
+    /Switched off by list_db/,
+    answers(/^\/web\/database/, 200, "The database manager has been disabled by the administrator"),
+  ],
+  [
+    "database-manager-spellings",
+    "fail",
+    /by GET \/web%2fdatabase%2fmanager \(encoded slashes\)/,
+    answers(/%2fdatabase/, 200, manager),
+  ],
+  [
+    "database-manager-spellings",
+    "fail",
+    /GET \/en\/web\/database\/manager/,
+    answers(/^\/en\/web/, 200, manager),
+  ],
+  ["database-manager-spellings", "fail", /the absolute form/, answers(/^http:/, 200, manager)],
+  ["database-service", "fail", /POST \/jsonrpc \(JSON-RPC\)/, answers(/^\/jsonrpc/, 200, jsonVersion)],
+  [
+    "database-service",
+    "fail",
+    /by POST \/jsonrpc \(JSON-RPC, the service's name written with an escape\)/,
+    (request, good) =>
+      request.body.includes("\\u0064b") ? { status: 200, fields: [], body: jsonVersion } : good,
+  ],
+  [
+    "database-service",
+    "fail",
+    /by POST \/xmlrpc\/2\/db/,
+    answers(
+      /^\/xmlrpc\/2\/db/,
+      200,
+      "<methodResponse><params><param><value><string>19.0</string></value></param></params></methodResponse>",
+    ),
+  ],
+  [
+    "database-list",
+    "fail",
+    /\/en\/web\/database\/list: 2 \(prod, test\)/,
+    answers(/^\/en\/web\/database\/list/, 200, '{"result": ["prod", "test"]}'),
+  ],
+  [
+    "database-list",
+    "warn",
+    /which the mobile app needs/,
+    answers(/^\/web\/database\/list/, 200, '{"result": ["prod"]}'),
+  ],
+  [
+    "database-list",
+    "fail",
+    /leads to the database selector/,
+    answers(login, 303, "", ["Location", "/web/database/selector"]),
+  ],
+  [
+    "tls-versions",
+    "fail",
+    /TLS 1\.0, TLS 1\.1/,
+    { tls: { minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" } },
+  ],
+  ["tls-versions", "warn", /^Accepted: TLS 1\.2;/, { tls: { maxVersion: "TLSv1.2" } }],
+  [
+    "tls-ciphers",
+    "fail",
+    /broken ciphers, the server chose AECDH/,
+    { tls: { ciphers: "ALL:aNULL:@SECLEVEL=0" } },
+  ],
+  ["tls-ciphers", "warn", /chose ECDHE-ECDSA-AES\d+-SHA/, { tls: { ciphers: "ECDHE-ECDSA-AES128-SHA" } }],
+  ["tls-key-exchange", "warn", /refused/, { tls: { ecdhCurve: "X25519:prime256v1" } }],
+  ["http2", "warn", /chose http\/1\.1/, { tls: { ALPNProtocols: ["http/1.1"] } }],
+  ["certificate-names", "fail", /DNS:other\.test, and odoo\.test is not/, { names: ["other.test"] }],
+  ["certificate-days", "fail", /it has expired/, { days: [-30, -2] }],
+  ["certificate-days", "fail", /Valid only from/, { days: [2, 30] }],
+  ["certificate-days", "warn", /10 of 90 days left; it should/, { days: [-79.5, 10.5] }],
+  ["certificate-chain", "fail", /not trusted: CERT_HAS_EXPIRED/, { days: [-30, -2] }],
+  ["hsts", "fail", /no Strict-Transport-Security/, field(login, "Strict-Transport-Security")],
+  ["hsts", "fail", /max-age=0/, field(login, "Strict-Transport-Security", "max-age=0")],
+  ["hsts", "fail", /no readable max-age/, field(login, "Strict-Transport-Security", "includeSubDomains")],
+  ["hsts", "warn", /less than a year/, field(login, "Strict-Transport-Security", "max-age=86400")],
+  [
+    "hsts-preload",
+    "warn",
+    /not fit: lacking max-age of a year, includeSub/,
+    field(login, "Strict-Transport-Security", "max-age=300; preload"),
+  ],
+  ["header-framing", "fail", /X-Frame-Options: none/, noFraming()],
+  [
+    "header-framing",
+    "fail",
+    /every site may frame it/,
+    field(login, "Content-Security-Policy", "frame-ancestors *"),
+  ],
+  ["header-content-type-options", "fail", /carries no X-Content/, field(login, "X-Content-Type-Options")],
+  ["header-content-type-options", "fail", /: sniff/, field(login, "X-Content-Type-Options", "sniff")],
+  ["header-referrer-policy", "warn", /carries no/, field(login, "Referrer-Policy")],
+  ["header-referrer-policy", "warn", /more than it should/, field(login, "Referrer-Policy", "unsafe-url")],
+  ["header-permissions-policy", "warn", /carries no/, field(login, "Permissions-Policy")],
+  [
+    "header-permissions-policy",
+    "warn",
+    /camera, payment is off/,
+    field(login, "Permissions-Policy", "camera=(), payment=()"),
+  ],
+  ["header-csp", "warn", /carries no/, field(login, "Content-Security-Policy")],
+  [
+    "header-csp",
+    "warn",
+    /scripts are not limited/,
+    field(login, "Content-Security-Policy", "frame-ancestors 'self'"),
+  ],
+  ["header-csp", "warn", /from anywhere/, field(login, "Content-Security-Policy", "default-src *")],
+  [
+    "header-csp",
+    "warn",
+    /breaks Odoo's web client/,
+    field(login, "Content-Security-Policy", "script-src 'self'"),
+  ],
+  [
+    "headers-doubled",
+    "warn",
+    /x-frame-options on the log-in page: DENY \| deny/,
+    field(login, "X-Frame-Options", "DENY", "deny"),
+  ],
+  ["headers-doubled", "fail", /contradict/, field(login, "X-Frame-Options", "DENY", "SAMEORIGIN")],
+  ["headers-on-errors", "warn", /404, without x-content-type-options/, answers(/^\/odoo-gateway-check/, 404)],
+  [
+    "cookie-flags",
+    "fail",
+    /session_id lacks Secure, HttpOnly, SameSite/,
+    field(login, "Set-Cookie", "session_id=x"),
+  ],
+  [
+    "cookie-flags",
+    "fail",
+    /SameSite=None/,
+    field(login, "Set-Cookie", "session_id=x; Secure; HttpOnly; SameSite=None"),
+  ],
+  [
+    "cookie-flags",
+    "warn",
+    /SameSite=Strict/,
+    field(login, "Set-Cookie", "session_id=x; Secure; HttpOnly; SameSite=Strict"),
+  ],
+  ["cookie-flags", "skipped", /no session cookie/, field(login, "Set-Cookie", "frontend_lang=en_US")],
+  ["banner", "fail", /Werkzeug\/2\.2\.2/, field(login, "Server", "Werkzeug/2.2.2 Python/3.11.2")],
+  ["banner", "warn", /the product is named/, field(login, "Server", "nginx")],
+  [
+    "version-leaks",
+    "warn",
+    /\/web\/version \(19\.0\)/,
+    answers(/^\/web\/version$/, 200, '{"version": "19.0"}'),
+  ],
+  ["websocket", "fail", /200: the proxy answered with a page/, answers(/^\/websocket/, 200, "<html>")],
+  [
+    "websocket",
+    "fail",
+    /400: the proxy does not pass Upgrade/,
+    answers(/^\/websocket/, 400, "Missing Upgrade header"),
+  ],
+  ["websocket", "fail", /403: refused, although the Origin/, answers(/^\/websocket/, 403)],
+  ["websocket", "fail", /404: no such route/, answers(/^\/websocket/, 404)],
+  ["websocket", "fail", /500: it reached Odoo's port 8069/, answers(/^\/websocket/, 500)],
+  ["websocket", "fail", /502: nothing answers on port 8072/, answers(/^\/websocket/, 502)],
+  [
+    "websocket",
+    "fail",
+    /does not fit the key/,
+    answers(/^\/websocket/, 101, "", ["Sec-WebSocket-Accept", "wrong"]),
+  ],
+  ["websocket", "fail", /closed connection/, ({ path }, good) => (path === "/websocket" ? null : good)],
+  ["websocket-origin", "skipped", /No WebSocket opens/, answers(/^\/websocket/, 404)],
+  [
+    "forwarded-host",
+    "fail",
+    /with X-Forwarded-Host: \S+ came back in Location/,
+    (request, good) =>
+      request.path === "/web//health" && foreign(request) !== ""
+        ? { status: 308, body: "", fields: ["Location", `https://${foreign(request)}/`] }
+        : good,
+  ],
+  [
+    "forwarded-host",
+    "fail",
+    /\/robots\.txt .* came back in the page/,
+    (request, good) =>
+      request.path === "/robots.txt"
+        ? { status: 200, fields: [], body: `Sitemap: https://${foreign(request)}/sitemap.xml` }
+        : good,
+  ],
+  [
+    "foreign-host",
+    "fail",
+    /the name came back in Location/,
+    (request, good) =>
+      request.path === "/web//health"
+        ? { status: 308, body: "", fields: ["Location", `https://${request.headers.host}/`] }
+        : good,
+  ],
+  ["foreign-host", "warn", /200, served by Odoo/, answers(/^\/web\/\/health/, 200, "Odoo")],
+  [
+    "proxy-mode",
+    "fail",
+    /takes itself for plain http/,
+    answers(/^\/web\/\/health/, 308, "", ["Location", "http://odoo.test/web/health"]),
+  ],
+  [
+    "proxy-mode",
+    "warn",
+    /takes itself for 127\.0\.0\.1/,
+    answers(/^\/web\/\/health/, 308, "", ["Location", "https://127.0.0.1/web/health"]),
+  ],
+  ["proxy-mode", "skipped", /cannot be told/, answers(/^\/web\/\/health/, 404)],
+  [
+    "cache-private",
+    "fail",
+    /\.css: 303 with Cache-Control: public/,
+    answers(/^\/odoo\//, 303, "", ["Cache-Control", "public, max-age=60"]),
+  ],
+  ["cache-private", "fail", /x-cache: HIT/, answers(/^\/web\/content/, 200, "", ["X-Cache", "HIT"])],
+  [
+    "cache-cookies",
+    "fail",
+    /out of a cache \(age: 12\)/,
+    answers(/^\/web\/assets/, 200, "", ["Age", "12", "Set-Cookie", "session_id=x"]),
+  ],
+  ["compression", "warn", /uncompressed/, field(/^\/web\/assets/, "Content-Encoding")],
+  ["compression", "warn", /no Vary/, field(/^\/web\/assets/, "Vary")],
+  ["login-limit", "fail", /12 wrong guesses/, answers(login, 200, loginPage)],
+  [
+    "login-limit",
+    "pass",
+    /refused/,
+    ({ path, method }, good) => (path === "/web/login" && method === "POST" ? null : good),
+  ],
+];
+
+/** Neither of the two fields. */
+function noFraming(): Change {
+  const [option, policy] = [field(login, "X-Frame-Options"), field(login, "Content-Security-Policy")];
+  return (request, good) => {
+    const first = option(request, good);
+    return first === null ? null : policy(request, first);
+  };
+}
+
+t.test("a hardened site passes everything", async (t) => {
+  const site = await startSite();
+  t.teardown(() => site.close());
+  const { authority: authorities, httpPort } = site;
+  const closed = await closedPort();
+  const report = await lookAt(site.url, { authorities, httpPort, loginCanary: true, directPorts: [closed] });
+  t.same(troubles(report), [], report.findings.map(({ id, seen }) => `${id}: ${seen}`).join("\n"));
+  t.same(
+    report.findings.map(({ id }) => id),
+    outsideChecks.map(({ id }) => id),
+    "and everything was looked at",
+  );
+  t.ok(site.requests.every(({ headers }) => headers["user-agent"] === "odoo-gateway-check/0.0.0-test"));
+});
+
+for (const [id, outcome, seen, script] of cases) {
+  t.test(`${id}: ${outcome}, ${seen.source}`, async (t) => {
+    const site = await startSite(typeof script === "function" ? { change: script } : script);
+    t.teardown(() => site.close());
+    const { authority: authorities, httpPort } = site;
+    const report = await lookAt(site.url, { authorities, httpPort, loginCanary: true, ids: [id] });
+    const finding = findingIn(report, id);
+    t.equal(finding.outcome, outcome, finding.seen);
+    t.match(finding.seen, seen);
+  });
+}
+
+t.test("certificates nobody trusts, and short keys", async (t) => {
+  const site = await startSite({ leafOnly: true });
+  t.teardown(() => site.close());
+  const chain = findingIn(await lookAt(site.url, { ids: ["certificate-chain"] }), "certificate-chain");
+  t.match(chain, { outcome: "fail", seen: /not trusted: UNABLE_TO_/ });
+  t.match(chain.fix, /full chain/);
+  const folder = t.testdir({});
+  const [cert, key] = [join(folder, "c.pem"), join(folder, "k.pem")];
+  const made = [
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:1024",
+    "-nodes",
+    "-sha1",
+    "-days",
+    "90",
+    "-subj",
+    "/CN=odoo.test",
+  ];
+  execFileSync(
+    "openssl",
+    [...made, "-addext", "subjectAltName=DNS:odoo.test", "-keyout", key, "-out", cert],
+    { stdio: "ignore" },
+  );
+  const weak = await startSite({
+    tls: { cert: readFileSync(cert), key: readFileSync(key), ciphers: "DEFAULT@SECLEVEL=0" },
+  });
+  t.teardown(() => weak.close());
+  const report = await lookAt(weak.url, {
+    ids: ["certificate-key", "certificate-chain", "certificate-names"],
+  });
+  t.match(findingIn(report, "certificate-key"), {
+    outcome: "fail",
+    seen: /rsa 1024 bits; signed with SHA-1/,
+  });
+  t.match(findingIn(report, "certificate-chain"), { outcome: "fail", seen: /DEPTH_ZERO_SELF_SIGNED_CERT/ });
+  t.equal(findingIn(report, "certificate-names").outcome, "pass", "the look goes on in spite of the chain");
+});
+
+t.test("a foreign page's WebSocket, https, and ports past the gateway", async (t) => {
+  const loose = await startSite({
+    change: ({ path, headers }, good) =>
+      path === "/websocket" && good.status === 403 ? accept(headers) : good,
+  });
+  t.teardown(() => loose.close());
+  const direct = createServer((socket) => socket.destroy());
+  t.teardown(() => direct.close());
+  const port = await listen(direct);
+  const report = await lookAt(loose.url, {
+    directPorts: [port],
+    ids: ["websocket-origin", "direct-ports", "https"],
+  });
+  t.match(findingIn(report, "websocket-origin"), { outcome: "warn", seen: /foreign Origin got 101/ });
+  t.match(findingIn(report, "direct-ports"), {
+    outcome: "fail",
+    seen: new RegExp(`Open on 127.0.0.1: ${port}`),
+  });
+  t.equal(findingIn(report, "https").outcome, "pass");
+  const clear = await lookAt(`http://odoo.test:${loose.httpPort}`, {
+    ids: ["https", "plain-redirect", "hsts"],
+  });
+  t.same(troubles(clear), ["hsts skipped", "https fail", "plain-redirect fail"]);
+});
+
+t.test("every check has a site where it does not pass", async (t) => {
+  const elsewhere = ["https", "certificate-key", "websocket-origin", "direct-ports"];
+  const failing = new Set([
+    ...cases.filter(([, outcome]) => outcome === "warn" || outcome === "fail").map(([id]) => id),
+    ...elsewhere,
+  ]);
+  t.same(
+    outsideChecks.filter(({ id }) => !failing.has(id)).map(({ id }) => id),
+    [],
+  );
+});
+
+function accept(headers: SiteRequest["headers"]): SiteAnswer {
+  return {
+    status: 101,
+    body: "",
+    fields: ["Upgrade", "websocket", "X-Key", String(headers["sec-websocket-key"])],
+  };
+}
+
+async function closedPort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,64 @@
+import { resolve } from "node:path";
+import { type AuditRequest, type AuditResult, type AuditSurroundings, audit } from "../../src/audit/audit.ts";
+import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
+import type { Modes } from "../../src/audit/context.ts";
+
+const allIds = new Set(auditChecks.map(({ id }) => id));
+
+/** 21 November 2026. */
+export const nowMs = Date.UTC(2026, 10, 21);
+
+/** A disk in memory: paths below /etc. */
+export function diskOf(
+  files: Readonly<Record<string, string>>,
+  modes: Readonly<Record<string, Modes>> = {},
+): AuditSurroundings {
+  const byPath = new Map(Object.entries(files).map(([path, text]) => [resolve("/etc", path), text]));
+  return {
+    cwd: "/etc",
+    readFile: (path) => {
+      const text = byPath.get(path);
+      return text === undefined
+        ? { ok: false, error: { missing: true, detail: "there is no such file" } }
+        : { ok: true, value: text };
+    },
+    readFolder: (path) => {
+      const names = [...byPath.keys()]
+        .filter((one) => one.startsWith(`${path}/`))
+        .map((one) => one.slice(path.length + 1));
+      return names.length === 0 ? null : names.filter((one) => !one.includes("/"));
+    },
+    modesOf: (path) => modes[path] ?? null,
+    nowMs,
+  };
+}
+
+const nothing: AuditRequest = {
+  odooConf: null,
+  compose: [],
+  pgHba: null,
+  postgresqlConf: null,
+  pgDsn: null,
+  nginx: [],
+  hosts: [],
+  databases: [],
+  machine: { cores: 4, memoryBytes: 16 * 2 ** 30, from: "given" },
+  gateway: null,
+  variables: new Map(),
+};
+
+/** Looks at files of a disk in memory. */
+export function look(
+  request: Partial<AuditRequest>,
+  files: Readonly<Record<string, string>>,
+  modes: Readonly<Record<string, Modes>> = {},
+): Promise<AuditResult> {
+  return audit({ ...nothing, ...request }, diskOf(files, modes), allIds);
+}
+
+/** `fail 12`: outcome and line of each finding of a check. */
+export function seen({ findings }: AuditResult, id: string): readonly string[] {
+  return findings
+    .filter((one) => one.id === id)
+    .map(({ outcome, place }) => `${outcome}${place?.line == null ? "" : ` ${place.line}`}`);
+}
