@@ -7,6 +7,7 @@ import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { inboundHandshakeFields } from "../upstream/inbound.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { Tunnel } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -14,13 +15,15 @@ import type { Answering } from "./answering.ts";
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
   readonly #answer: Answering;
+  readonly #pace: ReconnectPace;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
   readonly #byClient = new Map<string, number>();
   #leaving = false;
 
-  constructor(answer: Answering) {
+  constructor(answer: Answering, pace: ReconnectPace) {
     this.#answer = answer;
+    this.#pace = pace;
   }
 
   get count(): number {
@@ -47,6 +50,15 @@ export class Tunnels {
     const open = this.#byClient.get(client) ?? 0;
     if (open >= x.plan.settings.tunnelsPerClientMax && !x.plan.isTrusted(facts.client)) {
       this.#answer.exhausted(x, facts, "tunnels", 30);
+      return false;
+    }
+    const retryAfterSeconds = this.#pace.handshake();
+    if (retryAfterSeconds !== null) {
+      x.verdict = "shed";
+      this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
+        retryAfterSeconds,
+        close: true,
+      });
       return false;
     }
     // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
@@ -87,7 +99,8 @@ export class Tunnels {
     }
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown) => {
+      (bytesUp, bytesDown, endedBy) => {
+        if (endedBy === "upstream") this.#pace.wasCut();
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#open.delete(tunnel);
