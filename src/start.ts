@@ -1,5 +1,6 @@
 /** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
 import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -51,6 +52,7 @@ import { loadPolicy } from "./policy/load.ts";
 import { openToStrangers, Proof } from "./proving.ts";
 import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
+import { createWays, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -61,14 +63,10 @@ import { preflight, type ReadMounts } from "./tls/preflight.ts";
 import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
-import { BusWatch } from "./upstream/bus-watch.ts";
 import { inboundFields } from "./upstream/inbound.ts";
-import { member, Pool } from "./upstream/pool.ts";
+import type { LookupAll } from "./upstream/resolver.ts";
 import { Spool } from "./upstream/spool.ts";
 
-/** Node lines whose security releases we follow; older ones lack fixes this gateway counts on. */
-export const nodeMajorMin = 24;
-const odooBusPort = 8072;
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
 
@@ -78,6 +76,8 @@ export interface StartOptions {
   /** Reads the settings again at a reload; left out: only policies and certificates are read again. */
   readonly readSettings?: () => Result<Settings, readonly Problem[]>;
   readonly clock?: Clock;
+  /** All addresses of a name; left out: the system is asked. */
+  readonly lookup?: LookupAll;
   /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
   readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
@@ -105,6 +105,8 @@ export interface RunningGateway {
     readonly admin: string | null;
   };
   readonly busFallback: () => boolean;
+  readonly members: Ways["members"];
+  readonly queue: Ways["queue"];
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
   /** Stops accepting, lets exchanges finish within DRAIN_TIMEOUT, closes tunnels with 1001; answers how many were cut. */
@@ -158,14 +160,14 @@ export async function startGateway(
   if (!policy.ok || !tlsLoaded.ok || !closed.ok || settings.odoo === null || problems.length > 0)
     return err(problems);
 
-  const web = member(settings.odoo.host, settings.odoo.port);
-  const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
-  const busName = member(busAt.host, busAt.port).name;
-  const pools = {
-    web: new Pool(web, settings.odooKeepAlive),
-    bus: new Pool(member(busAt.host, busAt.port), true),
-  };
-  const busWatch = new BusWatch(pools.bus, web, sink, clock);
+  const ways = createWays({
+    settings,
+    odoo: settings.odoo,
+    sink,
+    clock,
+    lookup: options.lookup ?? lookupAll,
+    random: Math.random,
+  });
   const secret = randomBytes(32);
   const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
   if (!localSecret.ok) return err([localSecret.error]);
@@ -229,7 +231,7 @@ export async function startGateway(
     plan: () => plan,
     challenges,
     maintenance,
-    pools,
+    ways,
     limiter: createLimiter({ clock }),
     sessions: new KnownSessions(secret),
     jail,
@@ -241,9 +243,6 @@ export async function startGateway(
     cache,
     sink,
     clock,
-    onUnreachable: (pool) => {
-      if (pool === "bus") void busWatch.look();
-    },
   };
   const gateway = new Gateway(parts);
   const proof = new Proof();
@@ -342,14 +341,8 @@ export async function startGateway(
     counters: counters.snapshot(),
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
-    pools: [
-      { name: "web", member: pools.web.member.name, state: "in use" },
-      {
-        name: "bus",
-        member: pools.bus.member.name,
-        state: busWatch.hasFallenBack ? "fallen back to the web port" : "in use",
-      },
-    ],
+    pools: ways.members(),
+    queue: ways.queue(),
   });
   const adminBans: AdminBans = {
     list: () => bans.list(clock.wallMs()),
@@ -396,10 +389,14 @@ export async function startGateway(
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
     nowWallMs: clock.wallMs(),
-    members: [
-      { pool: "web", member: pools.web.member.name, up: true },
-      { pool: "bus", member: busName, up: !busWatch.hasFallenBack },
-    ],
+    members: ways
+      .members()
+      .map(({ name, member, up }) =>
+        name === "bus" && ways.busFallback()
+          ? { pool: name, member: ways.busName, up: false }
+          : { pool: name, member, up },
+      ),
+    queue: ways.queue(),
   });
   const metrics = createMetricsPage(
     gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }),
@@ -429,7 +426,7 @@ export async function startGateway(
   announce();
   if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
-  void busWatch.look();
+  ways.start();
   issuer.start();
 
   const reload = async (): Promise<readonly Problem[]> => {
@@ -488,8 +485,8 @@ export async function startGateway(
     clearInterval(renewal);
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
+    ways.stop();
     stapler.stop();
-    busWatch.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();
@@ -502,8 +499,7 @@ export async function startGateway(
     front.close();
     cache.close();
     squeeze.close();
-    pools.web.close();
-    pools.bus.close();
+    ways.close();
     journal.close();
     await admin.close();
     await issuerStopped;
@@ -535,7 +531,9 @@ export async function startGateway(
       report: report?.address ?? null,
       admin: admin.value?.address ?? null,
     },
-    busFallback: () => busWatch.hasFallenBack,
+    busFallback: ways.busFallback,
+    members: ways.members,
+    queue: ways.queue,
     reload,
     stop,
   });
@@ -604,33 +602,36 @@ async function openListeners(
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
 function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  const {
-    httpsListen,
-    httpListen,
-    adminListen,
-    reportListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
-  } = running;
   return {
     ...next,
-    httpsListen,
-    httpListen,
-    adminListen,
-    reportListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
+    httpsListen: running.httpsListen,
+    httpListen: running.httpListen,
+    adminListen: running.adminListen,
+    reportListen: running.reportListen,
+    odoo: running.odoo,
+    odooMore: running.odooMore,
+    odooBus: running.odooBus,
+    odooBusMore: running.odooBusMore,
+    odooBackup: running.odooBackup,
+    odooSticky: running.odooSticky,
+    odooResolveMs: running.odooResolveMs,
+    odooKeepAlive: running.odooKeepAlive,
+    odooWorkers: running.odooWorkers,
+    queueMax: running.queueMax,
+    queueTimeoutMs: running.queueTimeoutMs,
+    holdTimeoutMs: running.holdTimeoutMs,
+    holdMax: running.holdMax,
+    stateDir: running.stateDir,
+    spoolBytesMax: running.spoolBytesMax,
+    logLevel: running.logLevel,
+    logFormat: running.logFormat,
   };
+}
+
+/** Every address of a name, both families, as /etc/hosts and the system's resolver know them. */
+async function lookupAll(host: string): ReturnType<LookupAll> {
+  const found = await lookup(host, { all: true });
+  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 function maintenanceEvent(closed: Closed | null): GatewayEvent {

@@ -3,7 +3,7 @@ import { ok } from "../base/result.ts";
 import { type Demo, startDemo } from "../demo/start.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import type { Settings } from "../settings/settings.ts";
-import { nodeMajorMin, type RunningGateway, startGateway } from "../start.ts";
+import { type RunningGateway, startGateway } from "../start.ts";
 import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
@@ -13,13 +13,6 @@ const localOdoo = { host: "127.0.0.1", port: 8069 };
 
 /** `odoo-gateway run`: serves until a signal; the exit status. */
 export async function run(): Promise<number> {
-  const major = Number(process.versions.node.split(".")[0]);
-  if (major < nodeMajorMin) {
-    process.stderr.write(
-      `problem: Node ${process.versions.node} is too old; use Node 24 or 26 (from a checkout, npm start brings its own)\n`,
-    );
-    return 1;
-  }
   const loaded = processSettings();
   if (!loaded.ok) {
     printProblems(loaded.error);
@@ -89,7 +82,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
       : [`  reports   http://${running.addresses.report} (for Odoo itself: report.url)`]),
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
-    `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,
+    `  Odoo      ${odooText(settings)}`,
   ];
   if (demo !== null) {
     lines.push(
@@ -111,6 +104,14 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     "",
   );
   return `${lines.join("\n")}\n`;
+}
+
+function odooText({ odoo, odooMore, odooBackup }: Settings): string {
+  const members = odoo === null ? odooMore : [odoo, ...odooMore];
+  const text = (one: { readonly host: string; readonly port: number }) =>
+    `http://${member(one.host, one.port).name}`;
+  const backups = odooBackup.map((one) => `${text(one)} (backup)`);
+  return [...members.map(text), ...backups].join(", ");
 }
 
 function adminText(running: RunningGateway, settings: Settings): string {

@@ -7,6 +7,7 @@ import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { inboundHandshakeFields } from "../upstream/inbound.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { Tunnel } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -14,14 +15,16 @@ import type { Answering } from "./answering.ts";
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
   readonly #answer: Answering;
+  readonly #pace: ReconnectPace;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
   /** Of each address and each session that was seen to log in; no larger than twice the tunnels. */
   readonly #held = new Map<string, number>();
   #leaving = false;
 
-  constructor(answer: Answering) {
+  constructor(answer: Answering, pace: ReconnectPace) {
     this.#answer = answer;
+    this.#pace = pace;
   }
 
   get count(): number {
@@ -52,6 +55,15 @@ export class Tunnels {
       (session !== null && this.#count(session) >= tunnelsPerSessionMax);
     if (isFull && !x.plan.isTrusted(facts.client)) {
       this.#answer.exhausted(x, facts, "tunnels", 30);
+      return false;
+    }
+    const retryAfterSeconds = this.#pace.handshake();
+    if (retryAfterSeconds !== null) {
+      x.verdict = "shed";
+      this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
+        retryAfterSeconds,
+        close: true,
+      });
       return false;
     }
     // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
@@ -92,8 +104,9 @@ export class Tunnels {
     }
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown, isFlood) => {
-        if (isFlood) x.limit = "tunnel-messages";
+      (bytesUp, bytesDown, endedBy) => {
+        if (endedBy === "flood") x.limit = "tunnel-messages";
+        if (endedBy === "upstream") this.#pace.wasCut();
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#open.delete(tunnel);

@@ -24,19 +24,21 @@ export interface TunnelEnds {
   readonly idleTimeoutMs?: number;
 }
 
+/** Which side ended a tunnel first; `gateway`: an idle time-out, or we stop; `flood`: the client sent too much. */
+export type TunnelEnd = "downstream" | "upstream" | "gateway" | "flood";
+
 /**
  * Two pipes with back-pressure after a checked handshake. Nothing is parsed but the frame boundaries: towards the client they let a
  * stopping gateway say 1001 instead of cutting a message, from the client they are counted.
  */
 export class Tunnel {
   readonly #ends: TunnelEnds;
-  readonly #onClosed: (bytesUp: number, bytesDown: number, isFlood: boolean) => void;
+  readonly #onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void;
   readonly #boundary = new FrameBoundary();
   readonly #upward = new FrameBoundary();
   #framesLeft = tunnelFramesBurst;
   #bytesLeft = tunnelBytesBurst;
   #refilledMs = performance.now();
-  #isFlood = false;
   #bytesUp = 0;
   #bytesDown = 0;
   #leaving = false;
@@ -44,9 +46,10 @@ export class Tunnel {
   /** What the client says goes nowhere any more. */
   #muted = false;
   #closed = false;
+  #endedBy: TunnelEnd | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number, isFlood: boolean) => void) {
+  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void) {
     this.#ends = ends;
     this.#onClosed = onClosed;
   }
@@ -57,16 +60,19 @@ export class Tunnel {
     downstream.setTimeout(0);
     upstream.setKeepAlive(true, 30_000);
     downstream.setKeepAlive(true, 30_000);
-    for (const socket of [downstream, upstream]) {
-      socket.on("error", () => this.#close());
-      socket.on("close", () => this.#close());
+    for (const [socket, side] of [
+      [downstream, "downstream"],
+      [upstream, "upstream"],
+    ] as const) {
+      socket.on("error", () => this.#closeBy(side));
+      socket.on("close", () => this.#closeBy(side));
     }
     downstream.on("data", (chunk: Buffer) => this.#up(chunk));
     upstream.on("data", (chunk: Buffer) => this.#down(chunk));
     downstream.on("drain", () => upstream.resume());
     upstream.on("drain", () => downstream.resume());
-    downstream.on("end", () => this.#halfClose(upstream));
-    upstream.on("end", () => this.#halfClose(downstream));
+    downstream.on("end", () => this.#halfClose("downstream", upstream));
+    upstream.on("end", () => this.#halfClose("upstream", downstream));
     if (downstreamHead.length > 0) this.#up(downstreamHead);
     if (upstreamHead.length > 0) this.#down(upstreamHead);
     downstream.resume();
@@ -97,7 +103,7 @@ export class Tunnel {
     if (this.#muted) return;
     this.#bytesUp += chunk.length;
     if (this.#floods(chunk)) {
-      this.#isFlood = true;
+      this.#endedBy ??= "flood";
       return this.expel();
     }
     if (!this.#ends.upstream.write(chunk)) this.#ends.downstream.pause();
@@ -132,7 +138,8 @@ export class Tunnel {
     this.#closeIn(1_000);
   }
 
-  #halfClose(other: Socket): void {
+  #halfClose(side: TunnelEnd, other: Socket): void {
+    if (!this.#leaving) this.#endedBy ??= side;
     // Leaving, the client has answered our close frame: there is nothing more to wait for.
     if (this.#leaving) return this.#close();
     other.end();
@@ -145,12 +152,17 @@ export class Tunnel {
     this.#timer.unref();
   }
 
+  #closeBy(side: TunnelEnd): void {
+    if (!this.#leaving) this.#endedBy ??= side;
+    this.#close();
+  }
+
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#ends.downstream.destroy();
     this.#ends.upstream.destroy();
-    this.#onClosed(this.#bytesUp, this.#bytesDown, this.#isFlood);
+    this.#onClosed(this.#bytesUp, this.#bytesDown, this.#endedBy ?? "gateway");
   }
 }
