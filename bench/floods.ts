@@ -70,8 +70,12 @@ const floods: readonly Flood[] = [
   },
   { name: "ranges", program: "slowhttptest", args: slow("-R", ["-t", "HEAD", "-a", "10", "-b", "3000"]) },
   { name: "idle connections", program: "slowhttptest", args: slow("-H", ["-i", "100", "-t", "GET"]) },
-  { name: "requests, 100 connections", program: "h2load", args: many(["-c", "100", "-m", "10", "-t", "1"]) },
-  { name: "streams, 100 a connection", program: "h2load", args: many(["-c", "10", "-m", "100", "-t", "1"]) },
+  {
+    name: "requests on 100 connections",
+    program: "h2load",
+    args: many(["-c", "100", "-m", "10", "-t", "1"]),
+  },
+  { name: "100 streams a connection", program: "h2load", args: many(["-c", "10", "-m", "100", "-t", "1"]) },
   {
     name: "tiny windows",
     program: "h2load",
@@ -188,9 +192,13 @@ if (values.help === true) {
   process.exit(0);
 }
 const seconds = Math.min(20, Math.max(5, Number(values.seconds ?? "12") || 12));
-const chosen = floods.filter(
-  ({ name }) => values.only === undefined || values.only.split(",").includes(name),
-);
+const wanted = values.only?.split(",") ?? floods.map(({ name }) => name);
+for (const name of wanted) {
+  if (floods.some((flood) => flood.name === name)) continue;
+  process.stderr.write(`--only: "${name}" is not one of ${floods.map((flood) => flood.name).join(", ")}\n`);
+  process.exit(2);
+}
+const chosen = floods.filter(({ name }) => wanted.includes(name));
 const dir = temporaryDirectory();
 const certificate = makeCertificate(dir);
 for (const program of ["slowhttptest", "h2load", "nginx"])
