@@ -24,6 +24,7 @@ import {
 import { maintenance } from "./cli/maintenance.ts";
 import { run } from "./cli/run.ts";
 import { validate } from "./cli/validate.ts";
+import { worker } from "./cli/worker.ts";
 
 interface Command {
   readonly help: string;
@@ -34,6 +35,8 @@ interface Command {
 
 const commands: ReadonlyMap<string, Command> = new Map([
   ["run", { help: runHelp, call: run, takesArguments: false }],
+  // Started by `run`, not by people: no help names it.
+  ["worker", { help: runHelp, call: worker, takesArguments: false }],
   ["demo", { help: demoHelp, call: demo, takesArguments: true }],
   ["validate", { help: validateHelp, call: validate, takesArguments: false }],
   ["explain", { help: explainHelp, call: explain, takesArguments: true }],

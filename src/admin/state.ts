@@ -28,6 +28,20 @@ export interface AdminState {
   readonly logLinesDropped: number;
   readonly inFlight: { readonly exchanges: number; readonly tunnels: number };
   readonly pools: readonly { readonly name: string; readonly member: string; readonly state: string }[];
+  /** With WORKERS above 1: who serves. */
+  readonly workers?: readonly AdminWorker[];
+}
+
+/** One of several processes that serve. */
+export interface AdminWorker {
+  readonly pid: number;
+  readonly state: "starting" | "ready" | "retiring";
+  /** Connections it was handed and did not close yet. */
+  readonly connections: number;
+  readonly exchanges: number;
+  readonly tunnels: number;
+  /** It answered in time, so its figures are of now. */
+  readonly answers: boolean;
 }
 
 /** What an operator wants to know about certificates from an authority. */
@@ -73,6 +87,7 @@ export function statusJson(state: AdminState, loop: LoopDelay): string {
       issuer: issuerJson(rest.issuer),
       inFlight: rest.inFlight,
       pools: rest.pools,
+      ...(rest.workers === undefined ? {} : { workers: rest.workers }),
       counters: rest.counters,
       logLinesDropped: rest.logLinesDropped,
       eventLoopDelay: loop,

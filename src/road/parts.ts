@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Cache } from "../cache/cache.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
-import type { Jail } from "../guard/jail.ts";
+import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
 import type { Maintenance } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
@@ -12,6 +12,7 @@ import type { Plan } from "../plan.ts";
 import type { Challenges } from "../tls/challenges.ts";
 import type { Pool } from "../upstream/pool.ts";
 import type { Spool } from "../upstream/spool.ts";
+import type { TunnelPlaces } from "./tunnel-places.ts";
 
 /** What the road is made of: state that outlives every plan. */
 export interface GatewayParts {
@@ -21,7 +22,8 @@ export interface GatewayParts {
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly maintenance: Maintenance;
-  readonly jail: Jail;
+  readonly jail: JailDoor;
+  readonly tunnelPlaces: TunnelPlaces;
   readonly devices: DeviceCookies;
   readonly sharedPeers: SharedPeers;
   readonly pendingAccounts: PendingAccounts;
