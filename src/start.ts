@@ -72,8 +72,6 @@ import { inboundFields } from "./upstream/inbound.ts";
 import { member, Pool } from "./upstream/pool.ts";
 import { Spool } from "./upstream/spool.ts";
 
-/** Node lines whose security releases we follow; older ones lack fixes this gateway counts on. */
-export const nodeMajorMin = 24;
 const odooBusPort = 8072;
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;

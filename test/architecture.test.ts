@@ -40,7 +40,7 @@ function importsOf(path: string, text: string): Import[] {
   }
   // Loaded when first needed.
   for (const [, to = ""] of text.matchAll(/\bawait import\("([^"]+)"\)/g))
-    found.push({ to, typeOnly: false });
+    found.push({ to: to.startsWith(".") ? posix.join(dirname(path), to) : to, typeOnly: false });
   return found;
 }
 

@@ -1,11 +1,12 @@
 import { problemLine } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
-import { Supervisor } from "../cluster/supervisor.ts";
+import type { Supervisor } from "../cluster/supervisor.ts";
 import { type Demo, startDemo } from "../demo/start.ts";
-import { openDestination } from "../observe/destination.ts";
+import { type LogDestination, openDestination } from "../observe/destination.ts";
+import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import type { Settings } from "../settings/settings.ts";
-import { nodeMajorMin, type RunningGateway, startGateway } from "../start.ts";
+import { type RunningGateway, startGateway } from "../start.ts";
 import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
@@ -15,13 +16,6 @@ const localOdoo = { host: "127.0.0.1", port: 8069 };
 
 /** `odoo-gateway run`: serves until a signal; the exit status. */
 export async function run(): Promise<number> {
-  const major = Number(process.versions.node.split(".")[0]);
-  if (major < nodeMajorMin) {
-    process.stderr.write(
-      `problem: Node ${process.versions.node} is too old; use Node 24 or 26 (from a checkout, npm start brings its own)\n`,
-    );
-    return 1;
-  }
   const loaded = processSettings();
   if (!loaded.ok) {
     printProblems(loaded.error);
@@ -32,8 +26,7 @@ export async function run(): Promise<number> {
   const shape = { level: settings.logLevel, format: logFormat(settings) };
   const output = settings.workers === 1 ? null : openDestination(1);
   const log = createLog(output === null ? shape : { ...shape, destination: output });
-  const supervisor =
-    output === null ? null : new Supervisor({ settings, sink: log, lines: (text) => output.write(text) });
+  const supervisor = output === null ? null : await supervise(settings, log, output);
   const started = await startGateway({
     settings,
     sink: log,
@@ -64,6 +57,12 @@ export async function run(): Promise<number> {
 /** Everything is done, but a thread hangs in a write that nobody takes; at its end the process would wait for it for ever. */
 function endIfStuck(log: Log): void {
   if (log.isStuck) process.kill(process.pid, "SIGKILL");
+}
+
+/** Loaded for WORKERS above 1 only. */
+async function supervise(settings: Settings, sink: EventSink, output: LogDestination): Promise<Supervisor> {
+  const { Supervisor } = await import("../cluster/supervisor.ts");
+  return new Supervisor({ settings, sink, lines: (text) => output.write(text) });
 }
 
 /** ODOO_URL, else Odoo on this machine, else the stand-in. */
