@@ -160,6 +160,8 @@ export interface Settings {
   readonly maintenancePage: Template | null;
   readonly connectionsPerClientMax: number;
   readonly tunnelsPerClientMax: number;
+  /** Processes that serve; 1: this one, and no other. */
+  readonly workers: number;
   /** How long running exchanges may take to finish on SIGTERM. */
   readonly drainTimeoutMs: number;
 }

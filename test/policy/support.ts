@@ -80,6 +80,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
+    workers: 1,
     drainTimeoutMs: 30_000,
     ...change,
   };
