@@ -1,13 +1,6 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
+import { nodeProblem } from "./base/node-version.ts";
 import { packageRoot } from "./base/package-root.ts";
-import { audit } from "./cli/audit.ts";
-import { bans } from "./cli/bans.ts";
-import { cache } from "./cli/cache.ts";
-import { certs } from "./cli/certs.ts";
-import { check } from "./cli/check.ts";
-import { demo } from "./cli/demo.ts";
-import { explain } from "./cli/explain.ts";
-import { health } from "./cli/health.ts";
 import {
   auditHelp,
   bansHelp,
@@ -21,29 +14,64 @@ import {
   runHelp,
   validateHelp,
 } from "./cli/help.ts";
-import { maintenance } from "./cli/maintenance.ts";
-import { run } from "./cli/run.ts";
-import { validate } from "./cli/validate.ts";
 
 interface Command {
   readonly help: string;
-  readonly call: (args: readonly string[]) => number | Promise<number>;
+  /** Loads what the command needs, and only then: a running gateway keeps nothing of the others in memory. */
+  readonly load: () => Promise<(args: readonly string[]) => number | Promise<number>>;
   /** Takes arguments of its own. */
   readonly takesArguments: boolean;
 }
 
 const commands: ReadonlyMap<string, Command> = new Map([
-  ["run", { help: runHelp, call: run, takesArguments: false }],
-  ["demo", { help: demoHelp, call: demo, takesArguments: true }],
-  ["validate", { help: validateHelp, call: validate, takesArguments: false }],
-  ["explain", { help: explainHelp, call: explain, takesArguments: true }],
-  ["check", { help: checkHelp, call: (args) => check(args), takesArguments: true }],
-  ["audit", { help: auditHelp, call: (args) => audit(args), takesArguments: true }],
-  ["certs", { help: certsHelp, call: certs, takesArguments: true }],
-  ["bans", { help: bansHelp, call: bans, takesArguments: true }],
-  ["cache", { help: cacheHelp, call: cache, takesArguments: true }],
-  ["maintenance", { help: maintenanceHelp, call: maintenance, takesArguments: true }],
-  ["health", { help: mainHelp, call: health, takesArguments: false }],
+  ["run", { help: runHelp, load: async () => (await import("./cli/run.ts")).run, takesArguments: false }],
+  // Started by `run`, not by people: no help names it.
+  [
+    "worker",
+    { help: runHelp, load: async () => (await import("./cli/worker.ts")).worker, takesArguments: false },
+  ],
+  ["demo", { help: demoHelp, load: async () => (await import("./cli/demo.ts")).demo, takesArguments: true }],
+  [
+    "validate",
+    {
+      help: validateHelp,
+      load: async () => (await import("./cli/validate.ts")).validate,
+      takesArguments: false,
+    },
+  ],
+  [
+    "explain",
+    { help: explainHelp, load: async () => (await import("./cli/explain.ts")).explain, takesArguments: true },
+  ],
+  [
+    "check",
+    { help: checkHelp, load: async () => (await import("./cli/check.ts")).check, takesArguments: true },
+  ],
+  [
+    "audit",
+    { help: auditHelp, load: async () => (await import("./cli/audit.ts")).audit, takesArguments: true },
+  ],
+  [
+    "certs",
+    { help: certsHelp, load: async () => (await import("./cli/certs.ts")).certs, takesArguments: true },
+  ],
+  ["bans", { help: bansHelp, load: async () => (await import("./cli/bans.ts")).bans, takesArguments: true }],
+  [
+    "cache",
+    { help: cacheHelp, load: async () => (await import("./cli/cache.ts")).cache, takesArguments: true },
+  ],
+  [
+    "maintenance",
+    {
+      help: maintenanceHelp,
+      load: async () => (await import("./cli/maintenance.ts")).maintenance,
+      takesArguments: true,
+    },
+  ],
+  [
+    "health",
+    { help: mainHelp, load: async () => (await import("./cli/health.ts")).health, takesArguments: false },
+  ],
 ]);
 
 async function main(args: readonly string[]): Promise<number> {
@@ -72,7 +100,13 @@ async function main(args: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  return command.call(rest);
+  const problem = nodeProblem(process.versions.node);
+  if (problem !== null) {
+    process.stderr.write(`${problem}\n`);
+    return 1;
+  }
+  const call = await command.load();
+  return call(rest);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -26,6 +26,8 @@ export function createHttp2(
   accept(socket: Socket, connection: Connection): void;
   /** GOAWAY to all; running streams finish. */
   close(): void;
+  /** GOAWAY in two steps, so that requests on their way are served (RFC 9113 §6.8). */
+  retire(): void;
 } {
   const server = createServer({
     maxSessionMemory: bounds.http2SessionMemoryMiB,
@@ -43,11 +45,14 @@ export function createHttp2(
     },
   });
   const open = new Set<ServerHttp2Session>();
+  let isRetiring = false;
   let accepting: Connection | null = null;
   let acceptedSocket: Socket | null = null;
   server.on("session", (session) => {
     if (accepting !== null) sessions.set(session, accepting);
     open.add(session);
+    // A connection whose handshake ended afterwards is told at once.
+    if (isRetiring) leaveSoon(session);
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;
@@ -99,7 +104,22 @@ export function createHttp2(
     close() {
       for (const session of open) session.close();
     },
+    retire() {
+      isRetiring = true;
+      for (const session of open) leaveSoon(session);
+    },
   };
+}
+
+/** Above every stream there can be: "open no more", which says nothing about those that are on their way. */
+const lastStreamMost = 2 ** 31 - 1;
+/** More than a round trip: a client that heard the first GOAWAY opens nothing afterwards. */
+const leaveMs = 2_000;
+
+function leaveSoon(session: ServerHttp2Session): void {
+  if (session.closed || session.destroyed) return;
+  session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamMost);
+  setTimeout(() => session.close(), leaveMs).unref();
 }
 
 /** Splits nghttp2's list into pseudo-fields and field lines; cookie crumbs become one line (RFC 9113 §8.2.3). */

@@ -7,20 +7,25 @@ import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { inboundHandshakeFields } from "../upstream/inbound.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { Tunnel } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { TunnelPlaces } from "./tunnel-places.ts";
 
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
   readonly #answer: Answering;
+  readonly #pace: ReconnectPace;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
-  readonly #byClient = new Map<string, number>();
+  readonly #places: TunnelPlaces;
   #leaving = false;
 
-  constructor(answer: Answering) {
+  constructor(answer: Answering, pace: ReconnectPace, places: TunnelPlaces) {
     this.#answer = answer;
+    this.#pace = pace;
+    this.#places = places;
   }
 
   get count(): number {
@@ -28,7 +33,7 @@ export class Tunnels {
   }
 
   /** A WebSocket handshake only where the rule lets it through, from our own pages, and so many for each client. */
-  mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
+  async mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<boolean> {
     if (!decision.websocket) {
       this.#answer.refuse(x, 400, "upgrade-not-here", "There is no WebSocket at this address.");
       return false;
@@ -44,15 +49,28 @@ export class Tunnels {
       return false;
     }
     const client = ipKey64(facts.client);
-    const open = this.#byClient.get(client) ?? 0;
-    if (open >= x.plan.settings.tunnelsPerClientMax && !x.plan.isTrusted(facts.client)) {
+    const most = x.plan.isTrusted(facts.client)
+      ? Number.MAX_SAFE_INTEGER
+      : x.plan.settings.tunnelsPerClientMax;
+    // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
+    const asked = this.#places.take(client, most);
+    if (!(asked instanceof Promise ? await asked : asked)) {
       this.#answer.exhausted(x, facts, "tunnels", 30);
       return false;
     }
-    // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
-    x.tunnelKey = client;
-    this.#byClient.set(client, open + 1);
-    return true;
+    const retryAfterSeconds = this.#pace.handshake();
+    if (retryAfterSeconds !== null) {
+      this.#places.free(client);
+      x.verdict = "shed";
+      this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
+        retryAfterSeconds,
+        close: true,
+      });
+      return false;
+    }
+    if (x.isOver) this.#places.free(client);
+    else x.tunnelKey = client;
+    return !x.isOver;
   }
 
   /** A checked 101 leaves the road here: two pipes until one side ends. */
@@ -87,7 +105,8 @@ export class Tunnels {
     }
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown) => {
+      (bytesUp, bytesDown, endedBy) => {
+        if (endedBy === "upstream") this.#pace.wasCut();
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#open.delete(tunnel);
@@ -103,10 +122,7 @@ export class Tunnels {
 
   /** The exchange is over: its place is free. */
   ended(x: RunningExchange): void {
-    if (x.tunnelKey === null) return;
-    const left = (this.#byClient.get(x.tunnelKey) ?? 1) - 1;
-    if (left <= 0) this.#byClient.delete(x.tunnelKey);
-    else this.#byClient.set(x.tunnelKey, left);
+    if (x.tunnelKey !== null) this.#places.free(x.tunnelKey);
   }
 
   /** Close 1001 into every tunnel, and into those that still open. */

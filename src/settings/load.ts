@@ -7,8 +7,9 @@ import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
-import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
+import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
+import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
 import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./settings.ts";
@@ -47,6 +48,7 @@ const bodyBytesLeast = 1_048_576;
 /** Smallest CACHE_BYTES: below it the web client's own bundles do not fit. */
 const cacheBytesLeast = 16_777_216;
 const connectionsMost = 1_000_000;
+const workersMost = 64;
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
@@ -77,8 +79,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   const api = readApi(reader.section("api"), served, reader.complainAt);
   return {
     ...domains,
-    odoo: reader.maybe("ODOO_URL", readUpstream),
-    odooBus: reader.maybe("ODOO_BUS_URL", readUpstream),
+    ...readMembers(reader),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,
@@ -127,6 +128,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
+    workers: reader.one("WORKERS", (text) => readCount(text, workersMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
   };
 }

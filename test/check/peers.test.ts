@@ -11,8 +11,6 @@ import { type PeerName, type PeerPlace, peerMissing, startPeer } from "../suppor
 
 /** Nobody can tell over loopback whether Odoo's own ports are open to others. */
 const always = ["direct-ports skipped"];
-/** Compression is looked at with scripted sites; a gateway that compresses nothing yet is told so, and no more. */
-const withoutCompression = (report: Report) => troubles(report).filter((one) => one !== "compression warn");
 /** From another address than 127.0.0.1, which the guide lets in. */
 const stranger = process.platform === "linux" ? "127.0.0.2" : null;
 
@@ -53,12 +51,8 @@ t.test("the gateway passes, wrong guesses included", async (t) => {
   const { caFile, httpPort } = gateway;
   const url = `https://odoo.test:${gateway.httpsPort}`;
   const report = await lookAt(url, { caFile, httpPort, loginCanary: true });
-  t.same(
-    withoutCompression(report),
-    always,
-    report.findings.map(({ id, seen }) => `${id}: ${seen}`).join("\n"),
-  );
-  t.match(findingIn(report, "login-limit").seen, /Guess \d+ was answered with 429, Retry-After: \d+/);
+  t.same(troubles(report), always, report.findings.map(({ id, seen }) => `${id}: ${seen}`).join("\n"));
+  t.match(findingIn(report, "login-limit").seen, /Guess \d+ was answered with (?:403|429), Retry-After: \d+/);
   t.ok(requestsOf(report) <= checkBounds.requestsMax, `${requestsOf(report)} requests`);
   const heard = gateway.demo.requests.filter(({ path }) => /database|\/xmlrpc|\/jsonrpc/.test(path));
   t.same(heard, [], "Odoo heard of nothing guarded");
@@ -69,7 +63,7 @@ t.test("the gateway's standard preset tells the version to the mobile app, and f
   t.teardown(() => gateway.close());
   const { caFile, httpPort } = gateway;
   const report = await lookAt(`https://odoo.test:${gateway.httpsPort}`, { caFile, httpPort });
-  t.same(withoutCompression(report), ["login-limit skipped", "version-leaks warn", ...always].sort());
+  t.same(troubles(report), ["login-limit skipped", "version-leaks warn", ...always].sort());
 });
 
 t.test(

@@ -206,7 +206,10 @@ t.test("explain names rule, file, line and reason", async (t) => {
   t.match(login.out, /^path: +\/fr\/web\/login +or, behind a language: \/web\/login$/m);
   t.match(login.out, /^ {2}=> login +policies\/20-login\.yaml:\d+ /m);
   t.match(login.out, /^verdict: forward to web/m);
-  t.match(login.out, /^limits: +login: 5 a minute, 5 more at once, per client address; a success gives/m);
+  t.match(
+    login.out,
+    /^limits: +login: 5 a minute, 5 more at once, per account tried from the client address, .*; a success gives/m,
+  );
   t.match(login.out, /^why: +\S/m);
   t.match(denied.out, /^verdict: deny with 404$/m);
   t.match(denied.out, /^rule: +database-manager, policies\/10-database\.yaml:\d+$/m);

@@ -61,7 +61,17 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     domains: ["localhost", "127.0.0.1", "[::1]"].map((host) => ({ host, port: null })),
     redirectDomains: [],
     odoo: null,
+    odooMore: [],
     odooBus: null,
+    odooBusMore: [],
+    odooBackup: [],
+    odooSticky: "off",
+    odooResolveMs: 10_000,
+    odooWorkers: null,
+    queueMax: 512,
+    queueTimeoutMs: 30_000,
+    holdTimeoutMs: 5_000,
+    holdMax: 512,
     odooKeepAlive: false,
     httpsListen: { host: "", port: 8443 },
     httpListen: { host: "", port: 8080 },
@@ -102,6 +112,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     maintenancePage: null,
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
+    workers: 1,
     drainTimeoutMs: 30_000,
   });
   for (const set of [trustedProxies, trustedNetworks, adminNetworks, posNetworks]) {
@@ -132,6 +143,30 @@ t.test("each setting is read", async (t) => {
     [{ ODOO_URL: "http://odoo:8069" }, { odoo: { host: "odoo", port: 8069 } }],
     [{ ODOO_URL: "HTTP://My_Odoo-1:8069/" }, { odoo: { host: "my_odoo-1", port: 8069 } }],
     [{ ODOO_URL: "http://[2001:db8::2]:8069" }, { odoo: { host: "2001:db8::2", port: 8069 } }],
+    [
+      { ODOO_URL: "http://a:8069, http://b:8069 http://c:8070", ODOO_BACKUP_URL: "http://d:8069" },
+      {
+        odoo: { host: "a", port: 8069 },
+        odooMore: [
+          { host: "b", port: 8069 },
+          { host: "c", port: 8070 },
+        ],
+        odooBackup: [{ host: "d", port: 8069 }],
+        odooBus: null,
+      },
+    ],
+    [
+      { ODOO_BUS_URL: "http://a:8072,http://b:8072" },
+      { odooBus: { host: "a", port: 8072 }, odooBusMore: [{ host: "b", port: 8072 }] },
+    ],
+    [
+      { ODOO_WORKERS: "6", QUEUE_MAX: "64", QUEUE_TIMEOUT: "10s", HOLD_TIMEOUT: "0s", HOLD_MAX: "9" },
+      { odooWorkers: 6, queueMax: 64, queueTimeoutMs: 10_000, holdTimeoutMs: 0, holdMax: 9 },
+    ],
+    [
+      { ODOO_STICKY: "session", ODOO_RESOLVE: "2s" },
+      { odooSticky: "session", odooResolveMs: 2_000 },
+    ],
     [
       { ODOO_URL: "http://odoo", ODOO_BUS_URL: "http://bus:8072" },
       { odoo: { host: "odoo", port: 80 }, odooBus: { host: "bus", port: 8072 } },
@@ -238,6 +273,7 @@ t.test("each setting is read", async (t) => {
       { connectionsPerClientMax: 64, tunnelsPerClientMax: 1 },
     ],
     [{ DRAIN_TIMEOUT: "500ms" }, { drainTimeoutMs: 500 }],
+    [{ WORKERS: "4" }, { workers: 4 }],
     [
       { DOMAIN: "", ODOO_URL: "  ", PRESET: "", TLS_CERT_FILE: "" },
       { odoo: null, preset: "standard", tlsMode: "local" },
@@ -319,6 +355,22 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ ODOO_URL: "http://odoo\\x:8069" }, "must end after the port"],
     [{ ODOO_URL: "http://:8069" }, "is no http://host:port"],
     [{ ODOO_URL: "http://odoo:99999" }, "is no http://host:port"],
+    [
+      { ODOO_URL: "http://a:8069,http://a:8069/" },
+      'ODOO_URL names "http://a:8069/" twice; name each member once',
+    ],
+    [{ ODOO_URL: "http://a", ODOO_BACKUP_URL: "http://a" }, 'ODOO_BACKUP_URL names "http://a" twice'],
+    [{ ODOO_BACKUP_URL: "http://a" }, "ODOO_BACKUP_URL needs ODOO_URL"],
+    [
+      { ODOO_URL: Array.from({ length: 33 }, (_, i) => `http://m${i}:8069`).join(" ") },
+      "ODOO_URL names more than 32 members",
+    ],
+    [{ ODOO_URL: "http://b:8069,http://127.0.0.1:8443" }, "ODOO_URL points at our own HTTPS_LISTEN"],
+    [{ ODOO_WORKERS: "0" }, "must be a whole number from 1 to 1000"],
+    [{ ODOO_RESOLVE: "10ms" }, "must be at least 1s"],
+    [{ QUEUE_TIMEOUT: "0s" }, "must be at least 1s"],
+    [{ HOLD_TIMEOUT: "1d" }, "must be at most 10m"],
+    [{ ODOO_STICKY: "cookie" }, "must be one of off, session"],
     [{ ODOO_URL: "http://10.0.0.010:8069" }, "is no http://host:port"],
     [{ ODOO_URL: "http://::1:8069" }, "is no http://host:port"],
     [
@@ -541,7 +593,7 @@ log_level:
 t.test("a mistake in gateway.yaml has its line and column", async (t) => {
   const table: readonly (readonly [string, string])[] = [
     ["domain: a.example\nodoo_ulr: x\n", "gateway.yaml:2:1 odoo_ulr is no setting; did you mean odoo_url?"],
-    ["workers: 4\n", "gateway.yaml:1:1 workers is no setting; docs/options.md lists all"],
+    ["colour: 4\n", "gateway.yaml:1:1 colour is no setting; docs/options.md lists all"],
     ["ODOO_URL: http://odoo\n", "gateway.yaml:1:1 ODOO_URL is no setting; did you mean odoo_url?"],
     ["\n\npreset:   strickt\n", 'gateway.yaml:3:11 preset "strickt" must be one of'],
     [
@@ -549,7 +601,8 @@ t.test("a mistake in gateway.yaml has its line and column", async (t) => {
       'gateway.yaml:3:5 admin_networks "10.1.1.1/8" has bits set',
     ],
     ["preset: strict\npreset: strict\n", "gateway.yaml:2:1 "],
-    ["odoo_url: [http://a, http://b]\n", "gateway.yaml:1:11 odoo_url takes one value, not a list"],
+    ["odoo_keepalive: [true, false]\n", "gateway.yaml:1:17 odoo_keepalive takes one value, not a list"],
+    ["odoo_url: [http://a, b]\n", 'gateway.yaml:1:22 odoo_url "b" must begin with http://; write "http://b"'],
     ["odoo_url: {host: a}\n", "gateway.yaml:1:11 odoo_url takes a value, not a map"],
     ["domain: [{a: 1}]\n", "gateway.yaml:1:10 domain has an entry that is no text"],
     ["domain: [a.example, 12]\n", "gateway.yaml:1:21 domain has an entry that is no text; put it in quotes"],
@@ -665,6 +718,8 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ADMIN_LISTEN: "localhost:9180" }, null],
     [{ ODOO_URL: "http://odoo" }, "ODOO_URL names no port, so port 80 is asked"],
     [{ ODOO_URL: "http://odoo:80" }, null],
+    [{ QUEUE_MAX: "9" }, "QUEUE_MAX has no effect without ODOO_WORKERS"],
+    [{ QUEUE_MAX: "9", ODOO_WORKERS: "2" }, null],
     [{ REPORT_LISTEN: "127.0.0.1:8070" }, null],
     [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "172.18.0.0/16" }, null],
     [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "0.0.0.0/0" }, "whoever reaches REPORT_LISTEN"],
