@@ -51,7 +51,7 @@ export class Gateway {
     this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
-    this.#tunnels = new Tunnels(this.#answer, parts.ways.pace);
+    this.#tunnels = new Tunnels(this.#answer, parts.ways.pace, parts.tunnelPlaces);
     this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }
@@ -97,9 +97,10 @@ export class Gateway {
     const decision = this.#admission.decide(x, facts);
     if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
-    const staging = this.#admission.staging(x, facts, decision);
+    const passing = this.#admission.staging(x, facts, decision);
+    const staging = passing instanceof Promise ? await passing : passing;
     if (staging === null) return;
-    if (facts.upgrade !== null && !this.#tunnels.mayTunnel(x, facts, decision)) return;
+    if (facts.upgrade !== null && !(await this.#tunnels.mayTunnel(x, facts, decision))) return;
     if (!this.#calls.admit(x, facts)) return;
     if (this.#intake.declaresTooMuch(x, facts, decision)) return;
     if (this.#intake.isPacked(x, facts, decision)) return;
@@ -157,6 +158,12 @@ export class Gateway {
     if (this.#running.size === 0) this.#onIdle?.();
   }
 
+  /** From now on answers close their connection, and tunnels are told to leave; nothing is cut. */
+  retire(): void {
+    this.#draining = true;
+    this.#tunnels.leave();
+  }
+
   /** Ends the websockets of everybody whom the maintenance that holds now does not let through, with close 1001. */
   leaveClosed(): void {
     this.#tunnels.leaveWhere((client) => this.#parts.maintenance.holds(client) !== null);
@@ -167,8 +174,7 @@ export class Gateway {
    * cut. The listeners have stopped accepting before.
    */
   drain(timeoutMs: number): Promise<number> {
-    this.#draining = true;
-    this.#tunnels.leave();
+    this.retire();
     return new Promise((resolve) => {
       const finish = (cut: number) => {
         clearTimeout(timer);

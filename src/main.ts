@@ -25,6 +25,11 @@ interface Command {
 
 const commands: ReadonlyMap<string, Command> = new Map([
   ["run", { help: runHelp, load: async () => (await import("./cli/run.ts")).run, takesArguments: false }],
+  // Started by `run`, not by people: no help names it.
+  [
+    "worker",
+    { help: runHelp, load: async () => (await import("./cli/worker.ts")).worker, takesArguments: false },
+  ],
   ["demo", { help: demoHelp, load: async () => (await import("./cli/demo.ts")).demo, takesArguments: true }],
   [
     "validate",

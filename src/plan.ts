@@ -4,7 +4,7 @@ import type { Ip } from "./base/ip.ts";
 import { emptyIpSet, ipSetUnion } from "./base/ip-set.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
-import { createStagingGate, type StagingGate, stagingCookie } from "./guard/staging.ts";
+import { createStagingGate, type StagingGate, type StagingTries, stagingCookie } from "./guard/staging.ts";
 import { odooSessionCookie } from "./message/cookies.ts";
 import type { RequestFacts } from "./message/facts.ts";
 import type { ServedHost, Site } from "./message/site.ts";
@@ -61,6 +61,8 @@ export interface PlanParts {
   /** At least 16 random bytes of this process. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
+  /** Who counts wrong staging passwords; left out: the plan's own gate. */
+  readonly stagingTries?: StagingTries;
 }
 
 /** The session cookie's name on staging: production's cookie of the same browser must not be sent there. */
@@ -137,8 +139,15 @@ function isPointOfSalePath(path: string): boolean {
   return pointOfSalePath.test(path);
 }
 
-function stagingGate({ settings, policy, secret, clock }: PlanParts): StagingGate | null {
+function stagingGate({ settings, policy, secret, clock, stagingTries }: PlanParts): StagingGate | null {
   if (settings.stagingLogin === null) return null;
   const { user, password } = settings.stagingLogin;
-  return createStagingGate({ user, password, exempt: policy.isStagingExempt, secret, clock });
+  return createStagingGate({
+    user,
+    password,
+    exempt: policy.isStagingExempt,
+    secret,
+    clock,
+    ...(stagingTries === undefined ? {} : { tries: stagingTries }),
+  });
 }

@@ -4,11 +4,12 @@ import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminBans } from "./admin/bans.ts";
 import type { AdminCache } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminMaintenance } from "./admin/maintenance.ts";
-import type { AdminState } from "./admin/state.ts";
+import type { AdminState, AdminWorker } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Ip, ipKey64, isPrivate, parseIp } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
@@ -16,17 +17,20 @@ import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
 import { Cache } from "./cache/cache.ts";
 import { Squeeze } from "./cache/squeeze.ts";
+import type { CacheFigures, ListenerName } from "./cluster/messages.ts";
+import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
+import { edgeBounds } from "./edge/bounds.ts";
 import { watchDescriptors } from "./edge/descriptors.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
-import { type Admission, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
+import { type Admission, type Elsewhere, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
 import { BanJournal, banJournalFile } from "./guard/ban-journal.ts";
-import { BanTable } from "./guard/ban-table.ts";
+import { type Ban, BanTable } from "./guard/ban-table.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { Jail, type JailNews } from "./guard/jail.ts";
-import { createLimiter } from "./guard/limiter.ts";
+import { createLimiter, type LendingLimiter } from "./guard/limiter.ts";
 import { isDiskFault, loadLocalSecret } from "./guard/local-secret.ts";
 import {
   type Closed,
@@ -40,18 +44,20 @@ import {
 import { PendingAccounts } from "./guard/pending-accounts.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { SharedPeers } from "./guard/shared-peers.ts";
-import { createCounters } from "./observe/counters.ts";
+import { type CounterSnapshot, createCounters, sumCounters } from "./observe/counters.ts";
 import type { EventSink, GatewayEvent } from "./observe/events.ts";
 import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
 import { createMetricsPage } from "./observe/metrics-prom.ts";
 import { teeSinks } from "./observe/sinks.ts";
 import { createTally } from "./observe/tally.ts";
+import { type TallySnapshot, TallySum, tallySnapshot } from "./observe/tally-sum.ts";
 import { buildPlan, type Plan } from "./plan.ts";
 import type { Policy } from "./policy/compile.ts";
 import { loadPolicy } from "./policy/load.ts";
 import { openToStrangers, Proof } from "./proving.ts";
 import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
+import { createTunnelPlaces } from "./road/tunnel-places.ts";
 import { createWays, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
@@ -69,6 +75,9 @@ import { Spool } from "./upstream/spool.ts";
 
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
+/** While a worker retires: how often it is looked whether its last connection is gone, and what it gets beyond the idle bound. */
+const retireLookMs = 50;
+const retireSlackMs = 2_000;
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -82,6 +91,10 @@ export interface StartOptions {
   readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
   readonly logLinesDropped?: () => number;
+  /** This process is one of several workers; left out: it is not. */
+  readonly worker?: WorkerSeam;
+  /** This process looks after workers and serves nothing itself; left out: it does. */
+  readonly supervisor?: SupervisorSeam;
 }
 
 /** A gateway that runs. */
@@ -98,6 +111,11 @@ export interface RunningGateway {
   /** Own files that were replaced, the local certificate's renewal, and warnings of an end; called each minute. */
   readonly lookAtCertificates: () => Promise<void>;
   readonly policiesDir: string;
+  readonly listeners: readonly {
+    readonly name: ListenerName;
+    readonly port: number;
+    readonly address: string;
+  }[];
   readonly addresses: {
     readonly https: string;
     readonly http: string | null;
@@ -109,6 +127,29 @@ export interface RunningGateway {
   readonly queue: Ways["queue"];
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
+  /** The first half of `reload`: what was read and compiled, to be put in place together; or every problem in it. */
+  prepareReload(): Promise<Result<() => void, readonly Problem[]>>;
+  /** Reads the certificates again, after another process changed them. */
+  reloadCertificates(): Promise<void>;
+  setTicketKeys(keys: Buffer): void;
+  readonly counters: () => CounterSnapshot;
+  readonly tally: () => TallySnapshot;
+  readonly spoolBytes: () => number;
+  /** The state of maintenance, and what another process says of it. */
+  readonly maintenance: () => Closed | null;
+  maintain(closed: Closed | null): void;
+  /** What is counted here for all workers. */
+  readonly shared: {
+    readonly secret: Uint8Array;
+    readonly limiter: LendingLimiter;
+    readonly jail: Jail;
+    readonly sessions: KnownSessions;
+    readonly pendingAccounts: PendingAccounts;
+    readonly sharedPeers: SharedPeers;
+  };
+  readonly cache: { figures(): CacheFigures; clear(): number };
+  /** Serves what is open with `Connection: close`; resolves when nothing is left open or the idle bound is over. */
+  retire(): Promise<void>;
   /** Stops accepting, lets exchanges finish within DRAIN_TIMEOUT, closes tunnels with 1001; answers how many were cut. */
   stop(): Promise<number>;
 }
@@ -160,36 +201,49 @@ export async function startGateway(
   if (!policy.ok || !tlsLoaded.ok || !closed.ok || settings.odoo === null || problems.length > 0)
     return err(problems);
 
+  const { worker, supervisor } = options;
   const ways = createWays({
-    settings,
+    settings: worker === undefined ? settings : shareOf(settings),
     odoo: settings.odoo,
     sink,
     clock,
     lookup: options.lookup ?? lookupAll,
     random: Math.random,
   });
-  const secret = randomBytes(32);
+  const secret = worker?.secret ?? randomBytes(32);
   const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
   if (!localSecret.ok) return err([localSecret.error]);
   const bans = new BanTable();
-  const journal = new BanJournal({
-    path: join(settings.stateDir, banJournalFile),
-    bans,
-    wallMs: () => clock.wallMs(),
-    fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
-  });
-  const sharedPeers = new SharedPeers();
+  // A worker's bans are the supervisor's: one process writes the journal.
+  const journal =
+    worker !== undefined
+      ? null
+      : new BanJournal({
+          path: join(settings.stateDir, banJournalFile),
+          bans,
+          wallMs: () => clock.wallMs(),
+          fault: (detail) => sink.emit({ type: "warning", what: "ban-journal", detail }),
+        });
+  const sharedPeers = worker?.sharedPeers ?? new SharedPeers();
+  const pendingAccounts = worker?.pendingAccounts ?? new PendingAccounts();
   const jail = new Jail({
     clock,
     bans,
-    news: jailNews(sink, journal, (address) => gateway.banned(address)),
+    news: jailNews(sink, journal, (ban) => {
+      gateway.banned(ban.address);
+      supervisor?.banned(ban);
+    }),
     isSpared: (address) => sharedPeers.has(address),
   });
+  const limiter = createLimiter({ clock });
+  const sessions = worker?.sessions ?? new KnownSessions(secret);
 
   let tls = tlsLoaded.value;
   let plan: Plan;
   const current = { policy: policy.value, settings, httpsPort: settings.httpsListen.port, revision: 1 };
-  const rebuild = () => buildPlan({ ...current, secret, clock });
+  const fixed =
+    worker === undefined ? { secret, clock } : { secret, clock, stagingTries: worker.stagingTries };
+  const rebuild = () => buildPlan({ ...current, ...fixed });
   plan = rebuild();
   const open = openToStrangers(plan);
   if (open.length > 0) return err(open);
@@ -214,14 +268,15 @@ export async function startGateway(
       return () => clearTimeout(timer);
     },
   });
-  const challenges = createChallenges();
+  const challenges = worker?.challenges ?? supervisor?.challenges ?? createChallenges();
   const maintenance: Maintenance = new Maintenance(
     {
-      path: maintenancePath,
+      path: worker === undefined ? maintenancePath : null,
       clock,
       changed: (now) => {
         sink.emit(maintenanceEvent(now));
         gateway.leaveClosed();
+        supervisor?.maintained(now);
       },
     },
     closed.value,
@@ -232,12 +287,13 @@ export async function startGateway(
     challenges,
     maintenance,
     ways,
-    limiter: createLimiter({ clock }),
-    sessions: new KnownSessions(secret),
-    jail,
+    limiter: worker?.limiter ?? limiter,
+    sessions,
+    jail: worker?.jail ?? jail,
+    tunnelPlaces: worker?.tunnelPlaces ?? createTunnelPlaces(),
     devices: deviceCookies(localSecret.value, clock),
     sharedPeers,
-    pendingAccounts: new PendingAccounts(),
+    pendingAccounts,
     hashAccount: accountHasher(localSecret.value),
     spool,
     cache,
@@ -257,7 +313,12 @@ export async function startGateway(
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
   };
-  const admission = (): Admission => ({
+  const admission = (): Admission => {
+    // What the supervisor let in, it counted and compared with the bans.
+    if (worker !== undefined) return letIn;
+    return ownAdmission();
+  };
+  const ownAdmission = (): Admission => ({
     connectionsPerClientMax: plan.settings.connectionsPerClientMax,
     isBanned: (ip) =>
       plan.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(plan, ip),
@@ -271,7 +332,11 @@ export async function startGateway(
   });
 
   const unknownNames = new UnknownNames(sink, clock);
-  const front = createTlsFront(tls, (name, shown) => unknownNames.met(name, shown));
+  const front = createTlsFront(
+    tls,
+    (name, shown) => unknownNames.met(name, shown),
+    worker?.ticketKeys ?? null,
+  );
   const opened = await openListeners(
     settings,
     front.options,
@@ -279,6 +344,7 @@ export async function startGateway(
     reportAdmission,
     handlers,
     challenges,
+    options,
   );
   if (!opened.ok) return opened;
   const { https, http, report } = opened.value;
@@ -304,6 +370,7 @@ export async function startGateway(
     tls = next.value;
     front.swap(tls);
     announceCertificates();
+    supervisor?.certificatesChanged();
   };
   const issuer = new Issuer({
     settings: () => current.settings,
@@ -321,7 +388,19 @@ export async function startGateway(
   });
 
   let ready: readonly string[] = ["checking itself"];
-  const state = (): AdminState => ({
+  const state = async (): Promise<AdminState> => {
+    const own = ownState();
+    if (supervisor === undefined) return own;
+    const { counters: theirs, workers } = await supervisor.gather();
+    const total = (pick: (one: AdminWorker) => number) => workers.reduce((sum, one) => sum + pick(one), 0);
+    return {
+      ...own,
+      counters: sumCounters([own.counters, ...theirs]),
+      inFlight: { exchanges: total((one) => one.exchanges), tunnels: total((one) => one.tunnels) },
+      workers,
+    };
+  };
+  const ownState = (): AdminState => ({
     version: packageRoot().version,
     startedWallMs,
     nowWallMs: clock.wallMs(),
@@ -349,16 +428,33 @@ export async function startGateway(
     add: (address, lengthMs) => jail.ban(address, clock.wallMs() + lengthMs).untilWallMs,
     remove(address) {
       const held = jail.lift(address);
-      journal.lifted(address);
+      journal?.lifted(address);
+      supervisor?.lifted(address);
       if (held) sink.emit({ type: "ban-lifted", client: address });
       return held;
     },
   };
+  const ownFigures = (): CacheFigures => ({ ...cache.figures, toCompress: squeeze.waiting });
   const adminCache: AdminCache = {
-    figures: () => ({ ...cache.figures, toCompress: squeeze.waiting }),
-    clear: () => cache.clear(),
+    async figures() {
+      const all = supervisor === undefined ? [ownFigures()] : (await supervisor.gather()).caches;
+      const total = (pick: (one: CacheFigures) => number) => all.reduce((sum, one) => sum + pick(one), 0);
+      return {
+        entries: total((one) => one.entries),
+        bytes: total((one) => one.bytes),
+        bytesMax: total((one) => one.bytesMax),
+        fetching: total((one) => one.fetching),
+        toCompress: total((one) => one.toCompress),
+      };
+    },
+    async clear() {
+      if (supervisor === undefined) return cache.clear();
+      const { caches } = await supervisor.gather();
+      supervisor.clearCaches();
+      return caches.reduce((sum, { entries }) => sum + entries, 0);
+    },
   };
-  const readiness = () => [...ready, ...issuer.reasons];
+  const readiness = () => [...ready, ...issuer.reasons, ...(supervisor?.reasons() ?? [])];
   const adminMaintenance: AdminMaintenance = {
     current: () => maintenance.current,
     turnOn: (order) => maintenance.turnOn(order),
@@ -369,6 +465,30 @@ export async function startGateway(
       networksMax: maintenanceNetworksMax,
       msMax: maintenanceMsMax,
     },
+  };
+  /** Each page shows one moment: all workers are asked, then the figures are written. */
+  const metricsOfAll = (all: SupervisorSeam) => {
+    const sum = new TallySum();
+    let seen: Awaited<ReturnType<SupervisorSeam["gather"]>> | null = null;
+    const total = (pick: (one: AdminWorker) => number) =>
+      (seen?.workers ?? []).reduce((total, one) => total + pick(one), 0);
+    const page = createMetricsPage(
+      gatewayMetrics({
+        counters: () => sumCounters([counters.snapshot(), ...(seen?.counters ?? [])]),
+        tally: sum,
+        now: () => ({
+          ...metricsNow(),
+          exchanges: total((one) => one.exchanges),
+          tunnels: total((one) => one.tunnels),
+          spoolBytes: seen?.spoolBytes ?? 0,
+        }),
+      }),
+    );
+    return async () => {
+      seen = await all.gather();
+      sum.fill([tallySnapshot(tally), ...seen.tallies]);
+      return page();
+    };
   };
   const metricsNow = (): MetricsNow => ({
     version: packageRoot().version,
@@ -398,9 +518,10 @@ export async function startGateway(
       ),
     queue: ways.queue(),
   });
-  const metrics = createMetricsPage(
-    gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }),
-  );
+  const metrics =
+    supervisor === undefined
+      ? createMetricsPage(gatewayMetrics({ counters: () => counters.snapshot(), tally, now: metricsNow }))
+      : metricsOfAll(supervisor);
   const admin = new AdminDoor(
     settings,
     { state, ready: readiness, bans: adminBans, cache: adminCache, maintenance: adminMaintenance, metrics },
@@ -427,9 +548,9 @@ export async function startGateway(
   if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
   ways.start();
-  issuer.start();
+  if (worker === undefined) issuer.start();
 
-  const reload = async (): Promise<readonly Problem[]> => {
+  const prepareReload = async (): Promise<Result<() => void, readonly Problem[]>> => {
     const read = options.readSettings?.() ?? ok(current.settings);
     const next = read.ok ? keepWhatCannotChange(read.value, settings) : current.settings;
     const found: Problem[] = read.ok ? [] : [...read.error];
@@ -441,21 +562,26 @@ export async function startGateway(
     }
     const nextTls = await tlsOf(next);
     if (!nextTls.ok) found.push(...nextTls.error);
-    if (!nextPolicy.ok || !nextTls.ok || found.length > 0) {
-      sink.emit({ type: "reload-refused", problems: found.map(problemLine) });
-      return found;
-    }
-    current.settings = next;
-    current.policy = nextPolicy.value;
-    current.revision += 1;
-    tls = nextTls.value;
-    front.swap(tls);
-    plan = rebuild();
-    cache.configure();
-    announce();
-    // New names in DOMAIN are ordered now, not at the next look.
-    void issuer.look();
-    return [];
+    if (!nextPolicy.ok || !nextTls.ok || found.length > 0) return err(found);
+    return ok(() => {
+      current.settings = next;
+      current.policy = nextPolicy.value;
+      current.revision += 1;
+      tls = nextTls.value;
+      front.swap(tls);
+      plan = rebuild();
+      cache.configure();
+      announce();
+      // New names in DOMAIN are ordered now, not at the next look.
+      if (worker === undefined) void issuer.look();
+    });
+  };
+  const reload = async (): Promise<readonly Problem[]> => {
+    const prepared = await prepareReload();
+    const problems = prepared.ok ? ((await supervisor?.reload(prepared.value)) ?? []) : prepared.error;
+    if (problems.length > 0) sink.emit({ type: "reload-refused", problems: problems.map(problemLine) });
+    else if (prepared.ok && supervisor === undefined) prepared.value();
+    return problems;
   };
 
   const files = new FileWatch();
@@ -471,12 +597,14 @@ export async function startGateway(
     ends.look(tls.certificates);
     await stapler.look(tls.certificates);
   };
-  void lookAtCertificates();
+  // Files are watched once for all workers; each staples for itself.
+  const look = worker === undefined ? lookAtCertificates : () => stapler.look(tls.certificates);
+  void look();
   const renewal = setInterval(() => {
     // An announced end is told and forgotten on disk even when nobody asks for anything.
     void maintenance.current;
-    journal.settle();
-    void lookAtCertificates();
+    journal?.settle();
+    void look();
   }, renewalCheckMs);
   renewal.unref();
 
@@ -491,7 +619,9 @@ export async function startGateway(
     https.stop();
     http?.stop();
     // Exchanges that still run may be waiting for a PDF, and its maker for us: the report listener closes after them.
-    const cut = await gateway.drain(plan.settings.drainTimeoutMs);
+    // The supervisor itself served what came before its workers.
+    const theirs = supervisor?.stop() ?? 0;
+    const cut = (await gateway.drain(plan.settings.drainTimeoutMs)) + (await theirs);
     report?.stop();
     report?.destroy();
     https.destroy();
@@ -500,14 +630,26 @@ export async function startGateway(
     cache.close();
     squeeze.close();
     ways.close();
-    journal.close();
+    journal?.close();
     await admin.close();
     await issuerStopped;
     sink.emit({ type: "stopped", cut });
     return cut;
   };
 
-  const reached = await proof.overTheWire(parts, plan, settings.httpsListen, https.port, sink);
+  const retire = async (): Promise<void> => {
+    gateway.retire();
+    const listeners = [https, http, report].filter((one) => one !== null);
+    for (const listener of listeners) listener.retire();
+    // A kept connection ends behind its next answer, or when nothing was asked on it for its idle time.
+    const endMs = clock.nowMs() + edgeBounds.keepAliveTimeoutMs + retireSlackMs;
+    while (listeners.some(({ connections }) => connections > 0) && clock.nowMs() < endMs)
+      await sleep(retireLookMs);
+  };
+
+  // What a worker is handed came by the supervisor's listener, which asks itself.
+  const reached =
+    worker === undefined ? await proof.overTheWire(parts, plan, settings.httpsListen, https.port, sink) : [];
   if (reached.length > 0) {
     await stop();
     return err(reached);
@@ -525,6 +667,9 @@ export async function startGateway(
     issuer,
     lookAtCertificates,
     policiesDir: policiesDirOf(settings),
+    listeners: [https, http, report].flatMap((one, at) =>
+      one === null ? [] : [{ name: listenerNames[at] ?? "https", port: one.port, address: one.address }],
+    ),
     addresses: {
       https: https.address,
       http: http?.address ?? null,
@@ -535,6 +680,20 @@ export async function startGateway(
     members: ways.members,
     queue: ways.queue,
     reload,
+    prepareReload,
+    reloadCertificates,
+    setTicketKeys: (keys) => front.setTicketKeys(keys),
+    counters: () => counters.snapshot(),
+    tally: () => tallySnapshot(tally),
+    spoolBytes: () => spool.bytes,
+    maintenance: () => maintenance.current,
+    maintain: (now) => {
+      if (now === null) maintenance.turnOff();
+      else maintenance.turnOn(now);
+    },
+    shared: { secret, limiter, jail, sessions, pendingAccounts, sharedPeers },
+    cache: { figures: ownFigures, clear: () => cache.clear() },
+    retire,
     stop,
   });
 }
@@ -575,19 +734,44 @@ async function openListeners(
   reportAdmission: () => Admission,
   handlers: EdgeHandlers,
   challenges: Challenges,
+  seams: Pick<StartOptions, "worker" | "supervisor">,
 ): Promise<
   Result<
     { readonly https: Listener; readonly http: Listener | null; readonly report: Listener | null },
     readonly Problem[]
   >
 > {
-  const https = await listenTls(settings.httpsListen, tlsOptions, admission, handlers, undefined, challenges);
+  const https = await listenTls(
+    settings.httpsListen,
+    tlsOptions,
+    admission,
+    handlers,
+    undefined,
+    challenges,
+    elsewhere("https", seams),
+  );
   const http =
-    settings.httpListen === null ? ok(null) : await listenPlain(settings.httpListen, admission, handlers);
+    settings.httpListen === null
+      ? ok(null)
+      : await listenPlain(
+          settings.httpListen,
+          admission,
+          handlers,
+          undefined,
+          "plain",
+          elsewhere("http", seams),
+        );
   const report =
     settings.reportListen === null
       ? ok(null)
-      : await listenPlain(settings.reportListen, reportAdmission, handlers, undefined, "report");
+      : await listenPlain(
+          settings.reportListen,
+          reportAdmission,
+          handlers,
+          undefined,
+          "report",
+          elsewhere("report", seams),
+        );
   if (https.ok && http.ok && report.ok)
     return ok({ https: https.value, http: http.value, report: report.value });
   const problems: Problem[] = [];
@@ -598,6 +782,36 @@ async function openListeners(
   if (report.ok) report.value?.stop();
   else problems.push({ place: "environment", thing: `REPORT_LISTEN ${report.error}`, remedy: "" });
   return err(problems);
+}
+
+const listenerNames: readonly ListenerName[] = ["https", "http", "report"];
+
+const letIn: Admission = {
+  connectionsPerClientMax: Number.MAX_SAFE_INTEGER,
+  isBanned: () => false,
+  isExempt: () => true,
+};
+
+/** Who accepts and who serves on a listener, where that is not this process. */
+function elsewhere(
+  name: ListenerName,
+  { worker, supervisor }: Pick<StartOptions, "worker" | "supervisor">,
+): Elsewhere {
+  if (worker !== undefined) return { attach: (server) => worker.attach(name, server) };
+  if (supervisor === undefined) return {};
+  return { handOver: (socket, closed) => supervisor.handOver(name, socket, closed) };
+}
+
+/** One process's share of Odoo's workers and of the places to wait: all together, no more than one process would give out. */
+function shareOf(settings: Settings): Settings {
+  const { workers, odooWorkers, queueMax, holdMax } = settings;
+  const share = (all: number) => Math.max(1, Math.floor(all / workers));
+  return {
+    ...settings,
+    odooWorkers: odooWorkers === null ? null : share(odooWorkers),
+    queueMax: share(queueMax),
+    holdMax: share(holdMax),
+  };
 }
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
@@ -625,6 +839,7 @@ function keepWhatCannotChange(next: Settings, running: Settings): Settings {
     spoolBytesMax: running.spoolBytesMax,
     logLevel: running.logLevel,
     logFormat: running.logFormat,
+    workers: running.workers,
   };
 }
 
@@ -641,7 +856,7 @@ function maintenanceEvent(closed: Closed | null): GatewayEvent {
   return { type: "maintenance", state: "on", message, until, allow: allow.texts };
 }
 
-function jailNews(sink: EventSink, journal: BanJournal, banned: (address: string) => void): JailNews {
+function jailNews(sink: EventSink, journal: BanJournal | null, banned: (ban: Ban) => void): JailNews {
   /** One address of our own network may stand for everybody. */
   const warn = (address: string, what: string, also: string) => {
     const detail = `${address} ${what}: if a proxy or a container's network brings everybody from this address, name the proxy in TRUSTED_PROXIES; ${also}`;
@@ -651,8 +866,8 @@ function jailNews(sink: EventSink, journal: BanJournal, banned: (address: string
     strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
     ban: (ban) => {
       const { address, reason, untilWallMs, times } = ban;
-      journal.record(ban);
-      banned(address);
+      journal?.record(ban);
+      banned(ban);
       const until = new Date(untilWallMs).toISOString();
       sink.emit({ type: "ban", client: address, why: reason, until, times });
       const ip = parseIp(address.replace(/\/64$/, ""));

@@ -58,7 +58,7 @@ const below = ["base", "message", "policy"];
 
 /**
  * What a room may use of others (`values`), and of which it may know the types only. Its own room is always allowed.
- * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cli ← main; settings, admin, demo, report, check and audit stand beside.
+ * base ← message ← policy ← { siblings } ← plan ← gateway ← edge ← start ← cluster ← cli ← main; settings, admin, demo, report, check and audit stand beside.
  */
 const rooms: Readonly<
   Record<string, { readonly values: readonly string[]; readonly types: readonly string[] }>
@@ -79,10 +79,25 @@ const rooms: Readonly<
   audit: { values: ["base", "policy", "report", "settings"], types: [] },
   start: {
     values: [...below, ...siblings, "plan", "gateway", "edge", "admin", "settings", "check"],
-    types: [],
+    types: ["cluster"],
+  },
+  cluster: {
+    values: [...below, ...siblings, "start"],
+    types: ["plan", "gateway", "admin", "settings"],
   },
   cli: {
-    values: [...below, ...siblings, "plan", "settings", "demo", "start", "report", "check", "audit"],
+    values: [
+      ...below,
+      ...siblings,
+      "plan",
+      "settings",
+      "demo",
+      "start",
+      "cluster",
+      "report",
+      "check",
+      "audit",
+    ],
     types: ["gateway", "admin"],
   },
   main: { values: ["base", "cli"], types: [] },

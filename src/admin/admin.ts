@@ -28,7 +28,7 @@ const loopSampleMs = 20;
 export interface AdminOptions {
   readonly listen: ListenAddress;
   /** Called for `/status` only. */
-  readonly state: () => AdminState;
+  readonly state: () => AdminState | Promise<AdminState>;
   /** Reasons why no exchange should be sent here now; empty: ready. */
   readonly ready: () => readonly string[];
   /** Left out: there are no bans to see or change. */
@@ -180,7 +180,11 @@ function answer(
   if (wantsMetrics)
     return metrics().then(({ contentType, text }) => ({ status: 200, body: text.trimEnd(), contentType }));
   if (path === "/healthz") return { status: 200, body: { status: "pass" } };
-  if (path === "/status") return { status: 200, body: statusJson(options.state(), takeDelay(loop)) };
+  if (path === "/status") {
+    const state = options.state();
+    const shown = (now: AdminState): Answer => ({ status: 200, body: statusJson(now, takeDelay(loop)) });
+    return state instanceof Promise ? state.then(shown) : shown(state);
+  }
   const reasons = options.ready();
   if (reasons.length === 0) return { status: 200, body: { status: "pass" } };
   return { status: 503, body: { status: "fail", reasons } };

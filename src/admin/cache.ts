@@ -1,33 +1,36 @@
 /** What the admin listener may do with the cache. */
 export interface AdminCache {
-  figures(): {
-    readonly entries: number;
-    readonly bytes: number;
-    readonly bytesMax: number;
-    /** Files on their way from Odoo. */
-    readonly fetching: number;
-    /** Files that wait for their best compressed form. */
-    readonly toCompress: number;
-  };
+  figures(): Promise<CacheFigures>;
   /** Answers how many files were given up. */
-  clear(): number;
+  clear(): Promise<number>;
+}
+
+/** How full the memory for files is. */
+export interface CacheFigures {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Files on their way from Odoo. */
+  readonly fetching: number;
+  /** Files that wait for their best compressed form. */
+  readonly toCompress: number;
 }
 
 /** No page of another site can send this field without being asked first, and we do not answer the asking. */
 export const cacheField = "x-odoo-gateway";
 
 /** `GET /cache` tells how full it is; `POST /cache/clear` with the field `X-Odoo-Gateway: cache` empties it. */
-export function answerCache(
+export async function answerCache(
   cache: AdminCache,
   method: string,
   path: string,
   field: string | readonly string[] | undefined,
-): { readonly status: number; readonly body: object } {
+): Promise<{ readonly status: number; readonly body: object }> {
   if (path === "/cache") {
     if (method !== "GET" && method !== "HEAD") return { status: 405, body: { error: "only GET and HEAD" } };
-    return { status: 200, body: cache.figures() };
+    return { status: 200, body: await cache.figures() };
   }
   if (method !== "POST") return { status: 405, body: { error: "only POST" } };
   if (field !== "cache") return { status: 403, body: { error: "send the field X-Odoo-Gateway: cache" } };
-  return { status: 200, body: { cleared: cache.clear() } };
+  return { status: 200, body: { cleared: await cache.clear() } };
 }

@@ -58,6 +58,20 @@ export interface AdminState {
     readonly held: number;
     readonly awayMs: number | null;
   };
+  /** With WORKERS above 1: who serves. */
+  readonly workers?: readonly AdminWorker[];
+}
+
+/** One of several processes that serve. */
+export interface AdminWorker {
+  readonly pid: number;
+  readonly state: "starting" | "ready" | "retiring";
+  /** Connections it was handed and did not close yet. */
+  readonly connections: number;
+  readonly exchanges: number;
+  readonly tunnels: number;
+  /** It answered in time, so its figures are of now. */
+  readonly answers: boolean;
 }
 
 /** What an operator wants to know about certificates from an authority. */
@@ -104,6 +118,7 @@ export function statusJson(state: AdminState, loop: LoopDelay): string {
       inFlight: rest.inFlight,
       pools: rest.pools,
       queue: rest.queue,
+      ...(rest.workers === undefined ? {} : { workers: rest.workers }),
       counters: rest.counters,
       logLinesDropped: rest.logLinesDropped,
       eventLoopDelay: loop,

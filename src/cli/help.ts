@@ -39,6 +39,8 @@ Signals:
                    DRAIN_TIMEOUT, websockets are closed with 1001
   SIGHUP           read policies, certificates and gateway.yaml again; with a
                    problem in them the old ones stay and the log says why
+  SIGUSR2          with WORKERS above 1: new workers take over one by one, no
+                   request is lost
 
 Admin listener (ADMIN_LISTEN): /healthz, /readyz, /status
 

@@ -1,6 +1,9 @@
 import { problemLine } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
+import type { Supervisor } from "../cluster/supervisor.ts";
 import { type Demo, startDemo } from "../demo/start.ts";
+import { type LogDestination, openDestination } from "../observe/destination.ts";
+import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type RunningGateway, startGateway } from "../start.ts";
@@ -20,10 +23,14 @@ export async function run(): Promise<number> {
   }
   printWarnings(loaded.value.warnings);
   const { settings, demo } = await withOdoo(loaded.value.settings);
-  const log = createLog({ level: settings.logLevel, format: logFormat(settings) });
+  const shape = { level: settings.logLevel, format: logFormat(settings) };
+  const output = settings.workers === 1 ? null : openDestination(1);
+  const log = createLog(output === null ? shape : { ...shape, destination: output });
+  const supervisor = output === null ? null : await supervise(settings, log, output);
   const started = await startGateway({
     settings,
     sink: log,
+    ...(supervisor === null ? {} : { supervisor }),
     logLinesDropped: () => log.dropped,
     readSettings: () => {
       const again = processSettings();
@@ -37,8 +44,10 @@ export async function run(): Promise<number> {
     return 1;
   }
   const running = started.value;
+  const signals = untilStopped(running, log, supervisor);
+  await supervisor?.start(running);
   process.stderr.write(banner(running, settings, demo));
-  await untilStopped(running, log);
+  await signals;
   await log.close();
   await demo?.close();
   endIfStuck(log);
@@ -48,6 +57,12 @@ export async function run(): Promise<number> {
 /** Everything is done, but a thread hangs in a write that nobody takes; at its end the process would wait for it for ever. */
 function endIfStuck(log: Log): void {
   if (log.isStuck) process.kill(process.pid, "SIGKILL");
+}
+
+/** Loaded for WORKERS above 1 only. */
+async function supervise(settings: Settings, sink: EventSink, output: LogDestination): Promise<Supervisor> {
+  const { Supervisor } = await import("../cluster/supervisor.ts");
+  return new Supervisor({ settings, sink, lines: (text) => output.write(text) });
 }
 
 /** ODOO_URL, else Odoo on this machine, else the stand-in. */
@@ -77,6 +92,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  site      ${site}`,
     `  https     ${running.addresses.https}`,
     `  http      ${running.addresses.http === null ? "off" : `${running.addresses.http} (redirects to https)`}`,
+    ...(settings.workers === 1 ? [] : [`  workers   ${settings.workers}`]),
     ...(running.addresses.report === null
       ? []
       : [`  reports   http://${running.addresses.report} (for Odoo itself: report.url)`]),
@@ -119,8 +135,8 @@ function adminText(running: RunningGateway, settings: Settings): string {
   return settings.adminListen === null ? "off" : "could not be opened, see the log";
 }
 
-/** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads; our own bug ends the process with its reason in the log. */
-function untilStopped(running: RunningGateway, log: Log): Promise<void> {
+/** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads, SIGUSR2 replaces the workers; our own bug ends the process with its reason in the log. */
+function untilStopped(running: RunningGateway, log: Log, supervisor: Supervisor | null): Promise<void> {
   return new Promise((resolve) => {
     let stopping = false;
     const stop = () => {
@@ -134,6 +150,12 @@ function untilStopped(running: RunningGateway, log: Log): Promise<void> {
       void running.reload().then((problems) => {
         for (const problem of problems) process.stderr.write(`reload refused: ${problemLine(problem)}\n`);
       });
+    });
+    process.on("SIGUSR2", () => {
+      if (supervisor !== null) return void supervisor.change();
+      const detail =
+        "a hand-over needs a second process: start with WORKERS=2 or more, then SIGUSR2 replaces them one by one";
+      log.emit({ type: "warning", what: "SIGUSR2", detail });
     });
     const die = (error: unknown) => {
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

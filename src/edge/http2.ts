@@ -33,6 +33,8 @@ export function createHttp2(
   accept(socket: Socket, connection: Connection): void;
   /** GOAWAY to all; running streams finish. */
   close(): void;
+  /** GOAWAY in two steps, so that requests on their way are served (RFC 9113 §6.8). */
+  retire(): void;
 } {
   const server = createServer({
     maxSessionMemory: bounds.http2SessionMemoryMiB,
@@ -51,6 +53,7 @@ export function createHttp2(
   });
   const open = new Map<ServerHttp2Session, Http2Toll>();
   let stopped = false;
+  let isRetiring = false;
   const check = setInterval(() => {
     const nowMs = performance.now();
     for (const toll of open.values()) toll.check(nowMs);
@@ -65,6 +68,8 @@ export function createHttp2(
     const toll = new Http2Toll(session, socket, bounds, performance.now());
     sessions.set(session, { connection: accepting, toll });
     open.set(session, toll);
+    // A connection whose handshake ended afterwards is told at once.
+    if (isRetiring) leaveSoon(session);
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;
@@ -124,7 +129,22 @@ export function createHttp2(
       for (const session of open.keys()) session.close();
       if (open.size === 0) clearInterval(check);
     },
+    retire() {
+      isRetiring = true;
+      for (const session of open.keys()) leaveSoon(session);
+    },
   };
+}
+
+/** Above every stream there can be: "open no more", which says nothing about those that are on their way. */
+const lastStreamMost = 2 ** 31 - 1;
+/** More than a round trip: a client that heard the first GOAWAY opens nothing afterwards. */
+const leaveMs = 2_000;
+
+function leaveSoon(session: ServerHttp2Session): void {
+  if (session.closed || session.destroyed) return;
+  session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamMost);
+  setTimeout(() => session.close(), leaveMs).unref();
 }
 
 /** Splits nghttp2's list into pseudo-fields and field lines; cookie crumbs become one line (RFC 9113 §8.2.3). */

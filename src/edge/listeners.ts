@@ -20,6 +20,14 @@ export interface Admission {
   isExempt(ip: Ip): boolean;
 }
 
+/** Where this process is one of several: who accepts, and who serves. At most one of the two is there. */
+export interface Elsewhere {
+  /** Another process accepts: `server` gets its connections by hand. Null: it did not open this listener. */
+  readonly attach?: (server: TcpServer) => { readonly port: number; readonly address: string } | null;
+  /** Another process serves: gives an accepted connection away, unread. `closed` is called once. `nobody` takes it, or we serve it `here`. */
+  readonly handOver?: (socket: Socket, closed: () => void) => "taken" | "nobody" | "here";
+}
+
 /** An open listener. */
 export interface Listener {
   readonly port: number;
@@ -30,6 +38,8 @@ export interface Listener {
   readonly connections: number;
   /** Takes no new connection, closes idle ones, lets running exchanges finish. */
   stop(): void;
+  /** Takes no new connection and tells clients to leave, but closes none: what is under way, or on its way, is served. */
+  retire(): void;
   /** Closes whatever is left. */
   destroy(): void;
 }
@@ -42,6 +52,7 @@ export function listenTls(
   handlers: EdgeHandlers,
   bounds: EdgeBounds = edgeBounds,
   challenges: Pick<Challenges, "watchesHellos" | "sort"> | null = null,
+  elsewhere: Elsewhere = {},
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
   const http2 = createHttp2(handlers, bounds);
@@ -80,8 +91,9 @@ export function listenTls(
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
     else tls.emit("connection", socket);
   };
-  return listen(at, "tls", admission, accept, handlers.trouble, {
+  return listen(at, "tls", admission, accept, handlers.trouble, elsewhere, {
     tls,
+    retire: () => http2.retire(),
     stop() {
       http2.close();
       http1.stop();
@@ -96,11 +108,13 @@ export function listenPlain(
   handlers: EdgeHandlers,
   bounds: EdgeBounds = edgeBounds,
   kind: "plain" | "report" = "plain",
+  elsewhere: Elsewhere = {},
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
   const accept = (socket: Socket, connection: Connection) => http1.accept(socket, connection);
-  return listen(at, kind, admission, accept, handlers.trouble, {
+  return listen(at, kind, admission, accept, handlers.trouble, elsewhere, {
     tls: null,
+    retire() {},
     stop() {
       http1.stop();
     },
@@ -113,14 +127,17 @@ function listen(
   admission: () => Admission,
   accept: (socket: Socket, connection: Connection) => void,
   trouble: (detail: string) => void,
-  above: { readonly tls: TlsServer | null; stop(): void },
+  elsewhere: Elsewhere,
+  above: Above,
 ): Promise<Result<Listener, string>> {
   const open = new Set<Socket>();
   const perClient = new Map<string, number>();
+  const { attach, handOver } = elsewhere;
   const server = createTcpServer({
     noDelay: true,
     // A TLS handshake whose client has left would be kept until its time is over.
     allowHalfOpen: kind !== "tls",
+    pauseOnConnect: handOver !== undefined,
   });
   server.maxConnections = connectionsMax(kind);
   server.on("drop", () =>
@@ -138,12 +155,24 @@ function listen(
     if (held >= rules.connectionsPerClientMax && !rules.isExempt(peer)) return void socket.destroy();
     perClient.set(key, held + 1);
     open.add(socket);
-    socket.on("close", () => {
+    const closed = () => {
       open.delete(socket);
       const left = (perClient.get(key) ?? 1) - 1;
       if (left <= 0) perClient.delete(key);
       else perClient.set(key, left);
-    });
+    };
+    if (handOver !== undefined) {
+      // Node counts what this process holds; what it gave away it does not.
+      const taken = open.size > connectionsMax(kind) ? "nobody" : handOver(socket, closed);
+      if (taken === "nobody") {
+        closed();
+        socket.destroy();
+      }
+      if (taken !== "here") return;
+      // It was accepted unread; TLS reads below the socket.
+      if (above.tls === null) socket.resume();
+    }
+    socket.on("close", closed);
     const reset = () => void socket.resetAndDestroy();
     accept(socket, {
       peer,
@@ -153,6 +182,10 @@ function listen(
       reset,
     });
   });
+  if (attach !== undefined) {
+    const at = attach(server);
+    return Promise.resolve(at === null ? err("is not open") : ok(opened(server, at, open, above)));
+  }
   return new Promise((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(err(listenProblem(error, at))));
     const where = at.host === "" ? { port: at.port } : { port: at.port, host: at.host };
@@ -162,29 +195,45 @@ function listen(
       server.on("error", (error: NodeJS.ErrnoException) =>
         trouble(`connections cannot be accepted: ${error.code ?? error.message}`),
       );
-      resolve(ok(opened(server, open, above)));
+      resolve(ok(opened(server, boundAt(server), open, above)));
     });
   });
 }
 
-function opened(
-  server: TcpServer,
-  open: Set<Socket>,
-  above: { readonly tls: TlsServer | null; stop(): void },
-): Listener {
+/** What stands above the TCP connections of one listener. */
+interface Above {
+  readonly tls: TlsServer | null;
+  stop(): void;
+  retire(): void;
+}
+
+function boundAt(server: TcpServer): { readonly port: number; readonly address: string } {
   const bound = server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   const host = typeof bound === "object" && bound !== null ? bound.address : "";
+  return { port, address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}` };
+}
+
+function opened(
+  server: TcpServer,
+  { port, address }: { readonly port: number; readonly address: string },
+  open: Set<Socket>,
+  above: Above,
+): Listener {
   return {
     port,
-    address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    address,
     tls: above.tls,
     get connections() {
       return open.size;
     },
     stop() {
-      server.close();
+      if (server.listening) server.close();
       above.stop();
+    },
+    retire() {
+      if (server.listening) server.close();
+      above.retire();
     },
     destroy() {
       for (const socket of open) socket.destroy();

@@ -69,6 +69,9 @@ interface Marks {
   provenUntilMs: number;
 }
 
+/** The jail as the road knows it: this process's own, or the one that all workers share. */
+export type JailDoor = Pick<Jail, "banOf" | "enter" | "failed" | "scanned">;
+
 interface Waiter {
   readonly attempt: Attempt;
   readonly rules: JailRules;

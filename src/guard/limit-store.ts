@@ -14,6 +14,8 @@ export interface LimitStore {
   take(key: string): Taken;
   /** Gives one point back, as if it had not been taken; a key never has more than all its points. */
   giveBack(key: string): void;
+  /** How many points could be taken now. */
+  spare(key: string): number;
 }
 
 export interface LeakyBucketOptions {
@@ -101,6 +103,10 @@ export class LeakyBucket extends RateLimiterCompatibleAbstract implements LimitS
     const level = entry % this.#span;
     if (level <= point) this.#entries.delete(key);
     else this.#entries.set(key, entry - point);
+  }
+
+  spare(key: string): number {
+    return Math.floor((this.#levelMax - this.#usedMilli(key)) / point);
   }
 
   /** Keys remembered now. */

@@ -39,6 +39,17 @@ export interface Limiter {
   readonly waiting: number;
 }
 
+/** A limiter that also hands out points in advance, to processes that count by themselves for a moment. */
+export interface LendingLimiter extends Limiter {
+  /**
+   * Takes up to `most` points of one key, at most a quarter of what is left, and answers how many. None of a limit with refund, nor
+   * of a key on which one point at most is used now.
+   */
+  lend(limit: Limit, key: string, most: number): number;
+  /** Takes points back that were lent and not used. */
+  takeBack(limit: Limit, key: string, points: number): void;
+}
+
 export interface LimiterOptions {
   readonly clock: Pick<Clock, "nowMs">;
   /** Calls back once after `ms`; answers how to call it off. Default: a timer that does not keep the process alive. */
@@ -53,6 +64,9 @@ export const waitersMax = 4_096;
 export const waitMsMax = 10_000;
 /** Stores kept over reloads; the one unused longest goes first. A plan has a few dozen limits. */
 export const storesMax = 512;
+
+/** One process gets at most such a part of the points that are left. */
+const lentShare = 4;
 
 /** Nothing was counted, so there is nothing to give back. */
 export const freeGrant: Grant = Object.freeze({ ok: true, settle: () => {} });
@@ -100,11 +114,11 @@ interface Refused {
 type Attempt = { readonly ok: true; readonly grant: Grant } | Refused;
 
 /** The limiter's state lives outside the plan: a limit is found by its name and parameters, so a reload forgets nothing. */
-export function createLimiter(options: LimiterOptions): Limiter {
+export function createLimiter(options: LimiterOptions): LendingLimiter {
   return new PlanLimiter(options);
 }
 
-class PlanLimiter implements Limiter {
+class PlanLimiter implements LendingLimiter {
   readonly #clock: Pick<Clock, "nowMs">;
   readonly #later: (ms: number, then: () => void) => () => void;
   readonly #byIdentity = new Map<string, Counted>();
@@ -138,6 +152,22 @@ class PlanLimiter implements Limiter {
       gate.waiters.push(waiter);
       this.#waiting += 1;
     });
+  }
+
+  lend(limit: Limit, key: string, most: number): number {
+    if (limit.refund) return 0;
+    const { store } = this.#counted(limit);
+    const spare = store.spare(key);
+    // Who comes now and then would have them back unused, at the cost of a message more.
+    if (spare >= limit.burst) return 0;
+    const points = Math.min(most, Math.floor(spare / lentShare));
+    for (let taken = 0; taken < points; taken += 1) if (!store.take(key).ok) return taken;
+    return Math.max(0, points);
+  }
+
+  takeBack(limit: Limit, key: string, points: number): void {
+    const { store } = this.#counted(limit);
+    for (let back = 0; back < points; back += 1) store.giveBack(key);
   }
 
   #attempt(limits: readonly Limit[], keys: LimitKeys): Attempt {
@@ -234,7 +264,7 @@ class PlanLimiter implements Limiter {
   #counted(limit: Limit): Counted {
     const known = this.#byLimit.get(limit);
     if (known !== undefined) return known;
-    const identity = `${limit.name} ${limit.ratePerSecond} ${limit.burst} ${limit.key} ${limit.refund}`;
+    const identity = limitIdentity(limit);
     const before = this.#byIdentity.get(identity);
     const counted: Counted = before ?? {
       store: new LeakyBucket({ clock: this.#clock, ratePerSecond: limit.ratePerSecond, burst: limit.burst }),
@@ -251,8 +281,13 @@ class PlanLimiter implements Limiter {
   }
 }
 
-/** No two kinds of key are mistaken for each other: addresses have a dot or a colon, base64url neither, and only pairs a space. */
-function keyFor(limit: Limit, { address, session, account }: LimitKeys): string {
+/** The same text for the same limit in every plan and process. */
+export function limitIdentity(limit: Limit): string {
+  return `${limit.name} ${limit.ratePerSecond} ${limit.burst} ${limit.key} ${limit.refund}`;
+}
+
+/** Whom a limit counts. No two kinds of key are mistaken for each other: addresses have a dot or a colon, base64url neither, and only pairs a space. */
+export function keyFor(limit: Limit, { address, session, account }: LimitKeys): string {
   switch (limit.key) {
     case "client":
       return address;

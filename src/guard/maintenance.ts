@@ -37,8 +37,8 @@ export interface Closed {
 }
 
 export interface MaintenanceOptions {
-  /** Absolute path of the file. */
-  readonly path: string;
+  /** Absolute path of the file; null: another process keeps it. */
+  readonly path: string | null;
   readonly clock: Clock;
   /** Told when it is turned on, off, or has ended by itself. */
   readonly changed: (closed: Closed | null) => void;
@@ -77,7 +77,8 @@ export class Maintenance {
   turnOn(closed: Closed): string | null {
     this.#closed = closed;
     this.#options.changed(closed);
-    return attempt(() => replace(this.#options.path, textOf(closed)));
+    const { path } = this.#options;
+    return path === null ? null : attempt(() => replace(path, textOf(closed)));
   }
 
   /** Opens the site. Answers why a restart would close it again; null: it is written. */
@@ -86,7 +87,8 @@ export class Maintenance {
       this.#closed = null;
       this.#options.changed(null);
     }
-    return attempt(() => unlinkSync(this.#options.path), "ENOENT");
+    const { path } = this.#options;
+    return path === null ? null : attempt(() => unlinkSync(path), "ENOENT");
   }
 }
 
@@ -116,6 +118,16 @@ function torn(path: string): Result<never, Problem> {
 
 function textOf({ message, untilWallMs, allow }: Closed): string {
   return `${JSON.stringify({ maintenance: "on", message, until: untilWallMs, allow: allow.texts })}\n`;
+}
+
+/** The state as one line of text, for another process; "" when the site is open. */
+export function maintenanceText(closed: Closed | null): string {
+  return closed === null ? "" : textOf(closed);
+}
+
+/** Reads `maintenanceText` back; null for the open site, and for anything else. */
+export function readMaintenanceText(text: string): Closed | null {
+  return text === "" ? null : decode(text);
 }
 
 function decode(text: string): Closed | null {

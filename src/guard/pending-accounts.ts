@@ -6,6 +6,9 @@ import { newSession } from "./sessions.ts";
 /** Half-open sessions remembered; past it the oldest one's codes count by address alone. */
 export const pendingMax = 10_000;
 
+/** Hears which session, hashed, asks for a code of which account. */
+export type PendingNews = (key: string, account: string) => void;
+
 /**
  * Whose second factor a half-open session asks for. The request with the code names nobody, so that wrong codes would count by
  * address only: an office whose people mistype would be one guesser, and a guesser who knows a password would have all
@@ -13,15 +16,31 @@ export const pendingMax = 10_000;
  */
 export class PendingAccounts {
   readonly #accounts: BoundedMap<string, string>;
+  readonly #news: PendingNews | null;
 
-  constructor(max: number = pendingMax) {
+  /** `news` hears of each session that is learnt. */
+  constructor(max: number = pendingMax, news: PendingNews | null = null) {
     this.#accounts = new BoundedMap(max);
+    this.#news = news;
+  }
+
+  /** Takes over what another worker saw. */
+  mirror(key: string, account: string): void {
+    this.#accounts.set(key, account);
+  }
+
+  /** Everything, for a worker that starts. */
+  entries(): readonly (readonly [key: string, account: string])[] {
+    return [...this.#accounts.entries()];
   }
 
   /** Odoo's answer to a right password: `fields` set the half-open session, `account` is the hash of its account. */
   learn(fields: RawFields, account: string): void {
     const session = newSession(fields);
-    if (session !== null) this.#accounts.set(keyOf(session), account);
+    if (session === null) return;
+    const key = keyOf(session);
+    this.#accounts.set(key, account);
+    this.#news?.(key, account);
   }
 
   /** The account a code in this session is for; null: not known. */

@@ -19,19 +19,35 @@ const resultFirst = /^\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*[^,{}[\]]{1,6
 
 const none: Uint8Array = new Uint8Array(0);
 
+/** Hears which session keys became known here, and which are known no more. */
+export type SessionNews = (key: string, known: boolean) => void;
+
 /**
  * Sessions that were seen to be logged in, so that ten people behind one address can have a limit each. Learnt from Odoo's
- * answers only, never from what a client claims. Ids are kept as SHA-256 with a secret of the process:
+ * answers only, never from what a client claims. Ids are kept as SHA-256 with a secret drawn at start:
  * a memory dump of the gateway lends nobody a session.
  */
 export class KnownSessions {
   readonly #prefix: string;
   readonly #keys: BoundedMap<string, true>;
+  readonly #news: SessionNews | null;
 
-  /** `secret`: at least 16 random bytes, made at start. */
-  constructor(secret: Uint8Array, max: number = sessionsMax) {
+  /** `secret`: at least 16 random bytes, made at start. `news` hears of each key that is new, and of each that is forgotten. */
+  constructor(secret: Uint8Array, max: number = sessionsMax, news: SessionNews | null = null) {
     this.#prefix = Buffer.from(secret).toString("hex");
     this.#keys = new BoundedMap(max);
+    this.#news = news;
+  }
+
+  /** Takes over what another worker saw; tells no news. */
+  mirror(key: string, known: boolean): void {
+    if (known) this.#keys.set(key, true);
+    else this.#keys.delete(key);
+  }
+
+  /** Every key, for a worker that starts. */
+  keys(): readonly string[] {
+    return Array.from(this.#keys.entries(), ([key]) => key);
   }
 
   /** Was this session seen to be logged in. */
@@ -48,7 +64,16 @@ export class KnownSessions {
 
   /** Remembers a session that just logged in, e.g. by a JSON answer read with `readLogin`. */
   learn(sessionId: string): void {
-    if (sessionId.length >= sessionCharsMin) this.#keys.set(this.#hash(sessionId), true);
+    if (sessionId.length < sessionCharsMin) return;
+    const key = this.#hash(sessionId);
+    const isNews = this.#news !== null && !this.#keys.has(key);
+    this.#keys.set(key, true);
+    if (isNews) this.#news?.(key, true);
+  }
+
+  #forget(sessionId: string): void {
+    const key = this.#hash(sessionId);
+    if (this.#keys.delete(key)) this.#news?.(key, false);
   }
 
   /**
@@ -63,7 +88,7 @@ export class KnownSessions {
   ): void {
     const asked = facts.sessionId;
     if (isRoute(facts, "/web/session/logout") || isRoute(facts, "/web/session/destroy")) {
-      if (asked !== null && status < 400) this.#keys.delete(this.#hash(asked));
+      if (asked !== null && status < 400) this.#forget(asked);
       return;
     }
     if (loggedIn || (status === 303 && readLogin(facts, { status, fields, body: none }).loggedIn)) {
@@ -75,7 +100,7 @@ export class KnownSessions {
     if (status === 303 && isClientPage(facts)) {
       // Odoo sends a session that has ended to the log-in page.
       const to = ownPath(firstField(fields, "location"), facts.host);
-      if (to?.includes("/web/login") === true) this.#keys.delete(this.#hash(asked));
+      if (to?.includes("/web/login") === true) this.#forget(asked);
       return;
     }
     if (status === 200 && facts.method === "GET" && showsLoggedIn(facts, fields)) {

@@ -13,14 +13,25 @@ export const sharedPeersMax = 256;
  */
 export class SharedPeers {
   readonly #seen: BoundedMap<string, true>;
+  readonly #news: ((address: string) => void) | null;
 
-  constructor(max: number = sharedPeersMax) {
+  /** `news` hears of each address that is new. */
+  constructor(max: number = sharedPeersMax, news: ((address: string) => void) | null = null) {
     this.#seen = new BoundedMap(max);
+    this.#news = news;
+  }
+
+  /** Takes over what another worker saw. */
+  mirror(address: string): void {
+    this.#seen.set(address, true);
   }
 
   /** A log-in through this exchange succeeded. */
   loggedIn({ peer, untrustedForwarding }: Pick<RequestFacts, "peer" | "untrustedForwarding">): void {
-    if (untrustedForwarding !== undefined && isPrivate(peer)) this.#seen.set(ipKey64(peer), true);
+    if (untrustedForwarding === undefined || !isPrivate(peer)) return;
+    const address = ipKey64(peer);
+    if (this.#seen.get(address) === undefined) this.#news?.(address);
+    this.#seen.set(address, true);
   }
 
   /** `address`: as `ipKey64` gives it. */

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { joinCookies, readCookie } from "../message/cookies.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { fieldValues } from "../message/fields.ts";
+import type { Limit } from "../policy/decision.ts";
 import { LeakyBucket } from "./limit-store.ts";
 
 /** The cookie that stands in for the password where a browser sends none: websockets, service workers. */
@@ -15,6 +16,23 @@ const wrongBurst = 5;
 /** The longest Authorization value that is looked at. */
 const credentialCharsMax = 1_024;
 
+/** One try at the password. */
+export type Try =
+  | { readonly ok: true; end(wasRight: boolean): void }
+  | { readonly ok: false; readonly retryAfterMs: number };
+
+/** Who counts wrong passwords of an address: this process, or one for several. */
+export type StagingTries = (addressKey: string) => Try | Promise<Try>;
+
+/** The limit on wrong passwords, for whoever counts them elsewhere. */
+export const stagingLimit: Limit = Object.freeze({
+  name: "staging-password",
+  ratePerSecond: wrongPerSecond,
+  burst: wrongBurst,
+  key: "client",
+  refund: true,
+});
+
 export interface StagingOptions {
   readonly user: string;
   readonly password: string;
@@ -23,6 +41,8 @@ export interface StagingOptions {
   /** At least 16 random bytes, made at start: a restart asks again. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
+  /** Left out: counted here. */
+  readonly tries?: StagingTries;
 }
 
 export type StagingVerdict =
@@ -38,7 +58,11 @@ export type StagingVerdict =
 
 export interface StagingGate {
   /** `addressKey` is `ipKey64` of the client; `withoutPassword` what the decision says of the route. */
-  check(facts: RequestFacts, addressKey: string, withoutPassword: boolean): StagingVerdict;
+  check(
+    facts: RequestFacts,
+    addressKey: string,
+    withoutPassword: boolean,
+  ): StagingVerdict | Promise<StagingVerdict>;
 }
 
 const freePass: StagingVerdict = Object.freeze({ kind: "pass", setCookie: null, dropAuthorization: false });
@@ -60,12 +84,7 @@ export function createStagingGate(options: StagingOptions): StagingGate {
   const digest = (text: string) => createHmac("sha256", secret).update(text).digest();
   const expected = digest(`${options.user}:${options.password}`);
   const cookieKey = createHash("sha256").update(secret).update(expected).digest();
-  const wrong = new LeakyBucket({
-    clock,
-    ratePerSecond: wrongPerSecond,
-    burst: wrongBurst,
-    keysMax: 100_000,
-  });
+  const tries = options.tries ?? ownTries(clock);
 
   const sign = (expiry: string) => createHmac("sha256", cookieKey).update(expiry).digest("base64url");
 
@@ -85,6 +104,16 @@ export function createStagingGate(options: StagingOptions): StagingGate {
     return `${stagingCookie}=${expiry}.${sign(expiry)}; ${attributes}`;
   };
 
+  const judge = (taken: Try, credentials: string): StagingVerdict => {
+    if (!taken.ok) {
+      const retryAfterSeconds = Math.max(1, Math.ceil(taken.retryAfterMs / 1000));
+      return { kind: "exhausted", status: 429, retryAfterSeconds };
+    }
+    const isRight = timingSafeEqual(digest(credentials), expected);
+    taken.end(isRight);
+    return isRight ? { kind: "pass", setCookie: newCookie(), dropAuthorization: true } : ask;
+  };
+
   return {
     check(facts, addressKey, withoutPassword) {
       const credentials = basicCredentials(facts);
@@ -97,18 +126,30 @@ export function createStagingGate(options: StagingOptions): StagingGate {
       if (cookieIsGood(facts)) return { kind: "pass", setCookie: null, dropAuthorization };
       if (credentials === null) return ask;
       // The point is taken before the comparison: over the limit a right password is told from a wrong one no more.
-      const taken = wrong.take(addressKey);
-      if (!taken.ok) {
-        return {
-          kind: "exhausted",
-          status: 429,
-          retryAfterSeconds: Math.max(1, Math.ceil(taken.retryAfterMs / 1000)),
-        };
-      }
-      if (!timingSafeEqual(digest(credentials), expected)) return ask;
-      wrong.giveBack(addressKey);
-      return { kind: "pass", setCookie: newCookie(), dropAuthorization };
+      const taken = tries(addressKey);
+      return taken instanceof Promise
+        ? taken.then((one) => judge(one, credentials))
+        : judge(taken, credentials);
     },
+  };
+}
+
+function ownTries(clock: Clock): (addressKey: string) => Try {
+  const wrong = new LeakyBucket({
+    clock,
+    ratePerSecond: wrongPerSecond,
+    burst: wrongBurst,
+    keysMax: 100_000,
+  });
+  return (addressKey) => {
+    const taken = wrong.take(addressKey);
+    if (!taken.ok) return taken;
+    return {
+      ok: true,
+      end: (wasRight) => {
+        if (wasRight) wrong.giveBack(addressKey);
+      },
+    };
   };
 }
 

@@ -141,6 +141,38 @@ export function createCounters(): Counters {
   };
 }
 
+/** Sums of several processes' counters. */
+export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot {
+  const total = (pick: (part: CounterSnapshot) => number) => parts.reduce((sum, part) => sum + pick(part), 0);
+  const words = (pick: (part: CounterSnapshot) => { readonly [word: string]: number }) => {
+    const sums = new Map<string, number>();
+    for (const part of parts)
+      for (const [word, count] of Object.entries(pick(part))) sums.set(word, (sums.get(word) ?? 0) + count);
+    return Object.fromEntries(sums);
+  };
+  return {
+    exchanges: total((part) => part.exchanges),
+    tunnels: total((part) => part.tunnels),
+    bytesIn: total((part) => part.bytesIn),
+    bytesOut: total((part) => part.bytesOut),
+    byVerdict: words((part) => part.byVerdict),
+    byStatus: words((part) => part.byStatus),
+    refused: words((part) => part.refused),
+    denied: words((part) => part.denied),
+    limited: words((part) => part.limited),
+    logins: words((part) => part.logins),
+    strikes: words((part) => part.strikes),
+    bans: words((part) => part.bans),
+    failures: words((part) => part.failures),
+    shed: words((part) => part.shed),
+    cache: words((part) => part.cache),
+    untrustedForwarding: total((part) => part.untrustedForwarding),
+    unknownHost: total((part) => part.unknownHost),
+    warnings: total((part) => part.warnings),
+    errors: total((part) => part.errors),
+  };
+}
+
 function add(table: Map<string, number>, word: string): void {
   const key = table.has(word) || table.size < wordsMax ? word : "other";
   table.set(key, (table.get(key) ?? 0) + 1);

@@ -32,7 +32,7 @@ export interface MetricsNow {
 
 export interface MetricsSources {
   readonly counters: () => CounterSnapshot;
-  readonly tally: Tally;
+  readonly tally: Omit<Tally, "emit">;
   readonly now: () => MetricsNow;
 }
 
@@ -50,7 +50,10 @@ export function gatewayMetrics({ counters, tally, now }: MetricsSources): readon
   ];
 }
 
-function exchangeMetrics(tally: Tally, counters: () => CounterSnapshot): readonly MetricFamily[] {
+function exchangeMetrics(
+  tally: Omit<Tally, "emit">,
+  counters: () => CounterSnapshot,
+): readonly MetricFamily[] {
   return [
     {
       kind: "counter",
@@ -94,7 +97,7 @@ function exchangeMetrics(tally: Tally, counters: () => CounterSnapshot): readonl
 }
 
 function guardMetrics(
-  tally: Tally,
+  tally: Omit<Tally, "emit">,
   counters: () => CounterSnapshot,
   now: () => MetricsNow,
 ): readonly MetricFamily[] {
@@ -154,7 +157,7 @@ function guardMetrics(
 }
 
 function upstreamMetrics(
-  tally: Tally,
+  tally: Omit<Tally, "emit">,
   counters: () => CounterSnapshot,
   now: () => MetricsNow,
 ): readonly MetricFamily[] {
@@ -213,7 +216,7 @@ function upstreamMetrics(
 
 const daySeconds = 86_400;
 
-function certificateMetrics(tally: Tally, now: () => MetricsNow): readonly MetricFamily[] {
+function certificateMetrics(tally: Omit<Tally, "emit">, now: () => MetricsNow): readonly MetricFamily[] {
   return [
     {
       kind: "gauge",
@@ -252,7 +255,7 @@ function certificateMetrics(tally: Tally, now: () => MetricsNow): readonly Metri
 }
 
 function ownMetrics(
-  tally: Tally,
+  tally: Omit<Tally, "emit">,
   counters: () => CounterSnapshot,
   now: () => MetricsNow,
 ): readonly MetricFamily[] {

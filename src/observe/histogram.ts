@@ -14,6 +14,17 @@ export class SecondsHistogram {
     return this.#sum;
   }
 
+  /** Becomes the sum of others. */
+  become(parts: readonly { readonly counts: readonly number[]; readonly sum: number }[]): void {
+    this.counts.fill(0);
+    this.#sum = 0;
+    for (const { counts, sum } of parts) {
+      for (let at = 0; at < this.counts.length; at += 1)
+        this.counts[at] = (this.counts[at] ?? 0) + (counts[at] ?? 0);
+      this.#sum += sum;
+    }
+  }
+
   /** Takes a duration in milliseconds; a clock that went backwards counts as 0. */
   observeMs(ms: number): void {
     const seconds = ms > 0 ? ms / 1000 : 0;

@@ -1,5 +1,6 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
+import type { StagingVerdict } from "../guard/staging.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { screen } from "../message/screen.ts";
 import { decide } from "../policy/decide.ts";
@@ -113,10 +114,21 @@ export class Admission {
   }
 
   /** guard/staging: a password on staging sites; null when it was asked for. */
-  staging(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): StagingPass | null {
+  staging(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+  ): StagingPass | null | Promise<StagingPass | null> {
     const gate = x.plan.staging;
     if (gate === null || x.down.isReport) return noStaging;
-    const verdict = gate.check(facts, ipKey64(facts.client), decision.withoutStagingPassword);
+    const asked = gate.check(facts, ipKey64(facts.client), decision.withoutStagingPassword);
+    return asked instanceof Promise
+      ? asked.then((verdict) => this.#staged(x, facts, verdict))
+      : this.#staged(x, facts, asked);
+  }
+
+  #staged(x: RunningExchange, facts: RequestFacts, verdict: StagingVerdict): StagingPass | null {
+    if (x.isOver) return null;
     switch (verdict.kind) {
       case "pass":
         return verdict;

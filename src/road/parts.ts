@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Cache } from "../cache/cache.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
-import type { Jail } from "../guard/jail.ts";
+import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
 import type { Maintenance } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
@@ -13,6 +13,7 @@ import type { Challenges } from "../tls/challenges.ts";
 import type { Way } from "../upstream/delivery.ts";
 import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import type { Spool } from "../upstream/spool.ts";
+import type { TunnelPlaces } from "./tunnel-places.ts";
 
 /** What the road is made of: state that outlives every plan. */
 export interface GatewayParts {
@@ -22,7 +23,8 @@ export interface GatewayParts {
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly maintenance: Maintenance;
-  readonly jail: Jail;
+  readonly jail: JailDoor;
+  readonly tunnelPlaces: TunnelPlaces;
   readonly devices: DeviceCookies;
   readonly sharedPeers: SharedPeers;
   readonly pendingAccounts: PendingAccounts;

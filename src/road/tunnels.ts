@@ -11,6 +11,7 @@ import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { Tunnel } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { TunnelPlaces } from "./tunnel-places.ts";
 
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
@@ -18,13 +19,13 @@ export class Tunnels {
   readonly #pace: ReconnectPace;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
-  /** Of each address and each session that was seen to log in; no larger than twice the tunnels. */
-  readonly #held = new Map<string, number>();
+  readonly #places: TunnelPlaces;
   #leaving = false;
 
-  constructor(answer: Answering, pace: ReconnectPace) {
+  constructor(answer: Answering, pace: ReconnectPace, places: TunnelPlaces) {
     this.#answer = answer;
     this.#pace = pace;
+    this.#places = places;
   }
 
   get count(): number {
@@ -32,7 +33,7 @@ export class Tunnels {
   }
 
   /** A WebSocket handshake only where the rule lets it through, from our own pages, and so many for each client and session. */
-  mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
+  async mayTunnel(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<boolean> {
     if (!decision.websocket) {
       this.#answer.refuse(x, 400, "upgrade-not-here", "There is no WebSocket at this address.");
       return false;
@@ -48,17 +49,24 @@ export class Tunnels {
       return false;
     }
     const { tunnelsPerClientMax, tunnelsPerSessionMax } = x.plan.settings;
-    const client = `address ${ipKey64(facts.client)}`;
-    const session = x.sessionKey === null ? null : `session ${x.sessionKey}`;
-    const isFull =
-      this.#count(client) >= tunnelsPerClientMax ||
-      (session !== null && this.#count(session) >= tunnelsPerSessionMax);
-    if (isFull && !x.plan.isTrusted(facts.client)) {
+    const isFree = x.plan.isTrusted(facts.client);
+    const wanted: (readonly [key: string, most: number])[] = [[ipKey64(facts.client), tunnelsPerClientMax]];
+    if (x.sessionKey !== null) wanted.push([`session ${x.sessionKey}`, tunnelsPerSessionMax]);
+    const taken: string[] = [];
+    for (const [key, most] of wanted) {
+      // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
+      const asked = this.#places.take(key, isFree ? Number.MAX_SAFE_INTEGER : most);
+      if (asked instanceof Promise ? await asked : asked) {
+        taken.push(key);
+        continue;
+      }
+      for (const one of taken) this.#places.free(one);
       this.#answer.exhausted(x, facts, "tunnels", 30);
       return false;
     }
     const retryAfterSeconds = this.#pace.handshake();
     if (retryAfterSeconds !== null) {
+      for (const key of taken) this.#places.free(key);
       x.verdict = "shed";
       this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
         retryAfterSeconds,
@@ -66,10 +74,9 @@ export class Tunnels {
       });
       return false;
     }
-    // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
-    x.tunnelKeys = session === null ? [client] : [client, session];
-    for (const key of x.tunnelKeys) this.#held.set(key, this.#count(key) + 1);
-    return true;
+    if (x.isOver) for (const key of taken) this.#places.free(key);
+    else x.tunnelKeys = taken;
+    return !x.isOver;
   }
 
   /** A checked 101 leaves the road here: two pipes until one side ends. */
@@ -122,15 +129,7 @@ export class Tunnels {
 
   /** The exchange is over: its place is free. */
   ended(x: RunningExchange): void {
-    for (const key of x.tunnelKeys) {
-      const left = this.#count(key) - 1;
-      if (left <= 0) this.#held.delete(key);
-      else this.#held.set(key, left);
-    }
-  }
-
-  #count(key: string): number {
-    return this.#held.get(key) ?? 0;
+    for (const key of x.tunnelKeys) this.#places.free(key);
   }
 
   /** Close 1001 into every tunnel, and into those that still open. */

@@ -48,6 +48,7 @@ const bodyBytesLeast = 1_048_576;
 /** Smallest CACHE_BYTES: below it the web client's own bundles do not fit. */
 const cacheBytesLeast = 16_777_216;
 const connectionsMost = 1_000_000;
+const workersMost = 64;
 const localNames = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
@@ -128,6 +129,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerClientMax: reader.one("TUNNELS_PER_CLIENT", (text) => readCount(text, connectionsMost)),
     tunnelsPerSessionMax: reader.one("TUNNELS_PER_SESSION", (text) => readCount(text, connectionsMost)),
+    workers: reader.one("WORKERS", (text) => readCount(text, workersMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
   };
 }

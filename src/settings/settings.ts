@@ -161,6 +161,8 @@ export interface Settings {
   readonly connectionsPerClientMax: number;
   readonly tunnelsPerClientMax: number;
   readonly tunnelsPerSessionMax: number;
+  /** Processes that serve; 1: this one, and no other. */
+  readonly workers: number;
   /** How long running exchanges may take to finish on SIGTERM. */
   readonly drainTimeoutMs: number;
 }

@@ -516,6 +516,13 @@ export const settingTable = [
     meaning: "How long running requests may take to finish when we are told to stop.",
   },
   {
+    name: "WORKERS",
+    type: "count",
+    default: "1",
+    meaning:
+      "Processes that serve, on one port; one for each processor core at most. Above 1 another process looks after them.",
+  },
+  {
     name: "GATEWAY_FILE",
     type: "path",
     default: null,

@@ -24,7 +24,7 @@ export const keyGroups = hasHybridGroup() ? `X25519MLKEM768:${classicGroups}` : 
 const handshakeTimeoutMs = 10_000;
 const sessionTimeoutSeconds = 86_400;
 /** Node's ticket key: name, HMAC key and AES key of 16 bytes each. */
-const ticketKeyBytes = 48;
+export const ticketKeyBytes = 48;
 export const ticketRotationMs = 6 * 3_600_000;
 
 const contextOptions = {

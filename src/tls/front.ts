@@ -9,17 +9,23 @@ export interface TlsFront {
   readonly options: TlsOptions;
   /** Starts the rotation of ticket keys. Call once, with the server made from `options`. */
   attach(server: Server): void;
+  /** Other keys for session tickets, from whoever draws them for several processes. */
+  setTicketKeys(keys: Buffer): void;
   /** New handshakes get the new certificate, with and without a name in the hello; open connections stay. */
   swap(material: TlsMaterial): void;
   close(): void;
 }
 
-/** `unknown` is told names without a certificate, and the names of the default one that is shown for them. */
+/**
+ * `unknown` is told names without a certificate, and the names of the default one that is shown for them. `sharedKeys`: ticket keys
+ * of several processes, which are not rotated here.
+ */
 export function createTlsFront(
   first: TlsMaterial,
   unknown: (name: string, shown: readonly string[]) => void = () => {},
+  sharedKeys: Buffer | null = null,
 ): TlsFront {
-  const shared = tlsOptions();
+  const shared = { ...tlsOptions(), ...(sharedKeys === null ? {} : { ticketKeys: sharedKeys }) };
   let shown = first.fallback.names;
   const selector = createSelector(first.contexts, (name) => unknown(name, shown));
   let server: Server | null = null;
@@ -29,7 +35,10 @@ export function createTlsFront(
     options: { ...shared, ...pair(first), SNICallback: selector.callback },
     attach(attached) {
       server = attached;
-      stopRotation = rotateTicketKeys(attached, ticketRotationMs);
+      if (sharedKeys === null) stopRotation = rotateTicketKeys(attached, ticketRotationMs);
+    },
+    setTicketKeys(keys) {
+      server?.setTicketKeys(keys);
     },
     swap(material) {
       selector.swap(material.contexts);

@@ -81,6 +81,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
     tunnelsPerSessionMax: 64,
+    workers: 1,
     drainTimeoutMs: 30_000,
     ...change,
   };

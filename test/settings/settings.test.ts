@@ -113,6 +113,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     connectionsPerClientMax: 512,
     tunnelsPerClientMax: 256,
     tunnelsPerSessionMax: 64,
+    workers: 1,
     drainTimeoutMs: 30_000,
   });
   for (const set of [trustedProxies, trustedNetworks, adminNetworks, posNetworks]) {
@@ -273,6 +274,7 @@ t.test("each setting is read", async (t) => {
       { connectionsPerClientMax: 64, tunnelsPerClientMax: 1, tunnelsPerSessionMax: 2 },
     ],
     [{ DRAIN_TIMEOUT: "500ms" }, { drainTimeoutMs: 500 }],
+    [{ WORKERS: "4" }, { workers: 4 }],
     [
       { DOMAIN: "", ODOO_URL: "  ", PRESET: "", TLS_CERT_FILE: "" },
       { odoo: null, preset: "standard", tlsMode: "local" },
@@ -592,7 +594,7 @@ log_level:
 t.test("a mistake in gateway.yaml has its line and column", async (t) => {
   const table: readonly (readonly [string, string])[] = [
     ["domain: a.example\nodoo_ulr: x\n", "gateway.yaml:2:1 odoo_ulr is no setting; did you mean odoo_url?"],
-    ["workers: 4\n", "gateway.yaml:1:1 workers is no setting; docs/options.md lists all"],
+    ["colour: 4\n", "gateway.yaml:1:1 colour is no setting; docs/options.md lists all"],
     ["ODOO_URL: http://odoo\n", "gateway.yaml:1:1 ODOO_URL is no setting; did you mean odoo_url?"],
     ["\n\npreset:   strickt\n", 'gateway.yaml:3:11 preset "strickt" must be one of'],
     [

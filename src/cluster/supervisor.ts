@@ -1,0 +1,298 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { AdminWorker } from "../admin/state.ts";
+import { packageRoot } from "../base/package-root.ts";
+import type { Problem } from "../base/problem.ts";
+import type { Ban } from "../guard/ban-table.ts";
+import { type Closed, maintenanceText } from "../guard/maintenance.ts";
+import { type CounterSnapshot, sumCounters } from "../observe/counters.ts";
+import type { EventSink } from "../observe/events.ts";
+import { type TallySnapshot, TallySum, tallySnapshot } from "../observe/tally-sum.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { RunningGateway } from "../start.ts";
+import { ticketKeyBytes, ticketRotationMs } from "../tls/context.ts";
+import { type ListenerName, protocolVersion, type ToWorker, type WorkerStart } from "./messages.ts";
+import { Owner } from "./owner.ts";
+import type { SupervisorSeam } from "./seams.ts";
+import { toldChallenges } from "./told-challenges.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+import { WorkerProcess } from "./worker-process.ts";
+
+/** A worker that does not serve by then is taken for broken. */
+const startMsMax = 60_000;
+/** A worker that broke is replaced after this time, doubled with each that broke since; a minute of service forgets them. */
+const restartMs = 100;
+const restartMsMax = 30_000;
+const soundMs = 60_000;
+/** What a worker gets beyond DRAIN_TIMEOUT before it is killed. */
+const stopSlackMs = 5_000;
+/** Entries of one message to a worker that starts. */
+const sliceMax = 2_000;
+
+export interface SupervisorOptions {
+  readonly settings: Settings;
+  readonly sink: EventSink;
+  /** Whole lines of a worker's log. */
+  readonly lines: (text: string) => void;
+}
+
+/**
+ * Looks after the workers: starts them, hands each connection to the one that has the fewest, replaces what breaks, and
+ * changes all of them one by one. It serves nothing itself and owns what is counted once (cluster/owner).
+ */
+export class Supervisor implements SupervisorSeam {
+  readonly challenges;
+  readonly #options: SupervisorOptions;
+  readonly #openChallenges;
+  readonly #room = new WaitingRoom();
+  readonly #workers = new Set<WorkerProcess>();
+  #owner: Owner | null = null;
+  #running: RunningGateway | null = null;
+  #ticketKeys = randomBytes(ticketKeyBytes);
+  #rotation: NodeJS.Timeout | null = null;
+  /** Sums of workers that ended. */
+  #past: CounterSnapshot[] = [];
+  #pastTally: TallySnapshot[] = [];
+  #broken = 0;
+  #turn = 0;
+  #cut = 0;
+  #stopping = false;
+  #changing: Promise<void> | null = null;
+  #onEnded: (() => void)[] = [];
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    const told = toldChallenges((message) => this.#broadcast(message));
+    this.challenges = told.challenges;
+    this.#openChallenges = told.open;
+  }
+
+  /** Starts the workers of a gateway that listens; resolves when all of them serve, or have broken once. */
+  async start(running: RunningGateway): Promise<void> {
+    this.#running = running;
+    this.#owner = new Owner({ ...running.shared, jailRules: () => running.plan().jailRules });
+    this.#rotation = setInterval(() => {
+      this.#ticketKeys = randomBytes(ticketKeyBytes);
+      this.#broadcast({ type: "ticket-keys", keys: this.#ticketKeys.toString("hex") });
+    }, ticketRotationMs);
+    this.#rotation.unref();
+    await Promise.all(Array.from({ length: this.#options.settings.workers }, () => this.#begin()));
+  }
+
+  /** Puts a new worker in the place of each, one after the other. A new one that does not come up ends it: the old ones stay. */
+  change(): Promise<void> {
+    this.#changing ??= this.#changeAll().finally(() => {
+      this.#changing = null;
+    });
+    return this.#changing;
+  }
+
+  handOver(name: ListenerName, socket: Socket, closed: () => void): "taken" | "nobody" | "here" {
+    if (this.#owner === null) return "here";
+    // What still runs may wait for a PDF, and its maker asks by the report listener.
+    if (this.#stopping && name !== "report") return "nobody";
+    const worker = this.#choose();
+    if (worker === null) return this.#room.add({ name, socket, closed }) ? "taken" : "nobody";
+    worker.connect(name, socket, closed);
+    return "taken";
+  }
+
+  clearCaches(): void {
+    this.#broadcast({ type: "clear-cache" });
+  }
+
+  banned(ban: Ban): void {
+    this.#broadcast({ type: "bans", bans: [ban] });
+  }
+
+  lifted(address: string): void {
+    this.#broadcast({ type: "lift", address });
+  }
+
+  maintained(closed: Closed | null): void {
+    this.#broadcast({ type: "maintenance", text: maintenanceText(closed) });
+  }
+
+  certificatesChanged(): void {
+    this.#broadcast({ type: "reload-certificates" });
+  }
+
+  async reload(commit: () => void): Promise<readonly Problem[]> {
+    // A worker that starts meanwhile reads what is on disk: it is waited for, so that all have the same.
+    await this.#changing;
+    const prepared = await Promise.all([...this.#workers].map((worker) => worker.prepare()));
+    const problems = [...new Set(prepared.flatMap((one) => one.problems))];
+    const go = problems.length === 0 && !this.#stopping;
+    if (go) commit();
+    for (const one of prepared) one.commit(go);
+    return problems.map((thing) => ({ place: "worker", thing, remedy: "" }));
+  }
+
+  async gather(): ReturnType<SupervisorSeam["gather"]> {
+    const all = [...this.#workers];
+    const reports = await Promise.all(all.map((worker) => worker.ask()));
+    const workers = all.map((worker, at): AdminWorker => {
+      const { exchanges = 0, tunnels = 0 } = worker.report ?? {};
+      const { pid, state, connections } = worker;
+      return { pid, state, connections, exchanges, tunnels, answers: (reports[at] ?? null) !== null };
+    });
+    const running = all.flatMap(({ report }) => (report?.counters ? [report.counters] : []));
+    const caches = all.flatMap(({ report }) => (report?.cache ? [report.cache] : []));
+    const tallies = all.flatMap(({ report }) => (report?.tally ? [report.tally] : []));
+    const spoolBytes = all.reduce((sum, { report }) => sum + (report?.spoolBytes ?? 0), 0);
+    return {
+      counters: [...this.#past, ...running],
+      tallies: [...this.#pastTally, ...tallies],
+      spoolBytes,
+      workers,
+      caches,
+    };
+  }
+
+  reasons(): readonly string[] {
+    return [...this.#workers].some(({ state }) => state === "ready") ? [] : ["no worker is ready"];
+  }
+
+  async stop(): Promise<number> {
+    this.#stopping = true;
+    if (this.#rotation !== null) clearInterval(this.#rotation);
+    this.#room.close();
+    this.#broadcast({ type: "stop" });
+    const { drainTimeoutMs } = this.#running?.plan().settings ?? this.#options.settings;
+    const kill = setTimeout(() => {
+      for (const worker of this.#workers) worker.kill();
+    }, drainTimeoutMs + stopSlackMs);
+    while (this.#workers.size > 0) await new Promise<void>((resolve) => this.#onEnded.push(resolve));
+    clearTimeout(kill);
+    return this.#cut;
+  }
+
+  async #changeAll(): Promise<void> {
+    const old = [...this.#workers].filter(({ state }) => state === "ready");
+    this.#tell("changing", `${old.length} workers are replaced one by one`);
+    for (const worker of old) {
+      if (this.#stopping || !this.#workers.has(worker)) continue;
+      const fresh = await this.#begin();
+      if (fresh === null) return this.#tell("not changed", "a new worker did not come up; the others stay");
+      if (worker.state !== "ready") continue;
+      worker.state = "retiring";
+      worker.send({ type: "retire" });
+    }
+    if (!this.#stopping)
+      this.#tell("changed", "new workers serve; the old ones end with their last connection");
+  }
+
+  /** The worker that serves with the fewest connections; of equal ones each in turn. */
+  #choose(): WorkerProcess | null {
+    let best: WorkerProcess | null = null;
+    const ready = [...this.#workers].filter(({ state }) => state === "ready");
+    this.#turn += 1;
+    for (let at = 0; at < ready.length; at += 1) {
+      const one = ready[(at + this.#turn) % ready.length];
+      if (one !== undefined && (best === null || one.connections < best.connections)) best = one;
+    }
+    return best;
+  }
+
+  /** Starts one worker; resolves with it when it serves, with null when it does not. */
+  #begin(): Promise<WorkerProcess | null> {
+    const owner = this.#owner;
+    if (owner === null || this.#stopping) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      let sinceMs = Number.POSITIVE_INFINITY;
+      const late = setTimeout(() => worker.kill(), startMsMax);
+      const worker: WorkerProcess = new WorkerProcess(owner, {
+        lines: this.#options.lines,
+        hello: (protocol, version) => {
+          if (protocol === protocolVersion) return this.#brief(worker);
+          const own = packageRoot().version;
+          this.#tell(
+            "version",
+            `a worker is of version ${version}, the supervisor of ${own}: restart the service`,
+          );
+          worker.kill();
+        },
+        ready: () => {
+          clearTimeout(late);
+          sinceMs = performance.now();
+          worker.state = "ready";
+          for (const { name, socket, closed } of this.#room.leave())
+            if (this.handOver(name, socket, closed) === "nobody") {
+              socket.destroy();
+              closed();
+            }
+          resolve(worker);
+        },
+        ended: (how, isInOrder) => {
+          clearTimeout(late);
+          const wasRetiring = worker.state === "retiring" || (this.#stopping && isInOrder);
+          this.#ended(worker);
+          resolve(null);
+          if (wasRetiring || this.#stopping) return;
+          if (performance.now() - sinceMs > soundMs) this.#broken = 0;
+          this.#replace(worker, how, sinceMs === Number.POSITIVE_INFINITY && this.#changing !== null);
+        },
+      });
+      this.#workers.add(worker);
+    });
+  }
+
+  #replace(worker: WorkerProcess, how: string, wasOnlyTried: boolean): void {
+    const waitMs = Math.min(restartMsMax, restartMs * 2 ** Math.min(this.#broken, 20));
+    this.#broken += 1;
+    if (wasOnlyTried) return this.#tell("worker", `new worker ${worker.pid} ended ${how} before it served`);
+    this.#tell("worker", `worker ${worker.pid} ended ${how}; another starts in ${waitMs} ms`);
+    setTimeout(() => void this.#begin(), waitMs).unref();
+  }
+
+  #ended(worker: WorkerProcess): void {
+    this.#workers.delete(worker);
+    this.#cut += worker.cut;
+    const { counters = null, tally = null } = worker.report ?? {};
+    if (tally !== null) {
+      const sum = new TallySum();
+      sum.fill([...this.#pastTally, tally]);
+      this.#pastTally = [tallySnapshot(sum)];
+    }
+    if (counters !== null) this.#past = [sumCounters([...this.#past, counters])];
+    const waiting = this.#onEnded;
+    this.#onEnded = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Everything a worker that starts has to know. */
+  #brief(worker: WorkerProcess): void {
+    const running = this.#running;
+    const { odoo, odooBus, workers } = this.#options.settings;
+    if (running === null || odoo === null) return worker.kill();
+    const { jail, sessions, pendingAccounts, secret } = running.shared;
+    const start: WorkerStart = {
+      odoo,
+      odooBus,
+      secret: Buffer.from(secret).toString("hex"),
+      ticketKeys: this.#ticketKeys.toString("hex"),
+      workers,
+      listeners: running.listeners,
+    };
+    worker.send({ type: "start", start });
+    worker.send({ type: "maintenance", text: maintenanceText(running.maintenance()) });
+    for (const bans of slices(jail.bans.kept(Date.now()))) worker.send({ type: "bans", bans });
+    for (const keys of slices(sessions.keys())) worker.send({ type: "sessions", keys, known: true });
+    for (const entries of slices(pendingAccounts.entries())) worker.send({ type: "pending", entries });
+    for (const message of this.#openChallenges()) worker.send(message);
+  }
+
+  #broadcast(message: ToWorker): void {
+    for (const worker of this.#workers) worker.send(message);
+  }
+
+  #tell(what: string, detail: string): void {
+    this.#options.sink.emit({ type: "warning", what: `workers: ${what}`, detail });
+  }
+}
+
+function slices<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const parts: (readonly T[])[] = [];
+  for (let at = 0; at < all.length; at += sliceMax) parts.push(all.slice(at, at + sliceMax));
+  return parts;
+}

@@ -1,0 +1,152 @@
+import t from "tap";
+import { manualClock } from "../../src/base/clock.ts";
+import type { FromWorker, ToWorker } from "../../src/cluster/messages.ts";
+import { Owner } from "../../src/cluster/owner.ts";
+import { OwnerLink } from "../../src/cluster/owner-link.ts";
+import { RemoteJail } from "../../src/cluster/remote-jail.ts";
+import { RemoteLimiter } from "../../src/cluster/remote-limiter.ts";
+import { BanTable } from "../../src/guard/ban-table.ts";
+import { Jail } from "../../src/guard/jail.ts";
+import { jailRules } from "../../src/guard/jail-rules.ts";
+import { createLimiter, type LimitKeys } from "../../src/guard/limiter.ts";
+import { PendingAccounts } from "../../src/guard/pending-accounts.ts";
+import { KnownSessions } from "../../src/guard/sessions.ts";
+import { SharedPeers } from "../../src/guard/shared-peers.ts";
+import type { Limit } from "../../src/policy/decision.ts";
+
+const wide: Limit = { name: "wide", ratePerSecond: 100, burst: 199, key: "client", refund: false };
+const login: Limit = { name: "login", ratePerSecond: 5 / 60, burst: 4, key: "client", refund: true };
+const keys: LimitKeys = { address: "203.0.113.9", session: null, account: null };
+
+/** An owner and two workers whose channels are two arrays of JSON, as real ones are text. */
+function setUp() {
+  const clock = manualClock();
+  const secret = Buffer.alloc(32, 7);
+  const sessions = new KnownSessions(secret);
+  const jail = new Jail({ clock, news: { strike() {}, ban() {}, spared() {} }, later: () => () => {} });
+  const owner = new Owner({
+    limiter: createLimiter({ clock, later: () => () => {} }),
+    jail,
+    sessions,
+    pendingAccounts: new PendingAccounts(),
+    sharedPeers: new SharedPeers(),
+    jailRules: () => jailRules("standard"),
+  });
+  let asked = 0;
+  const worker = () => {
+    const seat = owner.seat((message) => setImmediate(() => hear(copy(message))));
+    const link = new OwnerLink((message) => {
+      asked += 1;
+      const sent = copy(message);
+      if (sent.type === "batch") setImmediate(() => seat.take(sent.items));
+    });
+    const limiter = new RemoteLimiter(link, clock);
+    const known = new KnownSessions(secret, undefined, (key, isKnown) =>
+      link.tell({ tell: "session", key, known: isKnown }),
+    );
+    const hear = (message: ToWorker) => {
+      if (message.type === "replies") link.replied(message.replies);
+      else if (message.type === "recall") limiter.recall(message.limit, message.key);
+      else if (message.type === "sessions") for (const key of message.keys) known.mirror(key, message.known);
+    };
+    return { seat, link, limiter, known, jail: new RemoteJail(link, new BanTable(), clock) };
+  };
+  return { clock, owner, jail, sessions, workers: [worker(), worker()] as const, asked: () => asked };
+}
+
+function copy<T extends ToWorker | FromWorker>(message: T): T {
+  return JSON.parse(JSON.stringify(message));
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+const turns = async () => {
+  for (let i = 0; i < 6; i += 1) await turn();
+};
+
+t.test("a wide limit is exact over two workers, and most requests ask nobody", async (t) => {
+  const { workers, asked, clock } = setUp();
+  let passed = 0;
+  for (let i = 0; i < 300; i += 1) {
+    // Nine of ten come by one worker, so that the other holds points it does not use.
+    const { limiter } = workers[i % 10 === 0 ? 1 : 0];
+    if ((await limiter.check([wide], keys)).ok) passed += 1;
+  }
+  t.equal(passed, 200);
+  t.ok(asked() < 200, `${asked()} messages for 300 requests`);
+  clock.advance(1_000);
+  passed = 0;
+  for (let i = 0; i < 150; i += 1)
+    if ((await workers[i % 2 === 0 ? 1 : 0].limiter.check([wide], keys)).ok) passed += 1;
+  t.equal(passed, 100, "a second later as many more as drained");
+});
+
+t.test("points that a worker holds when it ends are lost to nobody for longer than they drain", async (t) => {
+  const { workers, clock } = setUp();
+  const [first, second] = workers;
+  await first.limiter.check([wide], keys);
+  first.seat.end();
+  let passed = 0;
+  for (let i = 0; i < 300; i += 1) if ((await second.limiter.check([wide], keys)).ok) passed += 1;
+  t.ok(passed >= 199 - 32 && passed < 200, `${passed}`);
+  clock.advance(10_000);
+  t.ok((await second.limiter.check([wide], keys)).ok);
+});
+
+t.test("attempts in flight count in both workers; a right password gives its point back", async (t) => {
+  const { workers } = setUp();
+  const [first, second] = workers;
+  const grants = await Promise.all(
+    [1, 2, 3, 4, 5].map((i) => (i % 2 === 0 ? first : second).limiter.check([login], keys)),
+  );
+  t.ok(grants.every(({ ok }) => ok));
+  let sixth: boolean | null = null;
+  void Promise.resolve(second.limiter.check([login], keys)).then((answer) => {
+    sixth = answer.ok;
+  });
+  await turns();
+  t.equal(sixth, null, "it waits for those under way");
+  const [grant] = grants;
+  if (grant?.ok === true) grant.settle("success");
+  await turns();
+  t.equal(sixth, true);
+});
+
+t.test("what a worker that breaks had under way is over", async (t) => {
+  const { workers, owner, jail } = setUp();
+  const [first, second] = workers;
+  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", device: null };
+  const entries = await Promise.all([1, 2, 3, 4, 5].map(() => first.jail.enter(attempt)));
+  t.ok(entries.every(({ kind }) => kind === "go"));
+  let late: string | null = null;
+  void second.jail.enter(attempt).then(({ kind }) => {
+    late = kind;
+  });
+  await turns();
+  t.equal(late, null, "a sixth guess waits, whatever worker it comes by");
+  t.ok(owner.takeTunnel("203.0.113.9", 2));
+  first.seat.end();
+  await turns();
+  t.equal(late, "go");
+  t.equal(jail.banOf("203.0.113.9"), null);
+});
+
+t.test("a session that one worker saw log in is known to all, and a log-out too", async (t) => {
+  const { workers, sessions } = setUp();
+  const [first, second] = workers;
+  const id = "s".repeat(60);
+  first.known.learn(id);
+  await turns();
+  t.ok(second.known.isKnown(id));
+  t.ok(sessions.isKnown(id));
+  t.equal(second.known.keyOf(id), first.known.keyOf(id));
+});
+
+t.test("without a supervisor nothing is granted", async (t) => {
+  const { workers } = setUp();
+  const [first] = workers;
+  const waiting = first.limiter.check([login], keys);
+  first.link.lose();
+  t.notOk((await waiting).ok);
+  t.notOk((await first.limiter.check([wide], keys)).ok);
+  t.equal((await first.jail.enter({ client: "", address: "x", account: null, device: null })).kind, "slow");
+});
