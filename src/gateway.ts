@@ -51,7 +51,7 @@ export class Gateway {
     this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
-    this.#tunnels = new Tunnels(this.#answer, parts.tunnelPlaces);
+    this.#tunnels = new Tunnels(this.#answer, parts.ways.pace, parts.tunnelPlaces);
     this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
   }

@@ -1,6 +1,6 @@
 /** Before it is ready, the gateway proves that its policy keeps strangers from the database manager: decided, then sent to itself. */
 import { randomBytes } from "node:crypto";
-import { systemClock } from "./base/clock.ts";
+import { type Clock, systemClock } from "./base/clock.ts";
 import { parseIp } from "./base/ip.ts";
 import type { Problem } from "./base/problem.ts";
 import { checkSelf, openTrap, type SelfCheck, selfCheckField } from "./check/self.ts";
@@ -15,7 +15,9 @@ import type { Plan } from "./plan.ts";
 import { guardedProblems } from "./policy/guarded-check.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import type { ListenAddress } from "./settings/settings.ts";
-import { member, Pool } from "./upstream/pool.ts";
+import type { Way } from "./upstream/delivery.ts";
+import { type Member, member, Pool } from "./upstream/pool.ts";
+import { ReconnectPace } from "./upstream/reconnect-pace.ts";
 
 /** Every rule of a plan that would let strangers reach the database manager or the db service. */
 export function openToStrangers({ policy, site, settings }: Plan): readonly Problem[] {
@@ -61,7 +63,11 @@ export class Proof {
     const token = randomBytes(24).toString("hex");
     const gateway = new Gateway({
       ...parts,
-      pools: { web: new Pool(upstream, false), bus: new Pool(upstream, false) },
+      ways: {
+        web: wayOf("web", upstream, parts.clock),
+        bus: wayOf("bus", upstream, parts.clock),
+        pace: new ReconnectPace(parts.clock, Math.random),
+      },
       limiter: createLimiter({ clock: parts.clock }),
       jail: new Jail({
         clock: parts.clock,
@@ -69,7 +75,6 @@ export class Proof {
         news: { strike() {}, ban() {}, spared() {} },
       }),
       sink: { emit() {} },
-      onUnreachable() {},
     });
     this.#asking = { token, gateway };
     let proof: SelfCheck;
@@ -91,6 +96,13 @@ export class Proof {
     }
     return told(proof, sink);
   }
+}
+
+/** Straight to the trap: nothing is held, queued or learnt. */
+function wayOf(name: "web" | "bus", at: Member, clock: Clock): Way {
+  const places = [{ at, isBackup: false, addresses: [] }];
+  const pool = new Pool({ name, places, keepAlive: false, isSticky: false, clock });
+  return { pool, lanes: null, hold: null, clock, learnt() {} };
 }
 
 function told(proof: SelfCheck, sink: EventSink): readonly Problem[] {

@@ -12,6 +12,7 @@ import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
 import type { OwnAnswer } from "./reply/pages.ts";
 import type { SecurityClass } from "./reply/security.ts";
+import type { LaneName } from "./upstream/lanes.ts";
 
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
 export class RunningExchange {
@@ -49,6 +50,10 @@ export class RunningExchange {
   bytesIn = 0;
   bytesOut = 0;
   upstreamMs: number | null = null;
+  /** Whose turn it takes when Odoo is busy; null: it was not asked, or nobody has to wait. */
+  lane: LaneName | null = null;
+  /** Milliseconds it waited for Odoo or one of its workers. */
+  queueMs = 0;
   /** Called once when the client left or the answer is out. */
   onOver: (() => void) | null = null;
   #over = false;
@@ -140,6 +145,8 @@ export class RunningExchange {
       cache: this.cache,
       totalMs: this.#clock.nowMs() - down.arrivedMs,
       upstreamMs: this.upstreamMs,
+      lane: this.lane,
+      queueMs: this.queueMs,
       userAgent: userAgentOf(down.fields),
     };
   }

@@ -1,5 +1,6 @@
 /** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
 import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -57,6 +58,7 @@ import { openToStrangers, Proof } from "./proving.ts";
 import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { createTunnelPlaces } from "./road/tunnel-places.ts";
+import { createWays, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -67,12 +69,10 @@ import { preflight, type ReadMounts } from "./tls/preflight.ts";
 import { Stapler } from "./tls/stapler.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { ExpiryWatch, FileWatch } from "./tls/watch.ts";
-import { BusWatch } from "./upstream/bus-watch.ts";
 import { inboundFields } from "./upstream/inbound.ts";
-import { member, Pool } from "./upstream/pool.ts";
+import type { LookupAll } from "./upstream/resolver.ts";
 import { Spool } from "./upstream/spool.ts";
 
-const odooBusPort = 8072;
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
 /** While a worker retires: how often it is looked whether its last connection is gone, and what it gets beyond the idle bound. */
@@ -85,6 +85,8 @@ export interface StartOptions {
   /** Reads the settings again at a reload; left out: only policies and certificates are read again. */
   readonly readSettings?: () => Result<Settings, readonly Problem[]>;
   readonly clock?: Clock;
+  /** All addresses of a name; left out: the system is asked. */
+  readonly lookup?: LookupAll;
   /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
   readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
@@ -121,6 +123,8 @@ export interface RunningGateway {
     readonly admin: string | null;
   };
   readonly busFallback: () => boolean;
+  readonly members: Ways["members"];
+  readonly queue: Ways["queue"];
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
   /** The first half of `reload`: what was read and compiled, to be put in place together; or every problem in it. */
@@ -197,15 +201,15 @@ export async function startGateway(
   if (!policy.ok || !tlsLoaded.ok || !closed.ok || settings.odoo === null || problems.length > 0)
     return err(problems);
 
-  const web = member(settings.odoo.host, settings.odoo.port);
-  const busAt = settings.odooBus ?? { host: settings.odoo.host, port: odooBusPort };
-  const busName = member(busAt.host, busAt.port).name;
-  const pools = {
-    web: new Pool(web, settings.odooKeepAlive),
-    bus: new Pool(member(busAt.host, busAt.port), true),
-  };
-  const busWatch = new BusWatch(pools.bus, web, sink, clock);
   const { worker, supervisor } = options;
+  const ways = createWays({
+    settings: worker === undefined ? settings : shareOf(settings),
+    odoo: settings.odoo,
+    sink,
+    clock,
+    lookup: options.lookup ?? lookupAll,
+    random: Math.random,
+  });
   const secret = worker?.secret ?? randomBytes(32);
   const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
   if (!localSecret.ok) return err([localSecret.error]);
@@ -282,7 +286,7 @@ export async function startGateway(
     plan: () => plan,
     challenges,
     maintenance,
-    pools,
+    ways,
     limiter: worker?.limiter ?? limiter,
     sessions,
     jail: worker?.jail ?? jail,
@@ -295,9 +299,6 @@ export async function startGateway(
     cache,
     sink,
     clock,
-    onUnreachable: (pool) => {
-      if (pool === "bus") void busWatch.look();
-    },
   };
   const gateway = new Gateway(parts);
   const proof = new Proof();
@@ -419,14 +420,8 @@ export async function startGateway(
     counters: counters.snapshot(),
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     inFlight: { exchanges: gateway.exchanges, tunnels: gateway.tunnels },
-    pools: [
-      { name: "web", member: pools.web.member.name, state: "in use" },
-      {
-        name: "bus",
-        member: pools.bus.member.name,
-        state: busWatch.hasFallenBack ? "fallen back to the web port" : "in use",
-      },
-    ],
+    pools: ways.members(),
+    queue: ways.queue(),
   });
   const adminBans: AdminBans = {
     list: () => bans.list(clock.wallMs()),
@@ -514,10 +509,14 @@ export async function startGateway(
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
     nowWallMs: clock.wallMs(),
-    members: [
-      { pool: "web", member: pools.web.member.name, up: true },
-      { pool: "bus", member: busName, up: !busWatch.hasFallenBack },
-    ],
+    members: ways
+      .members()
+      .map(({ name, member, up }) =>
+        name === "bus" && ways.busFallback()
+          ? { pool: name, member: ways.busName, up: false }
+          : { pool: name, member, up },
+      ),
+    queue: ways.queue(),
   });
   const metrics =
     supervisor === undefined
@@ -548,7 +547,7 @@ export async function startGateway(
   announce();
   if (maintenance.current !== null) sink.emit(maintenanceEvent(maintenance.current));
   // Not waited for: Odoo may start after us.
-  void busWatch.look();
+  ways.start();
   if (worker === undefined) issuer.start();
 
   const prepareReload = async (): Promise<Result<() => void, readonly Problem[]>> => {
@@ -614,8 +613,8 @@ export async function startGateway(
     clearInterval(renewal);
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
+    ways.stop();
     stapler.stop();
-    busWatch.stop();
     sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
     https.stop();
     http?.stop();
@@ -630,8 +629,7 @@ export async function startGateway(
     front.close();
     cache.close();
     squeeze.close();
-    pools.web.close();
-    pools.bus.close();
+    ways.close();
     journal?.close();
     await admin.close();
     await issuerStopped;
@@ -678,7 +676,9 @@ export async function startGateway(
       report: report?.address ?? null,
       admin: admin.value?.address ?? null,
     },
-    busFallback: () => busWatch.hasFallenBack,
+    busFallback: ways.busFallback,
+    members: ways.members,
+    queue: ways.queue,
     reload,
     prepareReload,
     reloadCertificates,
@@ -802,37 +802,51 @@ function elsewhere(
   return { handOver: (socket, closed) => supervisor.handOver(name, socket, closed) };
 }
 
+/** One process's share of Odoo's workers and of the places to wait: all together, no more than one process would give out. */
+function shareOf(settings: Settings): Settings {
+  const { workers, odooWorkers, queueMax, holdMax } = settings;
+  const share = (all: number) => Math.max(1, Math.floor(all / workers));
+  return {
+    ...settings,
+    odooWorkers: odooWorkers === null ? null : share(odooWorkers),
+    queueMax: share(queueMax),
+    holdMax: share(holdMax),
+  };
+}
+
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
 function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  const {
-    httpsListen,
-    httpListen,
-    adminListen,
-    reportListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
-    workers,
-  } = running;
   return {
     ...next,
-    httpsListen,
-    httpListen,
-    adminListen,
-    reportListen,
-    odoo,
-    odooBus,
-    odooKeepAlive,
-    stateDir,
-    spoolBytesMax,
-    logLevel,
-    logFormat,
-    workers,
+    httpsListen: running.httpsListen,
+    httpListen: running.httpListen,
+    adminListen: running.adminListen,
+    reportListen: running.reportListen,
+    odoo: running.odoo,
+    odooMore: running.odooMore,
+    odooBus: running.odooBus,
+    odooBusMore: running.odooBusMore,
+    odooBackup: running.odooBackup,
+    odooSticky: running.odooSticky,
+    odooResolveMs: running.odooResolveMs,
+    odooKeepAlive: running.odooKeepAlive,
+    odooWorkers: running.odooWorkers,
+    queueMax: running.queueMax,
+    queueTimeoutMs: running.queueTimeoutMs,
+    holdTimeoutMs: running.holdTimeoutMs,
+    holdMax: running.holdMax,
+    stateDir: running.stateDir,
+    spoolBytesMax: running.spoolBytesMax,
+    logLevel: running.logLevel,
+    logFormat: running.logFormat,
+    workers: running.workers,
   };
+}
+
+/** Every address of a name, both families, as /etc/hosts and the system's resolver know them. */
+async function lookupAll(host: string): ReturnType<LookupAll> {
+  const found = await lookup(host, { all: true });
+  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 function maintenanceEvent(closed: Closed | null): GatewayEvent {

@@ -39,10 +39,17 @@ import * as encodedStreamBounds from "../src/reply/encoded-stream.ts";
 import * as maskBounds from "../src/reply/traceback-mask.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
+import * as deliveryBounds from "../src/upstream/delivery.ts";
 import { failureAnswer } from "../src/upstream/failure.ts";
 import * as forwardBounds from "../src/upstream/forward.ts";
-import * as poolBounds from "../src/upstream/pool.ts";
+import * as healthBounds from "../src/upstream/health.ts";
+import * as holdBounds from "../src/upstream/hold.ts";
+import * as poolBounds from "../src/upstream/pool-member.ts";
+import * as watchBounds from "../src/upstream/pool-watch.ts";
+import * as probeBounds from "../src/upstream/probe.ts";
+import * as paceBounds from "../src/upstream/reconnect-pace.ts";
 import * as bodyBounds from "../src/upstream/request-body.ts";
+import * as resolverBounds from "../src/upstream/resolver.ts";
 import * as tunnelBounds from "../src/upstream/tunnel.ts";
 import { settingsFor, shippedDirectory } from "./policy/support.ts";
 import { factsFor } from "./support/facts.ts";
@@ -141,6 +148,7 @@ t.test("every failure of the upstream leg is in the documentation", async (t) =>
     "answer-cut": true,
     "body-stalled": true,
     "spool-full": true,
+    "no-worker": true,
   };
   const rows = (Object.keys(kinds) as FailureKind[]).map((kind) => {
     const { status, sentence, retryAfterSeconds } = failureAnswer(kind);
@@ -163,7 +171,14 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["upstream/answer-buffer", bufferBounds],
     ["upstream/answer-reader", readerBounds],
     ["upstream/forward", forwardBounds],
-    ["upstream/pool", poolBounds],
+    ["upstream/pool-member", poolBounds],
+    ["upstream/health", healthBounds],
+    ["upstream/probe", probeBounds],
+    ["upstream/pool-watch", watchBounds],
+    ["upstream/resolver", resolverBounds],
+    ["upstream/delivery", deliveryBounds],
+    ["upstream/hold", holdBounds],
+    ["upstream/reconnect-pace", paceBounds],
     ["upstream/tunnel", tunnelBounds],
     ["guard/limiter", limiterBounds],
     ["guard/limit-store", storeBounds],
@@ -319,6 +334,8 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     cache: null,
     totalMs: 0,
     upstreamMs: null,
+    lane: null,
+    queueMs: 0,
     userAgent: "",
   };
   for (const name of Object.keys(lineOf(record as AccessRecord).fields))
@@ -333,6 +350,11 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     ban: true,
     "ban-lifted": true,
     "upstream-failed": true,
+    shed: true,
+    "member-down": true,
+    "member-up": true,
+    "odoo-away": true,
+    "odoo-back": true,
     "untrusted-forwarding": true,
     "unknown-host": true,
     listening: true,

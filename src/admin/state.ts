@@ -27,7 +27,37 @@ export interface AdminState {
   /** Log lines lost since the start. */
   readonly logLinesDropped: number;
   readonly inFlight: { readonly exchanges: number; readonly tunnels: number };
-  readonly pools: readonly { readonly name: string; readonly member: string; readonly state: string }[];
+  /** One row a member. */
+  readonly pools: readonly {
+    readonly name: string;
+    readonly member: string;
+    readonly state: string;
+    readonly up: boolean;
+    readonly backup: boolean;
+    /** Requests and tunnels it has at the moment. */
+    readonly inFlight: number;
+  }[];
+  /** What waits for Odoo. */
+  readonly queue: {
+    /** Odoo's workers that are up; null: not known (ODOO_WORKERS), nothing waits for one. */
+    readonly capacity: number | null;
+    readonly inFlight: number;
+    readonly waiting: number;
+    readonly lanes: readonly {
+      readonly lane: string;
+      readonly inFlight: number;
+      readonly waiting: number;
+      readonly capacity: number;
+      /** Since the start. */
+      readonly admitted: number;
+      readonly waited: number;
+      readonly shed: number;
+      readonly longestWaitMs: number;
+    }[];
+    /** Requests held while Odoo is away. */
+    readonly held: number;
+    readonly awayMs: number | null;
+  };
   /** With WORKERS above 1: who serves. */
   readonly workers?: readonly AdminWorker[];
 }
@@ -87,6 +117,7 @@ export function statusJson(state: AdminState, loop: LoopDelay): string {
       issuer: issuerJson(rest.issuer),
       inFlight: rest.inFlight,
       pools: rest.pools,
+      queue: rest.queue,
       ...(rest.workers === undefined ? {} : { workers: rest.workers }),
       counters: rest.counters,
       logLinesDropped: rest.logLinesDropped,

@@ -10,7 +10,7 @@ export async function bans(args: readonly string[]): Promise<number> {
   }
   const text = await askAdmin({ ...asked, field: "bans" });
   if (text === null) return 1;
-  process.stdout.write(asked.method === "GET" ? listText(text) : text);
+  process.stdout.write(asked.method === "GET" ? listText(text) : doneText(text));
   return 0;
 }
 
@@ -22,6 +22,14 @@ function askedFor(args: readonly string[]): Omit<Asked, "field"> | null {
   const query = new URLSearchParams({ address, ...(duration === undefined ? {} : { for: duration }) });
   if (what === "add") return { method: "POST", path: `/bans?${query}` };
   return what === "remove" && duration === undefined ? { method: "DELETE", path: `/bans?${query}` } : null;
+}
+
+/** What was done, in words; the admin listener answers in JSON. */
+function doneText(text: string): string {
+  const lifted = member(text, "lifted");
+  if (typeof lifted === "string") return `${lifted} is no longer banned\n`;
+  const address = member(text, "address");
+  return typeof address === "string" ? `${address} is banned until ${String(member(text, "until"))}\n` : text;
 }
 
 /** One ban a line, the one that ends last first. */

@@ -98,7 +98,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
       : [`  reports   http://${running.addresses.report} (for Odoo itself: report.url)`]),
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
-    `  Odoo      http://${settings.odoo?.host}:${settings.odoo?.port}`,
+    `  Odoo      ${odooText(settings)}`,
   ];
   if (demo !== null) {
     lines.push(
@@ -120,6 +120,14 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     "",
   );
   return `${lines.join("\n")}\n`;
+}
+
+function odooText({ odoo, odooMore, odooBackup }: Settings): string {
+  const members = odoo === null ? odooMore : [odoo, ...odooMore];
+  const text = (one: { readonly host: string; readonly port: number }) =>
+    `http://${member(one.host, one.port).name}`;
+  const backups = odooBackup.map((one) => `${text(one)} (backup)`);
+  return [...members.map(text), ...backups].join(", ");
 }
 
 function adminText(running: RunningGateway, settings: Settings): string {

@@ -62,6 +62,8 @@ export interface Demo {
   forget(): void;
   /** Sends a bus message to all WebSockets. */
   notify(type: string, payload: unknown): void;
+  /** Cuts all WebSockets without a close frame, as a restart of the gevent process does. */
+  cutWebsockets(): void;
   /** Stops listening, cuts all connections (WebSockets without a close frame) and ends all waits. */
   close(): Promise<void>;
 }
@@ -132,6 +134,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     forget() {
       recorder.requests.length = 0;
     },
+    cutWebsockets: () => hub.destroyAll(),
     notify: (type, payload) => hub.notify(type, payload),
     async close() {
       delays.endAll();

@@ -46,6 +46,8 @@ export function rawAnswer(input: RawAnswerInput): Buffer {
     cache: null,
     totalMs: 0,
     upstreamMs: null,
+    lane: null,
+    queueMs: 0,
     userAgent: "",
   });
   const security = plan.security.classFor(null, connection.secure).own;

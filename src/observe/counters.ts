@@ -22,6 +22,8 @@ export interface CounterSnapshot {
   readonly strikes: { readonly [why: string]: number };
   readonly bans: { readonly [why: string]: number };
   readonly failures: { readonly [failure: string]: number };
+  /** Requests for which Odoo had no worker, by lane. */
+  readonly shed: { readonly [lane: string]: number };
   /** Exchanges by what the cache was for them. */
   readonly cache: { readonly [word: string]: number };
   readonly untrustedForwarding: number;
@@ -55,6 +57,7 @@ export function createCounters(): Counters {
   const strikes = new Map<string, number>();
   const bans = new Map<string, number>();
   const failures = new Map<string, number>();
+  const shed = new Map<string, number>();
   const cache = new Map<string, number>();
   return {
     emit(event: GatewayEvent) {
@@ -82,6 +85,8 @@ export function createCounters(): Counters {
           return add(bans, event.why);
         case "upstream-failed":
           return add(failures, event.failure);
+        case "shed":
+          return add(shed, event.lane);
         case "untrusted-forwarding":
           totals.untrustedForwarding += 1;
           return;
@@ -92,6 +97,8 @@ export function createCounters(): Counters {
         case "certificate-expiring":
         case "certificate-missing":
         case "bus-fallback":
+        case "member-down":
+        case "odoo-away":
           totals.warnings += 1;
           return;
         case "error":
@@ -107,6 +114,8 @@ export function createCounters(): Counters {
         case "certificate-renewed":
         case "ban-lifted":
         case "bus-restored":
+        case "member-up":
+        case "odoo-back":
         case "maintenance":
         case "draining":
         case "stopped":
@@ -126,6 +135,7 @@ export function createCounters(): Counters {
       strikes: Object.fromEntries(strikes),
       bans: Object.fromEntries(bans),
       failures: Object.fromEntries(failures),
+      shed: Object.fromEntries(shed),
       cache: Object.fromEntries(cache),
     }),
   };
@@ -154,6 +164,7 @@ export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot 
     strikes: words((part) => part.strikes),
     bans: words((part) => part.bans),
     failures: words((part) => part.failures),
+    shed: words((part) => part.shed),
     cache: words((part) => part.cache),
     untrustedForwarding: total((part) => part.untrustedForwarding),
     unknownHost: total((part) => part.unknownHost),

@@ -11,7 +11,8 @@ export type FailureKind =
   | "answer-malformed"
   | "answer-cut"
   | "body-stalled"
-  | "spool-full";
+  | "spool-full"
+  | "no-worker";
 
 /** One line an exchange, always. Nothing in it is secret: the target is redacted before it gets here. */
 export interface AccessRecord {
@@ -41,6 +42,10 @@ export interface AccessRecord {
   readonly totalMs: number;
   /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */
   readonly upstreamMs: number | null;
+  /** Whose turn it took when Odoo was busy (docs/reliability); null without ODOO_WORKERS, or when Odoo was not asked. */
+  readonly lane: string | null;
+  /** Milliseconds it waited for Odoo to be back or for a worker; 0: it did not wait. */
+  readonly queueMs: number;
   readonly userAgent: string;
 }
 
@@ -76,6 +81,27 @@ export type GatewayEvent =
       readonly member: string;
       readonly detail: string;
     }
+  | {
+      /** Odoo had no worker for it in time. */
+      readonly type: "shed";
+      readonly id: ExchangeId;
+      readonly client: string;
+      readonly lane: string;
+      readonly reason: "queue-full" | "displaced" | "waited";
+      readonly queueMs: number;
+      readonly rule: string;
+    }
+  /** A member of several is passed over until it answers again. */
+  | {
+      readonly type: "member-down";
+      readonly pool: "web" | "bus";
+      readonly member: string;
+      readonly why: FailureKind;
+    }
+  | { readonly type: "member-up"; readonly pool: "web" | "bus"; readonly member: string }
+  /** No member could be connected to: requests wait. */
+  | { readonly type: "odoo-away"; readonly members: number }
+  | { readonly type: "odoo-back"; readonly awayMs: number; readonly held: number }
   | {
       /** An attempt to log in, as Odoo's answer tells it. */
       readonly type: "login";

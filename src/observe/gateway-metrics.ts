@@ -21,6 +21,13 @@ export interface MetricsNow {
   readonly certificates: readonly { readonly name: string; readonly notAfterMs: number }[];
   readonly nowWallMs: number;
   readonly members: readonly { readonly pool: string; readonly member: string; readonly up: boolean }[];
+  /** What waits for Odoo. */
+  readonly queue: {
+    readonly held: number;
+    readonly awayMs: number | null;
+    /** Empty without ODOO_WORKERS. */
+    readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly waiting: number }[];
+  };
 }
 
 export interface MetricsSources {
@@ -175,6 +182,35 @@ function upstreamMetrics(
       read: () =>
         now().members.map(({ pool, member, up }) => ({ labels: [pool, member], value: up ? 1 : 0 })),
     },
+    single(
+      "gauge",
+      "odoo_gateway_held",
+      "Requests that wait for an Odoo that is away.",
+      () => now().queue.held,
+    ),
+    single(
+      "gauge",
+      "odoo_gateway_odoo_away_seconds",
+      "How long Odoo has taken no connections; 0: it does.",
+      () => (now().queue.awayMs ?? 0) / 1_000,
+    ),
+    {
+      kind: "gauge",
+      name: "odoo_gateway_lane_requests",
+      help: "With ODOO_WORKERS: requests of each lane that are with Odoo, or wait for a worker (docs/reliability).",
+      labels: ["lane", "state"],
+      read: () =>
+        now().queue.lanes.flatMap(({ lane, inFlight, waiting }) => [
+          { labels: [lane, "odoo"], value: inFlight },
+          { labels: [lane, "waiting"], value: waiting },
+        ]),
+    },
+    byWord(
+      "odoo_gateway_shed_total",
+      "Requests that found no worker in time, by lane (docs/reliability).",
+      "lane",
+      () => counters().shed,
+    ),
   ];
 }
 

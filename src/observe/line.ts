@@ -39,6 +39,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-renewed":
     case "ban-lifted":
     case "bus-restored":
+    case "member-up":
+    case "odoo-back":
     case "maintenance":
     case "draining":
     case "stopped":
@@ -54,6 +56,9 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "untrusted-forwarding":
     case "unknown-host":
     case "upstream-failed":
+    case "shed":
+    case "member-down":
+    case "odoo-away":
     case "bus-fallback":
     case "certificate-expiring":
     case "certificate-missing":
@@ -122,8 +127,10 @@ function accessFields(record: AccessRecord): LineFields {
     failure: record.failure,
     cache: record.cache,
     totalMs: tenth(record.totalMs),
-    gatewayMs: tenth(record.totalMs - (record.upstreamMs ?? 0)),
+    gatewayMs: tenth(record.totalMs - record.queueMs - (record.upstreamMs ?? 0)),
     upstreamMs: record.upstreamMs === null ? null : tenth(record.upstreamMs),
+    queueMs: record.queueMs === 0 ? null : tenth(record.queueMs),
+    lane: record.lane,
     userAgent: cleanText(record.userAgent, agentLengthMax),
   };
 }

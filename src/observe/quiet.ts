@@ -11,6 +11,9 @@ function kindOf(event: GatewayEvent): string | null {
     case "untrusted-forwarding":
     case "unknown-host":
       return event.type;
+    case "shed":
+      // Each of them has its access line.
+      return `shed ${event.lane}`;
     case "warning":
       return `warning ${event.what}`;
     default:

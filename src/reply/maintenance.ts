@@ -38,9 +38,11 @@ export function maintenanceAnswer(input: MaintenanceInput): OwnAnswer {
   if (facts.paths.some((path) => path.startsWith("/json/")))
     return shaped("application/json; charset=utf-8", retryAfter, jsonTwoError(message, exchangeId));
   if (facts.upgrade !== null || !wantsHtml(facts)) return plain;
+  // A page of the operator's has words of its own around the moment; ours would show a bare time.
+  const untilLabel = input.page === null ? "Expected end: " : "";
   const page = fillTemplate(input.page ?? ownPage, {
     message: escapeHtml(message),
-    until: untilWallMs === null ? "" : escapeHtml(untilText(untilWallMs)),
+    until: untilWallMs === null ? "" : escapeHtml(`${untilLabel}${untilText(untilWallMs)}`),
     retry_after: String(retryAfterSeconds),
     exchange: escapeHtml(exchangeId),
   });

@@ -109,7 +109,7 @@ export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
     return {
       status: input.status,
       fields,
-      body: htmlPage(input.status, text.title, sentence, input.exchangeId),
+      body: pageOf({ status: input.status, title: text.title, sentence, exchangeId: input.exchangeId }),
     };
   }
   fields[1] = "text/plain; charset=utf-8";
@@ -138,14 +138,26 @@ function jsonRpcError(status: number, sentence: string, exchangeId: string): Buf
   );
 }
 
-function htmlPage(status: number, title: string, sentence: string, exchangeId: string): Buffer {
+export interface PageText {
+  readonly status: number;
+  readonly title: string;
+  readonly sentence: string;
+  readonly exchangeId: string;
+  /** The page loads itself again after so many whole seconds. */
+  readonly refreshSeconds?: number;
+}
+
+/** A page of ours. */
+export function pageOf({ status, title, sentence, exchangeId, refreshSeconds }: PageText): Buffer {
+  const refresh =
+    refreshSeconds === undefined ? "" : `<meta http-equiv="refresh" content="${refreshSeconds}">\n`;
   return Buffer.from(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${status} ${escapeHtml(title)}</title>
+${refresh}<title>${status} ${escapeHtml(title)}</title>
 <style>${pageStyle}</style>
 </head>
 <body>

@@ -12,8 +12,9 @@ import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
+import { Delivery, type Parcel } from "../upstream/delivery.ts";
 import { failureAnswer } from "../upstream/failure.ts";
-import { UpstreamCall } from "../upstream/forward.ts";
+import type { UpstreamRequest } from "../upstream/forward.ts";
 import { outboundFields } from "../upstream/outbound.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -94,13 +95,13 @@ export class Files {
   /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
   #fetchFile(x: RunningExchange, decision: ForwardDecision): FetchFile {
     return (asked, listener) => {
-      const { pools, sink, clock, onUnreachable } = this.#parts;
-      const pool = pools[decision.pool];
+      const { ways, sink, clock } = this.#parts;
+      const way = ways[decision.pool];
       const facts: RequestFacts = { ...asked.facts, fields: [], sessionId: null };
       const fields = outboundFields(facts, {
         exchangeId: x.id,
         bodyBytes: null,
-        keepAlive: pool.keepAlive,
+        keepAlive: way.pool.keepAlive,
         keepDatabaseField: false,
         sessionCookie: x.plan.site.sessionCookie,
         ownCookie: null,
@@ -108,37 +109,53 @@ export class Files {
         identityOnly: true,
       });
       fields.push("Accept", "*/*", ...asked.fields);
-      const startedMs = clock.nowMs();
-      const call = new UpstreamCall(
-        pool,
-        {
-          method: "GET",
-          target: facts.target,
-          fields,
-          body: null,
-          answerTimeoutMs: Math.min(
-            asked.answerTimeoutMs ?? decision.answerTimeoutMs,
-            decision.answerTimeoutMs,
-          ),
-          wantsTunnel: false,
+      const request: UpstreamRequest = {
+        method: "GET",
+        target: facts.target,
+        fields,
+        body: null,
+        answerTimeoutMs: Math.min(
+          asked.answerTimeoutMs ?? decision.answerTimeoutMs,
+          decision.answerTimeoutMs,
+        ),
+        wantsTunnel: false,
+      };
+      let detail = "";
+      const parcel: Parcel = {
+        request,
+        // For everybody who waits: a crawler's question comes no later than a visitor's.
+        lane: way.lanes === null ? null : x.sessionKey === null ? "site" : "user",
+        // With a stored copy at hand nobody waits for Odoo.
+        mayWait: asked.answerTimeoutMs === null,
+        sessionId: null,
+      };
+      x.lane = parcel.lane;
+      const call = new Delivery(way, parcel, {
+        head: (head) => {
+          x.queueMs = call.waitedMs;
+          x.upstreamMs = clock.nowMs() - call.sentMs;
+          listener.head(head);
         },
-        {
-          head: (head) => {
-            x.upstreamMs = clock.nowMs() - startedMs;
-            listener.head(head);
-          },
-          data: (chunk) => listener.data(chunk),
-          end: () => listener.end(),
-          tunnel: (socket) => socket.destroy(),
-          failure: (failure, detail) => {
-            if (this.#adopted.has(call)) return listener.failure(failure, detail);
-            const member = pool.member.name;
-            sink.emit({ type: "upstream-failed", id: x.id, failure, member, detail });
-            if (failure === "connect-refused") onUnreachable(decision.pool);
-            listener.failure(failure, detail);
-          },
+        data: (chunk) => listener.data(chunk),
+        end: () => listener.end(),
+        tunnel: (socket) => socket.destroy(),
+        tryFailed: (failure, what, member) => {
+          detail = what;
+          if (this.#adopted.has(call)) return;
+          sink.emit({ type: "upstream-failed", id: x.id, failure, member, detail });
         },
-      );
+        shed: ({ lane, reason }) => {
+          const queueMs = Math.round(call.waitedMs);
+          x.queueMs = call.waitedMs;
+          const client = asked.facts.client.text;
+          sink.emit({ type: "shed", id: x.id, client, lane, reason, queueMs, rule: x.rule });
+          listener.failure("no-worker", reason);
+        },
+        failure: (failure) => {
+          x.queueMs = call.waitedMs;
+          listener.failure(failure, detail);
+        },
+      });
       call.start();
       return call;
     };

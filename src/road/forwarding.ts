@@ -2,20 +2,24 @@ import type { Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
+import { wantsHtml } from "../message/json-caller.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
+import { holdPage } from "../reply/hold-page.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
+import { Delivery, type DeliveryListener, type Parcel } from "../upstream/delivery.ts";
 import { failureAnswer } from "../upstream/failure.ts";
-import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "../upstream/forward.ts";
+import type { UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
+import { laneOf } from "../upstream/lane-of.ts";
+import type { Shed } from "../upstream/lanes.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
-import type { Pool } from "../upstream/pool.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -60,11 +64,19 @@ export class Forwarding {
     body: RequestBody | null,
     adopted: AdoptedAnswer | null,
   ): void {
-    const { pools, clock } = this.#parts;
-    const pool = pools[decision.pool];
-    const request = this.#outbound(x, facts, decision, staging, body, pool);
-    const startedMs = clock.nowMs();
+    const { ways, clock } = this.#parts;
+    const way = ways[decision.pool];
     const { watch } = x;
+    const parcel: Parcel = {
+      request: this.#outbound(x, facts, decision, staging, body, way.pool.keepAlive),
+      lane:
+        way.lanes === null
+          ? null
+          : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
+      mayWait: true,
+      sessionId: facts.sessionId,
+    };
+    x.lane = parcel.lane;
     const isCall = this.#parts.sessions.wantsCall(facts, x.sessionKey);
     let relay: Relay | null = null;
     let mask: TracebackMask | null = null;
@@ -79,10 +91,10 @@ export class Forwarding {
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
       this.#login.concluded(x, facts, grant, reading.outcome, head.fields);
     };
-    const listener: UpstreamListener = {
+    const listener: DeliveryListener = {
       head: (got) => {
         head = got;
-        if (adopted === null) x.upstreamMs = clock.nowMs() - startedMs;
+        if (own !== null) x.upstreamMs = clock.nowMs() - own.sentMs;
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
@@ -111,27 +123,43 @@ export class Forwarding {
       tunnel: (socket, rest) => {
         settled = true;
         grant.settle("unknown");
-        if (head !== null && !this.#tunnels.open(x, facts, staging, head, socket, rest))
-          this.#failed(x, decision, "answer-malformed", "101 without a valid Sec-WebSocket-Accept", null);
+        if (head !== null && !this.#tunnels.open(x, facts, staging, head, socket, rest)) {
+          const detail = "101 without a valid Sec-WebSocket-Accept";
+          this.#tryFailed(x, "answer-malformed", detail, own?.memberName ?? "");
+          this.#failed(x, facts, "answer-malformed", null);
+        }
       },
-      failure: (kind, detail) => {
+      tryFailed: (kind, detail, member) => this.#tryFailed(x, kind, detail, member),
+      shed: (shed) => {
+        grant.settle("unsent");
+        this.#shed(x, facts, shed, own?.waitedMs ?? 0);
+      },
+      failure: (kind) => {
         // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
         if (head === null) grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
         else settle();
-        this.#failed(x, decision, kind, detail, relay);
+        this.#failed(x, facts, kind, relay);
       },
     };
-    const { call, begin } = adopted === null ? ask(pool, request, listener) : takeOver(adopted, listener);
+    /** Of an answer that was taken over: its one failure is told here. */
+    const failedForAll = (kind: FailureKind, detail: string) => {
+      listener.tryFailed(kind, detail, way.pool.member.name);
+      listener.failure(kind);
+    };
+    const own = adopted === null ? new Delivery(way, parcel, listener) : null;
+    const call: AnswerFlow & { abort(): void } = own ?? adopted?.call ?? noCall;
     x.onOver = () => {
       // Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point.
-      if (x.verdict !== "tunnel") call.abort();
+      if (own !== null) x.queueMs = own.waitedMs;
+      call.abort();
       relay?.close();
       body?.release();
       // Who hangs up early has read what was sent so far: so have we.
       settle();
     };
     if (x.isOver) x.onOver();
-    else begin();
+    else if (own !== null) own.start();
+    else adopted?.listen({ ...listener, failure: failedForAll });
   }
 
   /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
@@ -146,12 +174,12 @@ export class Forwarding {
     decision: ForwardDecision,
     staging: StagingPass,
     body: RequestBody | null,
-    pool: Pool,
+    keepAlive: boolean,
   ): UpstreamRequest {
     const options: OutboundOptions = {
       exchangeId: x.id,
       bodyBytes: body === null ? null : body.bytes,
-      keepAlive: pool.keepAlive,
+      keepAlive,
       keepDatabaseField: x.plan.mayChooseDatabase(facts.client),
       sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
@@ -220,38 +248,49 @@ export class Forwarding {
     return new Relay(ends, head, out, coding);
   }
 
+  #tryFailed({ id }: RunningExchange, failure: FailureKind, detail: string, member: string): void {
+    this.#parts.sink.emit({ type: "upstream-failed", id, failure, member, detail });
+  }
+
   /** The upstream leg failed: a page when nothing went out yet, else a cut. */
-  #failed(
-    x: RunningExchange,
-    decision: ForwardDecision,
-    kind: FailureKind,
-    detail: string,
-    relay: Relay | null,
-  ): void {
+  #failed(x: RunningExchange, facts: RequestFacts, kind: FailureKind, relay: Relay | null): void {
     x.failure = kind;
-    const { pool } = decision;
-    const member = this.#parts.pools[pool].member.name;
-    this.#parts.sink.emit({ type: "upstream-failed", id: x.id, failure: kind, member, detail });
-    if (kind === "connect-refused") this.#parts.onUnreachable(pool);
     if (relay?.hasStarted === true) {
       relay.close();
       return x.cut();
     }
+    if ((kind === "connect-refused" || kind === "connect-failed") && mayAskAgain(facts)) {
+      const retryAfterSeconds = 5 + Math.floor(Math.random() * 5);
+      return x.reply(holdPage({ reason: "restarting", retryAfterSeconds, exchangeId: x.id }), false);
+    }
     const answer = failureAnswer(kind);
     this.#answer.error(x, answer.status, answer.sentence, { retryAfterSeconds: answer.retryAfterSeconds });
   }
+
+  /** Odoo has no worker for it, and others came first. */
+  #shed(x: RunningExchange, facts: RequestFacts, shed: Shed, queueMs: number): void {
+    const { lane, reason, retryAfterSeconds } = shed;
+    x.verdict = "shed";
+    this.#parts.sink.emit({
+      type: "shed",
+      id: x.id,
+      client: facts.client.text,
+      lane,
+      reason,
+      queueMs: Math.round(queueMs),
+      rule: x.rule,
+    });
+    if (mayAskAgain(facts))
+      return x.reply(holdPage({ reason: "busy", retryAfterSeconds, exchangeId: x.id }), false);
+    this.#answer.error(x, 503, "The application has more to do than it can at the moment.", {
+      retryAfterSeconds,
+    });
+  }
 }
 
-interface Asked {
-  readonly call: AnswerFlow & { abort(): void };
-  begin(): void;
-}
+const noCall = { pause() {}, resume() {}, abort() {} };
 
-function ask(pool: Pool, request: UpstreamRequest, listener: UpstreamListener): Asked {
-  const call = new UpstreamCall(pool, request, listener);
-  return { call, begin: () => call.start() };
-}
-
-function takeOver({ call, listen }: AdoptedAnswer, listener: UpstreamListener): Asked {
-  return { call, begin: () => listen(listener) };
+/** A page that may load itself again: nothing is sent a second time. */
+function mayAskAgain(facts: RequestFacts): boolean {
+  return facts.method === "GET" && facts.upgrade === null && wantsHtml(facts);
 }

@@ -10,14 +10,15 @@ import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
 import type { Challenges } from "../tls/challenges.ts";
-import type { Pool } from "../upstream/pool.ts";
+import type { Way } from "../upstream/delivery.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import type { Spool } from "../upstream/spool.ts";
 import type { TunnelPlaces } from "./tunnel-places.ts";
 
 /** What the road is made of: state that outlives every plan. */
 export interface GatewayParts {
   readonly plan: () => Plan;
-  readonly pools: { readonly web: Pool; readonly bus: Pool };
+  readonly ways: { readonly web: Way; readonly bus: Way; readonly pace: ReconnectPace };
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly challenges: Pick<Challenges, "httpAnswer">;
@@ -33,6 +34,4 @@ export interface GatewayParts {
   readonly cache: Cache;
   readonly sink: EventSink;
   readonly clock: Clock;
-  /** Called when a pool's member refused a connection: the bus watch looks again. */
-  readonly onUnreachable: (pool: "web" | "bus") => void;
 }

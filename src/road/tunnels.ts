@@ -7,6 +7,7 @@ import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { inboundHandshakeFields } from "../upstream/inbound.ts";
+import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { Tunnel } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -15,13 +16,15 @@ import type { TunnelPlaces } from "./tunnel-places.ts";
 /** The tunnels that are open, counted for each client. */
 export class Tunnels {
   readonly #answer: Answering;
+  readonly #pace: ReconnectPace;
   /** With whom each is, and whose ban would end it; null: nobody's. */
   readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
   readonly #places: TunnelPlaces;
   #leaving = false;
 
-  constructor(answer: Answering, places: TunnelPlaces) {
+  constructor(answer: Answering, pace: ReconnectPace, places: TunnelPlaces) {
     this.#answer = answer;
+    this.#pace = pace;
     this.#places = places;
   }
 
@@ -53,6 +56,16 @@ export class Tunnels {
     const asked = this.#places.take(client, most);
     if (!(asked instanceof Promise ? await asked : asked)) {
       this.#answer.exhausted(x, facts, "tunnels", 30);
+      return false;
+    }
+    const retryAfterSeconds = this.#pace.handshake();
+    if (retryAfterSeconds !== null) {
+      this.#places.free(client);
+      x.verdict = "shed";
+      this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
+        retryAfterSeconds,
+        close: true,
+      });
       return false;
     }
     if (x.isOver) this.#places.free(client);
@@ -92,7 +105,8 @@ export class Tunnels {
     }
     const tunnel = new Tunnel(
       { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown) => {
+      (bytesUp, bytesDown, endedBy) => {
+        if (endedBy === "upstream") this.#pace.wasCut();
         x.bytesIn = bytesUp;
         x.bytesOut = bytesDown;
         this.#open.delete(tunnel);

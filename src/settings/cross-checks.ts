@@ -13,6 +13,7 @@ export function checkSettings(settings: Settings, reader: SettingReader): void {
   checkListeners(settings, reader);
   checkReports(settings, reader);
   checkUpstreams(settings, reader);
+  checkMembers(settings, reader);
   checkTls(settings, reader);
   checkNetworks(settings, reader);
   checkHsts(settings, reader);
@@ -66,14 +67,13 @@ function checkReports(settings: Settings, reader: SettingReader): void {
 }
 
 function checkUpstreams(settings: Settings, reader: SettingReader): void {
-  const upstreams: readonly (readonly [SettingName, UpstreamAddress | null])[] = [
-    ["ODOO_URL", settings.odoo],
-    ["ODOO_BUS_URL", settings.odooBus],
+  const { odoo, odooMore, odooBus, odooBusMore, odooBackup } = settings;
+  const upstreams: readonly (readonly [SettingName, UpstreamAddress])[] = [
+    ...[...(odoo === null ? [] : [odoo]), ...odooMore].map((one) => ["ODOO_URL", one] as const),
+    ...[...(odooBus === null ? [] : [odooBus]), ...odooBusMore].map((one) => ["ODOO_BUS_URL", one] as const),
+    ...odooBackup.map((one) => ["ODOO_BACKUP_URL", one] as const),
   ];
   for (const [name, upstream] of upstreams) {
-    if (upstream === null) {
-      continue;
-    }
     const own = listenersOf(settings, reader).find(([, listener]) => pointsAt(upstream, listener, settings));
     if (own !== undefined) {
       const remedy = "name the port Odoo itself listens on (8069; the bus 8072)";
@@ -99,6 +99,21 @@ function pointsAt(upstream: UpstreamAddress, listener: ListenAddress, settings: 
     return isLoopbackHost(upstream.host) || isEveryHost(upstream.host) || served;
   }
   return hostsOverlap(upstream.host, listener.host);
+}
+
+/** What has nothing to work on is probably a mistake. */
+function checkMembers(settings: Settings, reader: SettingReader): void {
+  if (settings.odooBackup.length > 0 && settings.odoo === null && reader.good("ODOO_URL")) {
+    reader.complain("ODOO_BACKUP_URL", {
+      thing: "needs ODOO_URL",
+      remedy: "name the members it is the backup of",
+    });
+  }
+  for (const name of ["QUEUE_MAX", "QUEUE_TIMEOUT"] as const) {
+    if (reader.has(name) && settings.odooWorkers === null && reader.good("ODOO_WORKERS")) {
+      reader.warn(name, { thing: "has no effect without ODOO_WORKERS", remedy: "set it to Odoo's workers" });
+    }
+  }
 }
 
 function checkTls(settings: Settings, reader: SettingReader): void {

@@ -7,8 +7,9 @@ import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
-import { readListenAddress, readOrigin, readServedName, readUpstream } from "./hosts.ts";
+import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
+import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
 import { SettingReader } from "./reader.ts";
 import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./settings.ts";
@@ -78,8 +79,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   const api = readApi(reader.section("api"), served, reader.complainAt);
   return {
     ...domains,
-    odoo: reader.maybe("ODOO_URL", readUpstream),
-    odooBus: reader.maybe("ODOO_BUS_URL", readUpstream),
+    ...readMembers(reader),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", offOr).address,

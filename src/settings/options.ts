@@ -69,6 +69,7 @@ function typeWords(row: SettingRow): string {
     case "yes/no":
       return "`true`, `false`";
     case "names":
+    case "urls":
     case "methods":
     case "origins":
     case "path patterns":

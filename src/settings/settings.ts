@@ -76,8 +76,23 @@ export interface Settings {
   readonly redirectDomains: readonly ServedName[];
   /** null: not set; `run` then takes 127.0.0.1:8069 or the stand-in. */
   readonly odoo: UpstreamAddress | null;
-  /** null: same host as `odoo`, port 8072. */
+  /** Further equal members beside `odoo`. */
+  readonly odooMore: readonly UpstreamAddress[];
+  /** null: the hosts of `odoo`, `odooMore` and `odooBackup`, port 8072. */
   readonly odooBus: UpstreamAddress | null;
+  readonly odooBusMore: readonly UpstreamAddress[];
+  /** Asked only when no other member is up. */
+  readonly odooBackup: readonly UpstreamAddress[];
+  readonly odooSticky: "off" | "session";
+  /** How often members' names are looked up again. */
+  readonly odooResolveMs: number;
+  /** Workers of each member; null: not known, nothing is queued. */
+  readonly odooWorkers: number | null;
+  readonly queueMax: number;
+  readonly queueTimeoutMs: number;
+  /** How long a request waits for an Odoo that is away; 0: not at all. */
+  readonly holdTimeoutMs: number;
+  readonly holdMax: number;
   /** Keep connections to `odoo`; false for Odoo's own port. */
   readonly odooKeepAlive: boolean;
   readonly httpsListen: ListenAddress;

@@ -2,6 +2,7 @@
 export type SettingType =
   | "names"
   | "url"
+  | "urls"
   | "address"
   | "choice"
   | "path"
@@ -52,17 +53,75 @@ export const settingTable = [
   },
   {
     name: "ODOO_URL",
-    type: "url",
+    type: "urls",
     default: null,
     defaultWords: "127.0.0.1:8069 if it answers, else the stand-in Odoo",
-    meaning: "Where Odoo answers: `http://host:port`.",
+    meaning:
+      "Where Odoo answers: `http://host:port`. Several are equal members of one database; requests go to the least busy one that is up.",
   },
   {
     name: "ODOO_BUS_URL",
-    type: "url",
+    type: "urls",
     default: null,
-    defaultWords: "the host of ODOO_URL, port 8072",
+    defaultWords: "the hosts of ODOO_URL and ODOO_BACKUP_URL, port 8072",
     meaning: "Where Odoo's gevent port (websocket, long polling) answers.",
+  },
+  {
+    name: "ODOO_BACKUP_URL",
+    type: "urls",
+    default: null,
+    defaultWords: "none",
+    meaning: "Members that are asked only when none of ODOO_URL is up.",
+  },
+  {
+    name: "ODOO_STICKY",
+    type: "choice",
+    choices: ["off", "session"],
+    default: "off",
+    meaning:
+      "With several members: `session` sends a session to the same member as long as that is up. Needed only when members keep sessions or files apart.",
+  },
+  {
+    name: "ODOO_RESOLVE",
+    type: "duration",
+    default: "10s",
+    meaning:
+      "How often the names in ODOO_URL are looked up again. Several addresses of one name are several members; when DNS is gone the last ones stay. At least 1s.",
+  },
+  {
+    name: "ODOO_WORKERS",
+    type: "count",
+    default: null,
+    defaultWords: "not known: nothing waits here and nothing is shed",
+    meaning:
+      "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print.",
+  },
+  {
+    name: "QUEUE_MAX",
+    type: "count",
+    default: "512",
+    meaning:
+      "With ODOO_WORKERS: most requests that wait for a worker; beyond it the lowest lane is shed with 503.",
+  },
+  {
+    name: "QUEUE_TIMEOUT",
+    type: "duration",
+    default: "30s",
+    meaning:
+      "With ODOO_WORKERS: longest wait for a worker; a third of it for anonymous visitors, a tenth for crawlers. At least 1s.",
+  },
+  {
+    name: "HOLD_TIMEOUT",
+    type: "duration",
+    default: "5s",
+    meaning:
+      "How long a request waits for an Odoo that is being restarted before it gets a page that says so; 0s: not at all.",
+  },
+  {
+    name: "HOLD_MAX",
+    type: "count",
+    default: "512",
+    meaning: "Most requests that wait for an Odoo that is being restarted; beyond it they are told at once.",
   },
   {
     name: "ODOO_KEEPALIVE",
@@ -491,6 +550,7 @@ export function isSettingName(text: string): text is SettingName {
 export function isListType(type: SettingType): boolean {
   switch (type) {
     case "names":
+    case "urls":
     case "networks":
     case "methods":
     case "origins":

@@ -34,6 +34,12 @@ export function failureAnswer(kind: FailureKind): FailureAnswer {
         sentence: "The gateway has no room for this request at the moment.",
         retryAfterSeconds: 30,
       };
+    case "no-worker":
+      return {
+        status: 503,
+        sentence: "The application has more to do than it can at the moment.",
+        retryAfterSeconds: 10,
+      };
     default:
       return unreachable(kind);
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { FailureKind } from "../observe/events.ts";
 import { type AnswerHead, AnswerReader } from "./answer-reader.ts";
-import type { Pool } from "./pool.ts";
+import type { PoolMember } from "./pool-member.ts";
 import type { RequestBody } from "./request-body.ts";
 
 /** Longest wait for a TCP connection to Odoo. */
@@ -34,11 +34,11 @@ export interface UpstreamListener {
 const readBytes = 64 * 1024;
 
 /**
- * Sends one request to a pool and reads its answer. A request is sent twice only when a kept connection closed without
+ * Sends one request to a member and reads its answer. A request is sent twice only when a kept connection closed without
  * answering a byte and the method is safe (RFC 9110 §9.2.2, RFC 9112 §9.3.1); never after a byte came back.
  */
 export class UpstreamCall {
-  readonly #pool: Pool;
+  readonly #member: PoolMember;
   readonly #request: UpstreamRequest;
   readonly #listener: UpstreamListener;
   #socket: Socket | null = null;
@@ -49,16 +49,16 @@ export class UpstreamCall {
   #bodySent = false;
   #over = false;
 
-  constructor(pool: Pool, request: UpstreamRequest, listener: UpstreamListener) {
-    this.#pool = pool;
+  constructor(member: PoolMember, request: UpstreamRequest, listener: UpstreamListener) {
+    this.#member = member;
     this.#request = request;
     this.#listener = listener;
   }
 
   start(): void {
-    const idle = this.#request.wantsTunnel ? null : this.#pool.takeIdle();
+    const idle = this.#request.wantsTunnel ? null : this.#member.takeIdle();
     this.#reused = idle !== null;
-    this.#use(idle ?? this.#pool.open());
+    this.#use(idle ?? this.#member.open());
   }
 
   /** The client is gone or the exchange is over for another reason: nothing more is told. */
@@ -189,7 +189,7 @@ export class UpstreamCall {
       old.destroy();
     }
     this.#reused = false;
-    this.#use(this.#pool.open());
+    this.#use(this.#member.open());
   }
 
   #finish(rest: Buffer): void {
@@ -206,7 +206,7 @@ export class UpstreamCall {
       return;
     }
     // Bytes behind the answer, or an answer before the whole body was sent: the connection is not trusted again.
-    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent) this.#pool.giveBack(socket);
+    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent) this.#member.giveBack(socket);
     else socket.destroy();
     this.#listener.end();
   }

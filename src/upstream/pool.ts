@@ -1,4 +1,6 @@
-import { connect, type Socket } from "node:net";
+import type { Clock } from "../base/clock.ts";
+import { choose, stickyKey, type Turn } from "./choose.ts";
+import { PoolMember, type ResolvedAddress } from "./pool-member.ts";
 
 /** One address of a pool. */
 export interface Member {
@@ -12,88 +14,92 @@ export function member(host: string, port: number): Member {
   return { host, port, name: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}` };
 }
 
-/** Idle connections kept to the bus port. */
-export const idleSocketsMax = 32;
-/** How long an idle connection is kept before we close it. */
-export const idleSocketMs = 10_000;
+/** A member as the settings and the resolver name it. */
+export interface MemberPlace {
+  readonly at: Member;
+  readonly isBackup: boolean;
+  /** Empty: not resolved (an address, or a name DNS does not know yet). */
+  readonly addresses: readonly ResolvedAddress[];
+}
+
+export interface PoolOptions {
+  readonly name: "web" | "bus";
+  /** At least one. */
+  readonly places: readonly MemberPlace[];
+  readonly keepAlive: boolean;
+  /** A session stays with its member as long as that is up. */
+  readonly isSticky: boolean;
+  readonly clock: Clock;
+}
+
+const none: readonly PoolMember[] = [];
 
 /**
  * Equal upstreams of one kind. The web pool opens a connection for each exchange and only when the whole request can be
  * sent (Odoo's prefork server answers one request a connection and a silent socket holds a worker);
- * the bus pool keeps idle connections.
+ * the bus pool keeps idle connections. With one member there is nothing to choose: it is asked whatever is known of it.
  */
 export class Pool {
+  readonly name: "web" | "bus";
   readonly keepAlive: boolean;
-  #member: Member;
-  readonly #idle: Socket[] = [];
+  readonly #isSticky: boolean;
+  readonly #clock: Clock;
+  readonly #turn: Turn = { next: 0 };
+  #members: readonly [PoolMember, ...PoolMember[]];
 
-  constructor(first: Member, keepAlive: boolean) {
-    this.#member = first;
-    this.keepAlive = keepAlive;
+  constructor(options: PoolOptions) {
+    this.name = options.name;
+    this.keepAlive = options.keepAlive;
+    this.#isSticky = options.isSticky;
+    this.#clock = options.clock;
+    const [first, ...others] = options.places;
+    if (first === undefined) throw new Error(`pool ${options.name} has no member`);
+    this.#members = [this.#make(first), ...others.map((place) => this.#make(place))];
   }
 
-  get member(): Member {
-    return this.#member;
+  /** The first member. */
+  get member(): PoolMember {
+    return this.#members[0];
   }
 
-  /** Sends what follows elsewhere (bus fall-back and back); idle connections to the old member are closed. */
+  get members(): readonly PoolMember[] {
+    return this.#members;
+  }
+
+  /** The member for a request of this session, among those not tried yet; null when all were. */
+  pick(sessionId: string | null, tried: readonly PoolMember[] = none): PoolMember | null {
+    if (this.#members.length === 1) return tried.length === 0 ? this.#members[0] : null;
+    const key = this.#isSticky ? stickyKey(sessionId) : null;
+    return choose(this.#members, key, tried, this.#clock.nowMs(), this.#turn);
+  }
+
+  /** Sends what follows elsewhere (bus fall-back and back); idle connections to the old members are closed. */
   redirect(to: Member): void {
-    if (to.name === this.#member.name) return;
-    this.#member = to;
-    this.close();
+    this.setPlaces([{ at: to, isBackup: false, addresses: [] }]);
   }
 
-  /** A connection that carried an exchange before and is still quiet; null when there is none. */
-  takeIdle(): Socket | null {
-    for (;;) {
-      const socket = this.#idle.pop();
-      if (socket === undefined) return null;
-      socket.removeAllListeners();
-      socket.setTimeout(0);
-      if (!socket.destroyed && socket.readable && socket.writable) return socket;
-      quiet(socket);
-      socket.destroy();
-    }
-  }
-
-  /** A fresh connection to the member; the caller listens for `connect` and `error`. */
-  open(): Socket {
-    return connect({ host: this.#member.host, port: this.#member.port, noDelay: true });
-  }
-
-  /** Keeps a connection for later. Any byte on it while idle is nobody's answer: it is closed then. */
-  giveBack(socket: Socket): void {
-    if (!this.keepAlive || this.#idle.length >= idleSocketsMax) {
-      quiet(socket);
-      socket.destroy();
-      return;
-    }
-    const drop = () => {
-      const at = this.#idle.indexOf(socket);
-      if (at >= 0) this.#idle.splice(at, 1);
-      socket.destroy();
-    };
-    socket.removeAllListeners();
-    socket.on("data", drop);
-    socket.on("end", drop);
-    socket.on("error", drop);
-    socket.on("close", drop);
-    socket.setTimeout(idleSocketMs, drop);
-    socket.resume();
-    this.#idle.push(socket);
+  /** Other members, or other addresses of theirs. Who stays a member keeps what is known of it; no members at all changes nothing. */
+  setPlaces(places: readonly MemberPlace[]): void {
+    const kept = new Map(this.#members.map((one) => [one.name, one]));
+    const next = places.map((place) => {
+      const old = kept.get(place.at.name);
+      if (old === undefined || old.isBackup !== place.isBackup) return this.#make(place);
+      kept.delete(place.at.name);
+      old.moveTo(place.addresses);
+      return old;
+    });
+    const [first, ...others] = next;
+    if (first === undefined) return;
+    this.#members = [first, ...others];
+    for (const gone of kept.values()) gone.retire();
   }
 
   /** Closes idle connections. */
   close(): void {
-    for (const socket of this.#idle.splice(0)) {
-      quiet(socket);
-      socket.destroy();
-    }
+    for (const one of this.#members) one.close();
   }
-}
 
-/** A socket on its way out may still report an error; nobody is left to hear it. */
-function quiet(socket: Socket): void {
-  socket.removeAllListeners();
-  socket.on("error", () => {});
+  #make({ at, isBackup, addresses }: MemberPlace): PoolMember {
+    return new PoolMember(at, { keepAlive: this.keepAlive, isBackup }, addresses);
+  }
 }

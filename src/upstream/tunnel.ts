@@ -16,13 +16,16 @@ export interface TunnelEnds {
   readonly idleTimeoutMs?: number;
 }
 
+/** Which side ended a tunnel first; `gateway`: an idle time-out, or we stop. */
+export type TunnelEnd = "downstream" | "upstream" | "gateway";
+
 /**
  * Two pipes with back-pressure after a checked handshake. Nothing is parsed but the frame boundaries towards the
  * client, which is what lets a stopping gateway say 1001 instead of cutting a message.
  */
 export class Tunnel {
   readonly #ends: TunnelEnds;
-  readonly #onClosed: (bytesUp: number, bytesDown: number) => void;
+  readonly #onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void;
   readonly #boundary = new FrameBoundary();
   #bytesUp = 0;
   #bytesDown = 0;
@@ -31,9 +34,10 @@ export class Tunnel {
   /** What the client says goes nowhere any more. */
   #muted = false;
   #closed = false;
+  #endedBy: TunnelEnd | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number) => void) {
+  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void) {
     this.#ends = ends;
     this.#onClosed = onClosed;
   }
@@ -44,16 +48,19 @@ export class Tunnel {
     downstream.setTimeout(0);
     upstream.setKeepAlive(true, 30_000);
     downstream.setKeepAlive(true, 30_000);
-    for (const socket of [downstream, upstream]) {
-      socket.on("error", () => this.#close());
-      socket.on("close", () => this.#close());
+    for (const [socket, side] of [
+      [downstream, "downstream"],
+      [upstream, "upstream"],
+    ] as const) {
+      socket.on("error", () => this.#closeBy(side));
+      socket.on("close", () => this.#closeBy(side));
     }
     downstream.on("data", (chunk: Buffer) => this.#up(chunk));
     upstream.on("data", (chunk: Buffer) => this.#down(chunk));
     downstream.on("drain", () => upstream.resume());
     upstream.on("drain", () => downstream.resume());
-    downstream.on("end", () => this.#halfClose(upstream));
-    upstream.on("end", () => this.#halfClose(downstream));
+    downstream.on("end", () => this.#halfClose("downstream", upstream));
+    upstream.on("end", () => this.#halfClose("upstream", downstream));
     if (downstreamHead.length > 0) this.#up(downstreamHead);
     if (upstreamHead.length > 0) this.#down(upstreamHead);
     downstream.resume();
@@ -100,7 +107,8 @@ export class Tunnel {
     this.#closeIn(1_000);
   }
 
-  #halfClose(other: Socket): void {
+  #halfClose(side: TunnelEnd, other: Socket): void {
+    if (!this.#leaving) this.#endedBy ??= side;
     // Leaving, the client has answered our close frame: there is nothing more to wait for.
     if (this.#leaving) return this.#close();
     other.end();
@@ -113,12 +121,17 @@ export class Tunnel {
     this.#timer.unref();
   }
 
+  #closeBy(side: TunnelEnd): void {
+    if (!this.#leaving) this.#endedBy ??= side;
+    this.#close();
+  }
+
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#ends.downstream.destroy();
     this.#ends.upstream.destroy();
-    this.#onClosed(this.#bytesUp, this.#bytesDown);
+    this.#onClosed(this.#bytesUp, this.#bytesDown, this.#endedBy ?? "gateway");
   }
 }

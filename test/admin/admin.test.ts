@@ -23,7 +23,8 @@ function state(): AdminState {
     counters: createCounters().snapshot(),
     logLinesDropped: 0,
     inFlight: { exchanges: 2, tunnels: 7 },
-    pools: [{ name: "web", member: "127.0.0.1:8069", state: "up" }],
+    pools: [{ name: "web", member: "127.0.0.1:8069", state: "up", up: true, backup: false, inFlight: 0 }],
+    queue: { capacity: null, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
   };
 }
 
@@ -80,7 +81,8 @@ t.test("health, readiness and state are told", async (t) => {
     plan: { revision: 3, rules: 41, preset: "standard", policiesDir: "/srv/policies" },
     certificates: [{ names: ["localhost"], issuer: "CN=test", daysLeft: 2 }],
     inFlight: { exchanges: 2, tunnels: 7 },
-    pools: [{ name: "web", member: "127.0.0.1:8069", state: "up" }],
+    pools: [{ name: "web", member: "127.0.0.1:8069", state: "up", up: true, backup: false, inFlight: 0 }],
+    queue: { capacity: null, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
     counters: { exchanges: 0 },
   });
   t.equal(status.certificates[0].notAfter, new Date(clock.wallMs() + 2.5 * dayMs).toISOString());

@@ -68,9 +68,17 @@ t.test("odoo-gateway bans", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
   t.same(await cli(gateway), { code: 0, out: "nobody is banned\n" });
-  t.match(await cli(gateway, "add", "2001:db8::7", "30m"), { code: 0, out: /2001:db8::\/64/ });
+  t.match(await cli(gateway, "add", "2001:db8::7", "30m"), {
+    code: 0,
+    out: /^2001:db8::\/64 is banned until 20\d\d-\S+Z\n$/,
+  });
   t.match(await cli(gateway, "list"), { code: 0, out: /^2001:db8::\/64 +until 20\d\d-.*operator\n$/ });
-  t.match(await cli(gateway, "remove", "2001:db8::9"), { code: 0 }, "an address stands for its /64");
+  const removed = await cli(gateway, "remove", "2001:db8::9");
+  t.match(
+    removed,
+    { code: 0, out: /^2001:db8::\/64 is no longer banned\n$/ },
+    "an address stands for its /64",
+  );
   t.match(await cli(gateway, "remove", "2001:db8::9"), { code: 1, out: /is not banned/ });
   t.match(await cli(gateway, "add", "nobody"), { code: 1, out: /one IPv4 or IPv6 address/ });
   t.match(await cli(gateway, "ad"), { code: 2, out: /Usage/ });

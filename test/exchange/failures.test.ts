@@ -145,15 +145,30 @@ t.test("an answer with two readings is not passed on", async (t) => {
   t.equal(switched.status, 502, "101 that nobody asked for");
 });
 
-t.test("Odoo that refuses connections is 502 with Retry-After", async (t) => {
+t.test("Odoo that refuses connections is a page that loads itself again, and 502 for programs", async (t) => {
   const gone = await startScripted(() => {});
   await gone.close();
-  const alone = await startTestGateway({ upstream: { webPort: gone.port, busPort: gone.port } });
+  const alone = await startTestGateway({
+    upstream: { webPort: gone.port, busPort: gone.port },
+    env: { HOLD_TIMEOUT: "0s" },
+  });
   t.teardown(() => alone.close());
   const answer = await h1(alone, "GET /odoo?x", ["Accept: text/html"]);
-  t.equal(answer.status, 502);
-  t.same(valuesOf(answer, "retry-after"), ["5"]);
+  t.equal(answer.status, 503);
+  const seconds = valuesOf(answer, "retry-after")[0] ?? "";
+  t.match(seconds, /^[5-9]$/);
+  t.ok(answer.body.includes(`<meta http-equiv="refresh" content="${seconds}">`));
+  t.same(valuesOf(answer, "cache-control"), ["no-store"]);
   t.equal((await recordOf(alone, "/odoo?x")).failure, "connect-refused");
+  const form = await h1(alone, "POST /web/login?x", ["Accept: text/html"], "a=b");
+  t.equal(form.status, 502, "a form is not sent again by itself");
+  t.notMatch(form.body, /http-equiv/);
+  const call = await h1(alone, "POST /web/dataset/call_kw", ["Content-Type: application/json"], "{}");
+  t.equal(call.status, 502, "connection lost, says the web client, and tries again");
+  t.equal(JSON.parse(call.body).error.data.name, "odoo.exceptions.UserError");
+  const asset = await h1(alone, "GET /web/static/x.js");
+  t.equal(asset.status, 502);
+  t.same(valuesOf(asset, "retry-after"), ["5"]);
   const kept = await openTls(alone);
   const again = await rawTalk(
     0,

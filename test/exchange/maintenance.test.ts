@@ -58,6 +58,7 @@ t.test("the site closes for everybody but the allowed networks, and opens again"
   const [retryAfter = ""] = valuesOf(closed, "retry-after");
   t.ok(Number(retryAfter) > 1700 && Number(retryAfter) <= 1800, retryAfter);
   t.same(valuesOf(closed, "cache-control"), ["no-store"]);
+  t.match(closed.body, /<p>Expected end: 20\d\d-\d\d-\d\d \d\d:\d\d UTC<\/p>/, "no bare time");
   t.equal(valuesOf(closed, "strict-transport-security").length, 1, "security fields stand on it too");
   t.equal((await h1(gateway, "GET /shop", [from("198.51.100.7")])).status, 503);
   t.equal((await h1(gateway, "POST /web/login", [from("198.51.100.7")], "login=a&password=b")).status, 503);

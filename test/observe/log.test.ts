@@ -37,6 +37,8 @@ function access(more: Partial<AccessRecord> = {}): AccessRecord {
     cache: null,
     totalMs: 12.3456,
     upstreamMs: 10.04,
+    lane: null,
+    queueMs: 0,
     userAgent: "Mozilla/5.0",
     ...more,
   };
@@ -74,6 +76,19 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     member: "127.0.0.1:8069",
     detail: "ECONNREFUSED",
   },
+  shed: {
+    type: "shed",
+    id,
+    client: "203.0.113.9",
+    lane: "crawler",
+    reason: "queue-full",
+    queueMs: 0,
+    rule: "everything",
+  },
+  "member-down": { type: "member-down", pool: "web", member: "10.0.0.2:8069", why: "connect-refused" },
+  "member-up": { type: "member-up", pool: "web", member: "10.0.0.2:8069" },
+  "odoo-away": { type: "odoo-away", members: 1 },
+  "odoo-back": { type: "odoo-back", awayMs: 4200, held: 12 },
   "untrusted-forwarding": { type: "untrusted-forwarding", peer: "127.0.0.1", field: "x-forwarded-for" },
   "unknown-host": { type: "unknown-host", client: "203.0.113.9", host: "evil.com" },
   listening: { type: "listening", what: "https", address: "[::]:8443" },
@@ -170,6 +185,8 @@ t.test("an access record is one JSON line with stable names", (t) => {
     totalMs: 12.3,
     gatewayMs: 2.3,
     upstreamMs: 10,
+    queueMs: null,
+    lane: null,
     userAgent: "Mozilla/5.0",
   });
   t.end();
@@ -225,7 +242,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 16, "no access lines, all security events");
+    t.equal(seen("warn", format), 19, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -438,7 +455,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 4,
+    warnings: 6,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },
@@ -449,6 +466,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     strikes: { login: 1 },
     bans: { pair: 1 },
     failures: { "connect-refused": 1 },
+    shed: { crawler: 1 },
     cache: { hit: 1 },
   });
   for (let i = 0; i < 1_000; i += 1)

@@ -9,6 +9,7 @@ import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { readTextFile } from "../../src/settings/read-file.ts";
 import { type RunningGateway, startGateway } from "../../src/start.ts";
+import type { LookupAll } from "../../src/upstream/resolver.ts";
 
 export interface TestGateway {
   readonly running: RunningGateway;
@@ -40,6 +41,8 @@ export interface TestGatewayOptions {
   /** Another upstream than the stand-in. */
   readonly upstream?: { readonly webPort: number; readonly busPort: number };
   readonly clock?: Clock;
+  /** What names stand for. */
+  readonly lookup?: LookupAll;
 }
 
 /** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
@@ -95,6 +98,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       return again.ok ? { ok: true, value: again.value.settings } : again;
     },
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
   });
   if (!started.ok) {
     await demo.close();

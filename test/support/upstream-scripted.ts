@@ -9,12 +9,18 @@ export interface ScriptedUpstream {
 }
 
 /**
- * Listens on 127.0.0.1. `onHead` is called once a connection, when a whole head (or, with `wholeBody`, also
+ * Listens on loopback. `onHead` is called once a connection, when a whole head (or, with `wholeBody`, also
  * the declared body) has arrived; it writes what it likes and ends when it likes.
  */
 export async function startScripted(
   onHead: (socket: Socket, received: Buffer) => void,
-  options: { readonly wholeBody?: boolean; readonly onConnect?: (socket: Socket) => void } = {},
+  options: {
+    readonly wholeBody?: boolean;
+    readonly onConnect?: (socket: Socket) => void;
+    /** Left out: one that is free; 127.0.0.1. */
+    readonly port?: number;
+    readonly host?: string;
+  } = {},
 ): Promise<ScriptedUpstream> {
   const received: { bytes: Buffer; closed: boolean }[] = [];
   const open = new Set<Socket>();
@@ -43,7 +49,7 @@ export async function startScripted(
     });
   });
   const port = await new Promise<number>((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(options.port ?? 0, options.host ?? "127.0.0.1", () => {
       const address = server.address();
       resolve(typeof address === "object" && address !== null ? address.port : 0);
     });

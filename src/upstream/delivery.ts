@@ -1,0 +1,304 @@
+import type { Clock } from "../base/clock.ts";
+import { unreachable } from "../base/result.ts";
+import type { FailureKind } from "../observe/events.ts";
+import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "./forward.ts";
+import type { HoldGate, HoldOutcome } from "./hold.ts";
+import type { LaneName, Lanes, Shed, Waiting } from "./lanes.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolMember } from "./pool-member.ts";
+
+/** Most members one request is sent to. */
+export const triesMax = 3;
+/**
+ * An Odoo that hangs up without a byte after this long was killed over this very request (`limit_time_real`): sending it again would
+ * kill the next worker.
+ */
+export const quickEndMs = 5_000;
+
+const notWaitedRetrySeconds = 5;
+
+/** Everything between the gateway and one kind of Odoo's ports. */
+export interface Way {
+  readonly pool: Pool;
+  /** Shares the workers; null: nothing is known of them. */
+  readonly lanes: Lanes | null;
+  /** Holds requests while Odoo is away; null: they are told at once. */
+  readonly hold: HoldGate | null;
+  /** What a request learnt of a member, for marks and events. */
+  readonly learnt: (member: PoolMember, kind: FailureKind | null, begunMs: number) => void;
+  readonly clock: Clock;
+}
+
+export interface Parcel {
+  readonly request: UpstreamRequest;
+  readonly lane: LaneName | null;
+  /** False: there is another answer (a stored copy); without a member and a worker at once it is not sent. */
+  readonly mayWait: boolean;
+  /** For members that sessions stay with. */
+  readonly sessionId: string | null;
+}
+
+export interface DeliveryListener extends Omit<UpstreamListener, "failure"> {
+  /** A try failed; another one or `failure` follows. */
+  tryFailed(kind: FailureKind, detail: string, member: string): void;
+  /** Odoo's fault, after every try that was allowed. */
+  failure(kind: FailureKind): void;
+  /** There was no place in time. */
+  shed(shed: Shed): void;
+}
+
+const noneTried: readonly PoolMember[] = [];
+
+/**
+ * Brings one request to Odoo: waits while Odoo restarts, waits for a worker, chooses a member, sends. Sent again, to a member not
+ * tried yet or after a wait, only when nothing reached Odoo, or when a request that changes nothing (RFC 9110 §9.2.1) came back
+ * without a byte; never after a byte of the answer. With a member up and a worker free nothing waits and nothing is allocated
+ * but this and the call.
+ */
+export class Delivery {
+  readonly #way: Way;
+  readonly #parcel: Parcel;
+  readonly #listener: DeliveryListener;
+  #call: UpstreamCall | null = null;
+  /** Counts us among its requests. */
+  #at: PoolMember | null = null;
+  #memberName: string | null = null;
+  #tried: readonly PoolMember[] = noneTried;
+  #tries = 0;
+  #resent = false;
+  #hasPlace = false;
+  #waiting: Waiting | null = null;
+  #holdUntilMs: number | null = null;
+  #waitedSinceMs = 0;
+  #waitedMs = 0;
+  #sentMs = 0;
+  #over = false;
+
+  constructor(way: Way, parcel: Parcel, listener: DeliveryListener) {
+    this.#way = way;
+    this.#parcel = parcel;
+    this.#listener = listener;
+  }
+
+  /** Milliseconds spent waiting for Odoo or a worker. */
+  get waitedMs(): number {
+    return this.#waiting === null
+      ? this.#waitedMs
+      : this.#waitedMs + this.#way.clock.nowMs() - this.#waitedSinceMs;
+  }
+
+  /** When it was sent last, on the monotonic clock. */
+  get sentMs(): number {
+    return this.#sentMs;
+  }
+
+  /** The member it was sent to last. */
+  get memberName(): string | null {
+    return this.#memberName;
+  }
+
+  start(): void {
+    const { mayWait, request } = this.#parcel;
+    if (this.#way.hold?.isClosed === true && mayWait && !request.wantsTunnel) this.#holdOn();
+    else this.#takePlace();
+  }
+
+  /** The exchange is over: waits, places and connections are given up. After `tunnel` the connection is left alone. */
+  abort(): void {
+    this.#over = true;
+    this.#waiting?.leave();
+    this.#waiting = null;
+    this.#call?.abort();
+    this.#leave();
+  }
+
+  pause(): void {
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  #holdOn(): void {
+    const { hold, clock } = this.#way;
+    if (hold === null) return this.#takePlace();
+    this.#holdUntilMs ??= hold.deadlineMs();
+    this.#waitedSinceMs = clock.nowMs();
+    this.#waiting = hold.wait(this.#holdUntilMs, (outcome) => this.#held(outcome));
+  }
+
+  #held(outcome: HoldOutcome): void {
+    if (this.#over) return;
+    this.#waitIsOver();
+    this.#tried = noneTried;
+    this.#tries = 0;
+    switch (outcome) {
+      case "go":
+        return this.#takePlace();
+      case "late":
+      case "full":
+        // A last try: probes may be wrong, and only a connection knows.
+        this.#holdUntilMs = Number.NEGATIVE_INFINITY;
+        return this.#takePlace();
+      default:
+        return unreachable(outcome);
+    }
+  }
+
+  #takePlace(): void {
+    const { lanes, clock } = this.#way;
+    const { lane } = this.#parcel;
+    if (lanes === null || lane === null) return this.#send();
+    if (lanes.take(lane)) {
+      this.#hasPlace = true;
+      return this.#send();
+    }
+    if (!this.#parcel.mayWait) return queueMicrotask(() => this.#notSent(lane));
+    this.#waitedSinceMs = clock.nowMs();
+    this.#waiting = lanes.wait(lane, (shed) => {
+      this.#waitIsOver();
+      if (this.#over) {
+        if (shed === null) lanes.release(lane);
+        return;
+      }
+      if (shed === null) {
+        this.#hasPlace = true;
+        return this.#send();
+      }
+      this.#over = true;
+      this.#listener.shed(shed);
+    });
+  }
+
+  #notSent(lane: LaneName): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener.shed({ lane, reason: "queue-full", retryAfterSeconds: notWaitedRetrySeconds });
+  }
+
+  #waitIsOver(): void {
+    this.#waiting = null;
+    this.#waitedMs += this.#way.clock.nowMs() - this.#waitedSinceMs;
+  }
+
+  #send(): void {
+    const { pool, clock } = this.#way;
+    const member = pool.pick(this.#parcel.sessionId, this.#tried) ?? pool.member;
+    this.#at = member;
+    this.#memberName = member.name;
+    member.inFlight += 1;
+    this.#tries += 1;
+    this.#sentMs = clock.nowMs();
+    const listener = this.#listener;
+    const call = new UpstreamCall(member, this.#parcel.request, {
+      head: (head) => {
+        this.#way.learnt(member, null, this.#sentMs);
+        listener.head(head);
+      },
+      data: (chunk) => listener.data(chunk),
+      end: () => {
+        this.#leave();
+        listener.end();
+      },
+      tunnel: (socket, rest) => {
+        // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
+        this.#call = null;
+        this.#releasePlace();
+        listener.tunnel(socket, rest);
+      },
+      failure: (kind, detail) => this.#failed(member, kind, detail),
+    });
+    this.#call = call;
+    call.start();
+  }
+
+  #failed(member: PoolMember, kind: FailureKind, detail: string): void {
+    this.#listener.tryFailed(kind, detail, member.name);
+    const isQuick = this.#way.clock.nowMs() - this.#sentMs < quickEndMs;
+    // Late, it was the end of this one request; the member may be well.
+    const blames = !isOwnTrouble(detail) && (kind !== "closed-without-answer" || isQuick);
+    if (blames) this.#way.learnt(member, kind, this.#sentMs);
+    if (blames && isConnect(kind)) {
+      if (this.#sendElsewhere(member)) return;
+      this.#leave();
+      if (this.#mayHold(kind)) {
+        this.#way.hold?.close();
+        return this.#holdOn();
+      }
+    } else if (blames && this.#mayResend(kind)) {
+      this.#resent = true;
+      if (this.#sendElsewhere(member)) return;
+      this.#leave();
+      if (this.#mayHold(kind)) return this.#ask();
+    } else this.#leave();
+    this.#over = true;
+    this.#listener.failure(kind);
+  }
+
+  /** A request that changes nothing and came back without a byte may be asked again, once. */
+  #mayResend(kind: FailureKind): boolean {
+    const { method, body, wantsTunnel } = this.#parcel.request;
+    if (kind !== "closed-without-answer" || this.#resent || body !== null || wantsTunnel) return false;
+    return method === "GET" || method === "HEAD" || method === "OPTIONS";
+  }
+
+  /** To another member; the worker's place stays ours. */
+  #sendElsewhere(member: PoolMember): boolean {
+    const tried = [...this.#tried, member];
+    if (this.#tries >= triesMax || this.#way.pool.pick(null, tried) === null) return false;
+    member.inFlight -= 1;
+    this.#tried = tried;
+    this.#send();
+    return true;
+  }
+
+  /** One member, and it hung up: was it one worker, or is Odoo stopping? */
+  #ask(): void {
+    const { hold, clock } = this.#way;
+    if (hold === null) return;
+    this.#waitedSinceMs = clock.nowMs();
+    const waiting = { leave: () => {} };
+    this.#waiting = waiting;
+    void hold.ask().then(() => {
+      if (this.#over) return;
+      this.#waitIsOver();
+      this.#tried = noneTried;
+      this.#tries = 0;
+      this.start();
+    });
+  }
+
+  #mayHold(kind: FailureKind): boolean {
+    const { hold, clock } = this.#way;
+    if (!this.#parcel.mayWait) return false;
+    // A connection that hangs has waited already, and a tunnel's client comes back by itself.
+    if (hold === null || kind === "connect-timeout" || this.#parcel.request.wantsTunnel) return false;
+    const untilMs = this.#holdUntilMs ?? hold.deadlineMs();
+    if (clock.nowMs() >= untilMs) return false;
+    return hold.mayHold;
+  }
+
+  /** Not with Odoo any more. */
+  #leave(): void {
+    if (this.#at !== null) this.#at.inFlight -= 1;
+    this.#at = null;
+    this.#releasePlace();
+  }
+
+  #releasePlace(): void {
+    if (!this.#hasPlace) return;
+    this.#hasPlace = false;
+    const { lane } = this.#parcel;
+    if (lane !== null) this.#way.lanes?.release(lane);
+  }
+}
+
+function isConnect(kind: FailureKind): boolean {
+  return kind === "connect-refused" || kind === "connect-failed" || kind === "connect-timeout";
+}
+
+/** Sockets or ports have run out on our side: no other member will do better, and none is to blame. */
+function isOwnTrouble(detail: string): boolean {
+  return /^(?:EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)$/.test(detail);
+}

@@ -1,0 +1,301 @@
+import type { Clock } from "../base/clock.ts";
+
+/** Who waits for Odoo, highest first: when there is no room left in the queue, the lowest goes first. */
+export const laneNames = ["health", "login", "user", "report", "api", "site", "crawler"] as const;
+export type LaneName = (typeof laneNames)[number];
+
+interface LaneRule {
+  /** Its part of the workers while others wait too. */
+  readonly weight: number;
+  /** May use the one place above the workers, so that it is the next one a worker takes. */
+  readonly mayUseReserve: boolean;
+  /** Its longest wait, as a part of QUEUE_TIMEOUT. */
+  readonly patience: number;
+  /** Seconds a shed client is told to stay away. */
+  readonly retryAfterSeconds: number;
+}
+
+const rules: Readonly<Record<LaneName, LaneRule>> = {
+  health: { weight: 8, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
+  login: { weight: 4, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
+  user: { weight: 8, mayUseReserve: false, patience: 1, retryAfterSeconds: 5 },
+  report: { weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
+  api: { weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
+  site: { weight: 2, mayUseReserve: false, patience: 1 / 3, retryAfterSeconds: 10 },
+  crawler: { weight: 1, mayUseReserve: false, patience: 1 / 10, retryAfterSeconds: 120 },
+};
+
+/** Why a request was turned away: there was no room to wait, a higher lane took its place, or its wait was over. */
+export type ShedReason = "queue-full" | "displaced" | "waited";
+
+export interface Shed {
+  readonly lane: LaneName;
+  readonly reason: ShedReason;
+  readonly retryAfterSeconds: number;
+}
+
+/** A request in the queue. `leave` when its client is gone: the place is free at once. */
+export interface Waiting {
+  leave(): void;
+}
+
+export interface LaneOptions {
+  readonly clock: Clock;
+  /** Odoo's workers of one member. */
+  readonly workers: number;
+  /** Most requests that wait at once. */
+  readonly queueMax: number;
+  /** Longest wait of the patient lanes, milliseconds. */
+  readonly queueTimeoutMs: number;
+  /** Something waits, or nothing any more: `expire` is to be called every now and then, or need not be. */
+  readonly onWaiting?: (isWaiting: boolean) => void;
+}
+
+/** One lane, or all together, as /status shows it. */
+export interface LaneSnapshot {
+  readonly lane: LaneName;
+  readonly inFlight: number;
+  readonly waiting: number;
+  readonly capacity: number;
+  /** Since the start. */
+  readonly admitted: number;
+  readonly waited: number;
+  readonly shed: number;
+  readonly longestWaitMs: number;
+}
+
+interface Waiter extends Waiting {
+  readonly lane: Lane;
+  readonly sinceMs: number;
+  readonly go: (shed: Shed | null) => void;
+  previous: Waiter | null;
+  next: Waiter | null;
+  isWaiting: boolean;
+}
+
+interface Lane {
+  readonly name: LaneName;
+  readonly rule: LaneRule;
+  readonly timeoutMs: number;
+  inFlight: number;
+  capacity: number;
+  /** Virtual time of its next turn. */
+  turn: number;
+  first: Waiter | null;
+  last: Waiter | null;
+  waiting: number;
+  admitted: number;
+  waited: number;
+  shed: number;
+  longestWaitMs: number;
+}
+
+/**
+ * Shares Odoo's workers. As many requests as there are workers are with Odoo at once, the others wait here, where they can be told
+ * apart; Odoo's own queue is first come, first served, and its end is a connection that hangs. Turns go by weight (stride
+ * scheduling), first come, first served inside a lane; a lane may use everything while nobody else wants it, but crawlers only half,
+ * and reports all workers but one: wkhtmltopdf asks Odoo for assets while it holds a worker, and with all workers printing
+ * nobody would answer it. Log-ins and health have one place more than there are workers.
+ */
+export class Lanes {
+  readonly #options: LaneOptions;
+  readonly #lanes: Readonly<Record<LaneName, Lane>>;
+  readonly #byRank: readonly Lane[];
+  #capacity = 0;
+  #inFlight = 0;
+  #waiting = 0;
+  /** Virtual time: the turn that was last given. */
+  #now = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    const lane = (name: LaneName): Lane => ({
+      name,
+      rule: rules[name],
+      timeoutMs: options.queueTimeoutMs * rules[name].patience,
+      inFlight: 0,
+      capacity: 0,
+      turn: 0,
+      first: null,
+      last: null,
+      waiting: 0,
+      admitted: 0,
+      waited: 0,
+      shed: 0,
+      longestWaitMs: 0,
+    });
+    this.#lanes = {
+      health: lane("health"),
+      login: lane("login"),
+      user: lane("user"),
+      report: lane("report"),
+      api: lane("api"),
+      site: lane("site"),
+      crawler: lane("crawler"),
+    };
+    this.#byRank = laneNames.map((name) => this.#lanes[name]);
+    this.setMembers(1);
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** So many members are up; at least one is counted. */
+  setMembers(count: number): void {
+    const members = Math.max(1, count);
+    const { workers } = this.#options;
+    this.#capacity = members * workers;
+    for (const lane of this.#byRank) lane.capacity = this.#capacityOf(lane, members);
+    this.#grant();
+  }
+
+  #capacityOf(lane: Lane, members: number): number {
+    const { workers } = this.#options;
+    if (lane.rule.mayUseReserve) return this.#capacity + 1;
+    if (lane.name === "report") return members * Math.max(1, workers - 1);
+    return lane.name === "crawler" ? Math.ceil(this.#capacity / 2) : this.#capacity;
+  }
+
+  /** A place at once, or false. Each place is given back with `release`. */
+  take(name: LaneName): boolean {
+    const lane = this.#lanes[name];
+    if (lane.waiting > 0 || !this.#hasRoom(lane)) return false;
+    this.#admit(lane);
+    return true;
+  }
+
+  /** Waits for a place. `go` is called once and never from inside this call: null with a place, or why there is none. */
+  wait(name: LaneName, go: (shed: Shed | null) => void): Waiting {
+    const lane = this.#lanes[name];
+    const waiter: Waiter = {
+      lane,
+      go,
+      sinceMs: this.#options.clock.nowMs(),
+      previous: lane.last,
+      next: null,
+      isWaiting: true,
+      leave: () => {
+        if (waiter.isWaiting) this.#remove(waiter);
+      },
+    };
+    if (this.#waiting >= this.#options.queueMax && !this.#displaceBelow(lane)) {
+      waiter.isWaiting = false;
+      queueMicrotask(() => this.#shed(waiter, "queue-full"));
+      return waiter;
+    }
+    // A lane that was empty does not collect turns it had no use for.
+    if (lane.first === null) {
+      lane.turn = Math.max(lane.turn, this.#now);
+      lane.first = waiter;
+    } else if (lane.last !== null) lane.last.next = waiter;
+    lane.last = waiter;
+    lane.waiting += 1;
+    this.#waiting += 1;
+    if (this.#waiting === 1) this.#options.onWaiting?.(true);
+    return waiter;
+  }
+
+  /** The request is finished or given up. */
+  release(name: LaneName): void {
+    this.#lanes[name].inFlight -= 1;
+    this.#inFlight -= 1;
+    if (this.#waiting > 0) this.#grant();
+  }
+
+  /** Sheds whoever has waited too long. */
+  expire(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const lane of this.#byRank) {
+      while (lane.first !== null && nowMs - lane.first.sinceMs >= lane.timeoutMs) {
+        const waiter = lane.first;
+        this.#remove(waiter);
+        this.#shed(waiter, "waited");
+      }
+    }
+  }
+
+  snapshot(): readonly LaneSnapshot[] {
+    return this.#byRank.map(
+      ({ name, inFlight, waiting, capacity, admitted, waited, shed, longestWaitMs }) => ({
+        lane: name,
+        inFlight,
+        waiting,
+        capacity,
+        admitted,
+        waited,
+        shed,
+        longestWaitMs: Math.round(longestWaitMs),
+      }),
+    );
+  }
+
+  #hasRoom(lane: Lane): boolean {
+    const most = lane.rule.mayUseReserve ? this.#capacity + 1 : this.#capacity;
+    return this.#inFlight < most && lane.inFlight < lane.capacity;
+  }
+
+  #admit(lane: Lane): void {
+    lane.inFlight += 1;
+    lane.admitted += 1;
+    this.#inFlight += 1;
+    this.#now = Math.max(lane.turn, this.#now);
+    lane.turn = this.#now + 1 / lane.rule.weight;
+  }
+
+  #grant(): void {
+    for (;;) {
+      let best: Lane | null = null;
+      for (const lane of this.#byRank) {
+        if (lane.first === null || !this.#hasRoom(lane)) continue;
+        if (best === null || lane.turn < best.turn) best = lane;
+      }
+      const waiter = best?.first ?? null;
+      if (best === null || waiter === null) return;
+      this.#remove(waiter);
+      this.#admit(best);
+      best.waited += 1;
+      best.longestWaitMs = Math.max(best.longestWaitMs, this.#options.clock.nowMs() - waiter.sinceMs);
+      waiter.go(null);
+    }
+  }
+
+  /** Makes room in a full queue: the one that came last in the lowest lane below this one goes. */
+  #displaceBelow(above: Lane): boolean {
+    for (let rank = this.#byRank.length - 1; rank >= 0; rank -= 1) {
+      const lane = this.#byRank[rank];
+      if (lane === undefined || lane === above) return false;
+      const waiter = lane.last;
+      if (waiter === null) continue;
+      this.#remove(waiter);
+      this.#shed(waiter, "displaced");
+      return true;
+    }
+    return false;
+  }
+
+  #shed({ lane, go }: Waiter, reason: ShedReason): void {
+    lane.shed += 1;
+    go({ lane: lane.name, reason, retryAfterSeconds: lane.rule.retryAfterSeconds });
+  }
+
+  #remove(waiter: Waiter): void {
+    const { lane, previous, next } = waiter;
+    waiter.isWaiting = false;
+    if (previous === null) lane.first = next;
+    else previous.next = next;
+    if (next === null) lane.last = previous;
+    else next.previous = previous;
+    lane.waiting -= 1;
+    this.#waiting -= 1;
+    if (this.#waiting === 0) this.#options.onWaiting?.(false);
+  }
+}

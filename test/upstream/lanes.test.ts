@@ -1,0 +1,262 @@
+import fc from "fast-check";
+import t from "tap";
+import { manualClock } from "../../src/base/clock.ts";
+import { type LaneName, Lanes, laneNames, type Shed, type Waiting } from "../../src/upstream/lanes.ts";
+
+interface Made {
+  readonly workers?: number;
+  readonly queueMax?: number;
+  readonly onWaiting?: (isWaiting: boolean) => void;
+}
+
+function made({ workers = 2, queueMax = 100, onWaiting = () => {} }: Made = {}) {
+  const clock = manualClock();
+  const lanes = new Lanes({ clock, workers, queueMax, queueTimeoutMs: 30_000, onWaiting });
+  return { clock, lanes };
+}
+
+/** Asks for a place; the list tells who got one, in order. */
+function asker(lanes: Lanes) {
+  const got: string[] = [];
+  const shed: (Shed & { readonly who: string })[] = [];
+  const ask = (lane: LaneName, who: string): Waiting | null => {
+    if (lanes.take(lane)) {
+      got.push(who);
+      return null;
+    }
+    return lanes.wait(lane, (refused) => {
+      if (refused === null) got.push(who);
+      else shed.push({ ...refused, who });
+    });
+  };
+  return { got, shed, ask };
+}
+
+t.test("as many requests as workers are with Odoo, the next waits for one to finish", async (t) => {
+  const { lanes } = made();
+  const { got, ask } = asker(lanes);
+  for (const who of ["1", "2", "3", "4"]) ask("user", who);
+  t.same(got, ["1", "2"]);
+  lanes.release("user");
+  t.same(got, ["1", "2", "3"], "first come, first served");
+  lanes.release("user");
+  t.same(got, ["1", "2", "3", "4"]);
+  lanes.release("user");
+  lanes.release("user");
+  t.equal(lanes.inFlight, 0);
+});
+
+t.test("a log-in and the health check have a place when every worker is busy", async (t) => {
+  const { lanes } = made();
+  const { got, ask } = asker(lanes);
+  for (const who of ["1", "2", "3"]) ask("user", who);
+  ask("login", "login");
+  t.same(got, ["1", "2", "login"]);
+  ask("health", "health");
+  t.same(got, ["1", "2", "login"], "one place more, not two");
+  lanes.release("login");
+  t.same(got, ["1", "2", "login", "health"], "the place above the workers is not for the lane of users");
+});
+
+t.test("crawlers that came first do not keep people out", async (t) => {
+  const { lanes } = made({ workers: 4 });
+  const { got, ask } = asker(lanes);
+  for (let i = 0; i < 20; i += 1) ask("crawler", "crawler");
+  t.same(got, ["crawler", "crawler"], "half of the workers at most, even when nobody else is there");
+  for (let i = 0; i < 20; i += 1) ask("user", "user");
+  t.same(got.slice(2), ["user", "user"]);
+  for (let i = 0; i < 10; i += 1) lanes.release("user");
+  t.equal(got.filter((who) => who === "crawler").length, 2, "places that people leave go to people");
+});
+
+t.test("busy lanes share by weight, and none is left out", async (t) => {
+  const { lanes } = made({ workers: 1, queueMax: 1_000 });
+  const { got, ask } = asker(lanes);
+  ask("user", "user");
+  for (let i = 0; i < 200; i += 1)
+    for (const lane of ["user", "api", "site", "crawler"] as const) ask(lane, lane);
+  for (let i = 0; i < 150; i += 1) lanes.release(got.at(-1) as LaneName);
+  const count = (lane: string) => got.filter((who) => who === lane).length;
+  t.same(
+    [count("user"), count("api"), count("site"), count("crawler")].map((n) => Math.round(n / 10)),
+    [8, 4, 2, 1],
+    "8 to 4 to 2 to 1",
+  );
+});
+
+t.test("printing leaves a worker for what it asks of Odoo itself", async (t) => {
+  for (const [workers, most] of [
+    [1, 1],
+    [2, 1],
+    [6, 5],
+  ] as const) {
+    const { lanes } = made({ workers });
+    const { got, ask } = asker(lanes);
+    for (let i = 0; i < 10; i += 1) ask("report", "report");
+    t.equal(got.length, most, `${workers} workers`);
+    ask("user", "asset");
+    t.equal(got.at(-1), workers === 1 ? "report" : "asset");
+  }
+});
+
+t.test("a full queue sheds the lowest lane first, and of it who came last", async (t) => {
+  const { lanes } = made({ workers: 1, queueMax: 3 });
+  const { got, shed, ask } = asker(lanes);
+  ask("user", "running");
+  ask("crawler", "c1");
+  ask("site", "s1");
+  ask("site", "s2");
+  ask("user", "u1");
+  t.match(shed, [{ who: "c1", reason: "displaced", lane: "crawler" }]);
+  ask("user", "u2");
+  t.match(shed.at(-1), { who: "s2", reason: "displaced" });
+  ask("crawler", "c2");
+  await Promise.resolve();
+  t.match(shed.at(-1), { who: "c2", reason: "queue-full" });
+  ask("user", "u3");
+  t.match(shed.at(-1), { who: "s1", reason: "displaced" });
+  ask("user", "u4");
+  await Promise.resolve();
+  t.match(shed.at(-1), { who: "u4", reason: "queue-full", retryAfterSeconds: 5 });
+  for (let i = 0; i < 3; i += 1) lanes.release("user");
+  t.same(got, ["running", "u1", "u2", "u3"]);
+});
+
+t.test("who waited too long is told, the lowest lanes first", async (t) => {
+  const waiting: boolean[] = [];
+  const { lanes, clock } = made({ workers: 1, onWaiting: (is) => waiting.push(is) });
+  const { shed, ask } = asker(lanes);
+  ask("user", "running");
+  for (const lane of ["user", "site", "crawler"] as const) ask(lane, lane);
+  const due = (ms: number) => {
+    clock.advance(ms);
+    lanes.expire();
+    return shed.map(({ who }) => who);
+  };
+  t.same(due(2_999), []);
+  t.same(due(1), ["crawler"]);
+  t.same(due(7_000), ["crawler", "site"]);
+  t.same(due(20_000), ["crawler", "site", "user"]);
+  t.ok(shed.every(({ reason }) => reason === "waited"));
+  t.same(waiting, [true, false], "a timer is needed only in between");
+});
+
+t.test("a client that leaves frees its place in the queue", async (t) => {
+  const { lanes } = made({ workers: 1 });
+  const { got, ask } = asker(lanes);
+  ask("user", "1");
+  const second = ask("user", "2");
+  ask("user", "3");
+  second?.leave();
+  second?.leave();
+  t.equal(lanes.waiting, 1);
+  lanes.release("user");
+  t.same(got, ["1", "3"]);
+});
+
+t.test("workers of members that come up are used at once", async (t) => {
+  const { lanes } = made({ workers: 2 });
+  const { got, ask } = asker(lanes);
+  for (let i = 0; i < 6; i += 1) ask("user", `${i}`);
+  t.equal(got.length, 2);
+  lanes.setMembers(2);
+  t.equal(got.length, 4);
+  lanes.setMembers(0);
+  t.equal(lanes.capacity, 2, "one member is always counted");
+});
+
+type Step =
+  | { readonly kind: "ask"; readonly lane: LaneName }
+  | { readonly kind: "finish"; readonly which: number }
+  | { readonly kind: "leave"; readonly which: number }
+  | { readonly kind: "wait"; readonly ms: number }
+  | { readonly kind: "members"; readonly count: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("ask" as const), lane: fc.constantFrom(...laneNames) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("finish" as const), which: fc.nat(100) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("leave" as const), which: fc.nat(100) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.nat(15_000) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("members" as const), count: fc.nat(3) }) },
+);
+
+t.test(
+  "whatever happens: no more than the workers, a bounded queue, order inside a lane, nobody lost",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 12 }),
+        fc.array(step, { maxLength: 200 }),
+        async (workers, queueMax, steps) => {
+          const { lanes, clock } = made({ workers, queueMax });
+          const running: LaneName[] = [];
+          const queued = new Map<number, { lane: LaneName; waiting: Waiting }>();
+          let next = 0;
+          let settled = 0;
+          for (const one of steps) {
+            const before = lanes.inFlight;
+            if (one.kind === "ask") {
+              const { lane } = one;
+              const id = next++;
+              if (lanes.take(lane)) running.push(lane);
+              else {
+                const waiting = lanes.wait(lane, (shed) => {
+                  settled += 1;
+                  if (shed !== null) return void queued.delete(id);
+                  for (const [other, { lane: otherLane }] of queued) {
+                    if (otherLane === lane && other < id) throw new Error("overtaken inside a lane");
+                  }
+                  queued.delete(id);
+                  running.push(lane);
+                });
+                queued.set(id, { lane, waiting });
+                await Promise.resolve();
+              }
+            } else if (one.kind === "finish") {
+              const [lane] = running.splice(one.which % Math.max(1, running.length), 1);
+              if (lane !== undefined) lanes.release(lane);
+            } else if (one.kind === "leave") {
+              const id = [...queued.keys()][one.which % Math.max(1, queued.size)];
+              if (id !== undefined) {
+                queued.get(id)?.waiting.leave();
+                queued.delete(id);
+              }
+            } else if (one.kind === "wait") {
+              clock.advance(one.ms);
+              lanes.expire();
+            } else lanes.setMembers(one.count);
+            // With fewer members than before, what runs already may finish.
+            if (lanes.inFlight > Math.max(lanes.capacity + 1, before))
+              throw new Error("more than there are workers");
+            if (lanes.inFlight !== running.length) throw new Error("a place was lost");
+            if (lanes.waiting !== queued.size) throw new Error("a waiter was lost");
+            if (queued.size > queueMax) throw new Error("the queue has no bound");
+            const reports = running.filter((lane) => lane === "report").length;
+            const members = lanes.capacity / workers;
+            if (
+              one.kind === "ask" &&
+              one.lane === "report" &&
+              members === 1 &&
+              steps.every(({ kind }) => kind !== "members")
+            )
+              if (reports > Math.max(1, workers - 1)) throw new Error("every worker prints");
+          }
+          // All that runs finishes: whoever waits gets a turn.
+          lanes.setMembers(1);
+          for (let i = 0; i < 2_000 && running.length > 0; i += 1) {
+            const lane = running.shift();
+            if (lane !== undefined) lanes.release(lane);
+          }
+          if (lanes.waiting !== 0 || lanes.inFlight !== 0 || queued.size !== 0)
+            throw new Error("somebody waits for ever");
+          return settled >= 0;
+        },
+      ),
+      { numRuns: 300 },
+    );
+  },
+);
