@@ -51,8 +51,8 @@ export function createHttp2(
   server.on("session", (session) => {
     if (accepting !== null) sessions.set(session, accepting);
     open.add(session);
-    // A connection whose handshake ended afterwards is told at once.
-    if (isRetiring) leaveSoon(session);
+    // A connection whose handshake ended afterwards gets its first answer: some clients give up what they could not send yet.
+    if (isRetiring) session.once("stream", () => leaveSoon(session));
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;
