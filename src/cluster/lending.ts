@@ -64,7 +64,7 @@ export class Lending {
     }
     const timer = setTimeout(() => this.#finish(name), recallMsMax);
     this.#recalls.set(name, { from: new Set(holders), over: [again], timer });
-    for (const seat of holders) seat.send({ type: "recall", limit, key });
+    for (const seat of holders) seat.recall(limit, key);
     return true;
   }
 

@@ -189,11 +189,20 @@ export class Seat {
   #reply(reply: Reply): void {
     if (this.#ended) return;
     if (this.#replies.push(reply) > 1) return;
-    process.nextTick(() => {
-      const replies = this.#replies;
-      this.#replies = [];
-      this.send({ type: "replies", replies });
-    });
+    process.nextTick(() => this.#flush());
+  }
+
+  /** Wants back what the worker holds of one key. Behind the replies: one of them may be what lends it. */
+  recall(limit: Limit, key: string): void {
+    this.#flush();
+    this.send({ type: "recall", limit, key });
+  }
+
+  #flush(): void {
+    if (this.#replies.length === 0) return;
+    const replies = this.#replies;
+    this.#replies = [];
+    this.send({ type: "replies", replies });
   }
 }
 

@@ -68,8 +68,8 @@ export function createHttp2(
     const toll = new Http2Toll(session, socket, bounds, performance.now());
     sessions.set(session, { connection: accepting, toll });
     open.set(session, toll);
-    // A connection whose handshake ended afterwards is told at once.
-    if (isRetiring) leaveSoon(session);
+    // A connection whose handshake ended afterwards gets its first answer: some clients give up what they could not send yet.
+    if (isRetiring) session.once("stream", () => leaveSoon(session));
     session.on("error", () => {});
     session.on("close", () => open.delete(session));
     let streams = 0;

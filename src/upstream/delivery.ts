@@ -1,7 +1,13 @@
 import type { Clock } from "../base/clock.ts";
 import { unreachable } from "../base/result.ts";
 import type { FailureKind } from "../observe/events.ts";
-import { UpstreamCall, type UpstreamListener, type UpstreamRequest } from "./forward.ts";
+import {
+  connectTimeoutMs,
+  connectTimeoutOfSeveralMs,
+  UpstreamCall,
+  type UpstreamListener,
+  type UpstreamRequest,
+} from "./forward.ts";
 import type { HoldGate, HoldOutcome } from "./hold.ts";
 import type { LaneName, Lanes, Shed, Waiting } from "./lanes.ts";
 import type { Pool } from "./pool.ts";
@@ -191,24 +197,29 @@ export class Delivery {
     this.#tries += 1;
     this.#sentMs = clock.nowMs();
     const listener = this.#listener;
-    const call = new UpstreamCall(member, this.#parcel.request, {
-      head: (head) => {
-        this.#way.learnt(member, null, this.#sentMs);
-        listener.head(head);
+    const call = new UpstreamCall(
+      member,
+      this.#parcel.request,
+      {
+        head: (head) => {
+          this.#way.learnt(member, null, this.#sentMs);
+          listener.head(head);
+        },
+        data: (chunk) => listener.data(chunk),
+        end: () => {
+          this.#leave();
+          listener.end();
+        },
+        tunnel: (socket, rest) => {
+          // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
+          this.#call = null;
+          this.#releasePlace();
+          listener.tunnel(socket, rest);
+        },
+        failure: (kind, detail) => this.#failed(member, kind, detail),
       },
-      data: (chunk) => listener.data(chunk),
-      end: () => {
-        this.#leave();
-        listener.end();
-      },
-      tunnel: (socket, rest) => {
-        // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
-        this.#call = null;
-        this.#releasePlace();
-        listener.tunnel(socket, rest);
-      },
-      failure: (kind, detail) => this.#failed(member, kind, detail),
-    });
+      pool.members.length > 1 ? connectTimeoutOfSeveralMs : connectTimeoutMs,
+    );
     this.#call = call;
     call.start();
   }

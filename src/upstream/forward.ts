@@ -4,8 +4,13 @@ import { type AnswerHead, AnswerReader } from "./answer-reader.ts";
 import type { PoolMember } from "./pool-member.ts";
 import type { RequestBody } from "./request-body.ts";
 
-/** Longest wait for a TCP connection to Odoo. */
-export const connectTimeoutMs = 5_000;
+/**
+ * Longest wait for a TCP connection to the one Odoo there is. Odoo listens with a backlog of 16 (two workers): in a burst the kernel lets the rest
+ * try again after 1, 3, 7, 15 seconds, and they do get in.
+ */
+export const connectTimeoutMs = 30_000;
+/** ... to one of several members: another may be quicker. */
+export const connectTimeoutOfSeveralMs = 5_000;
 
 /** A request that is ready to be sent whole. */
 export interface UpstreamRequest {
@@ -41,6 +46,7 @@ export class UpstreamCall {
   readonly #member: PoolMember;
   readonly #request: UpstreamRequest;
   readonly #listener: UpstreamListener;
+  readonly #connectMs: number;
   #socket: Socket | null = null;
   #reader: AnswerReader | null = null;
   #head: AnswerHead | null = null;
@@ -49,7 +55,13 @@ export class UpstreamCall {
   #bodySent = false;
   #over = false;
 
-  constructor(member: PoolMember, request: UpstreamRequest, listener: UpstreamListener) {
+  constructor(
+    member: PoolMember,
+    request: UpstreamRequest,
+    listener: UpstreamListener,
+    connectMs: number = connectTimeoutMs,
+  ) {
+    this.#connectMs = connectMs;
     this.#member = member;
     this.#request = request;
     this.#listener = listener;
@@ -104,7 +116,7 @@ export class UpstreamCall {
       this.#send(socket);
       return;
     }
-    socket.setTimeout(connectTimeoutMs);
+    socket.setTimeout(this.#connectMs);
     socket.once("connect", () => {
       socket.setTimeout(this.#request.answerTimeoutMs);
       this.#send(socket);
@@ -169,7 +181,7 @@ export class UpstreamCall {
   #onTimeout(): void {
     if (this.#over) return;
     if (this.#socket?.connecting === true)
-      return this.#fail("connect-timeout", `no connection in ${connectTimeoutMs} ms`);
+      return this.#fail("connect-timeout", `no connection in ${this.#connectMs} ms`);
     if (!this.#bodySent) return this.#fail("body-stalled", "Odoo stopped reading the request body");
     if (this.#head === null)
       return this.#fail("answer-timeout", `no answer in ${this.#request.answerTimeoutMs} ms`);

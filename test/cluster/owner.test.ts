@@ -80,6 +80,17 @@ t.test("a wide limit is exact over two workers, and most requests ask nobody", a
   t.equal(passed, 100, "a second later as many more as drained");
 });
 
+t.test("asked all at once, a narrow limit is exact too", async (t) => {
+  const narrow: Limit = { ...wide, name: "narrow", burst: 5 };
+  for (let round = 0; round < 20; round += 1) {
+    const { workers } = setUp();
+    const asked = Array.from({ length: 24 }, (_, i) =>
+      workers[(i * (round + 1)) % 3 === 0 ? 0 : 1].limiter.check([narrow, wide], keys),
+    );
+    t.equal((await Promise.all(asked)).filter(({ ok }) => ok).length, 6);
+  }
+});
+
 t.test("points that a worker holds when it ends are lost to nobody for longer than they drain", async (t) => {
   const { workers, clock } = setUp();
   const [first, second] = workers;

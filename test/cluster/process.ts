@@ -97,7 +97,7 @@ export class WorkersGateway {
   /** One request; on a connection of its own unless an agent keeps one. */
   ask(
     path: string,
-    options: { readonly agent?: Agent; readonly json?: object; readonly session?: string } = {},
+    options: { readonly agent?: Agent; readonly json?: object; readonly from?: string } = {},
   ): Promise<Answer> {
     const body = options.json === undefined ? null : Buffer.from(JSON.stringify(options.json));
     return new Promise((resolve, reject) => {
@@ -110,11 +110,11 @@ export class WorkersGateway {
           servername: "odoo.test",
           rejectUnauthorized: false,
           agent: options.agent ?? false,
+          localAddress: options.from ?? "127.0.0.1",
           headers: {
             Host: `odoo.test:${this.httpsPort}`,
             ...(options.agent === undefined ? { Connection: "close" } : {}),
             ...(body === null ? {} : { "Content-Type": "application/json", "Content-Length": body.length }),
-            ...(options.session === undefined ? {} : { Cookie: `session_id=${options.session}` }),
           },
         },
         (answer) => {
