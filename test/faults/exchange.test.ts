@@ -66,7 +66,7 @@ t.before(async () => {
   // A silence that a test can wait for; everything else as shipped.
   writeFileSync(
     join(folder, "90-all.yaml"),
-    "rules:\n  - id: all\n    why: Everything goes to the application.\n    forward: web\n    limits: []\n    timeout: 500ms\n",
+    "rules:\n  - id: closed\n    why: No gateway starts without this.\n    match: { path: [/web/database/**, /*/web/database/**, /xmlrpc/**, /*/xmlrpc/**, /jsonrpc/**, /*/jsonrpc/**] }\n    deny: 404\n  - id: all\n    why: Everything goes to the application.\n    forward: web\n    limits: []\n    timeout: 500ms\n",
   );
 });
 
