@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import type { EventSink, FailureKind } from "../observe/events.ts";
 import type { Settings, UpstreamAddress } from "../settings/settings.ts";
 import { BusWatch } from "../upstream/bus-watch.ts";
@@ -96,6 +96,7 @@ export function createWays(parts: WaysParts): Ways {
   };
   const hold = new HoldGate({
     clock,
+    waitClock: systemClock,
     timeoutMs: settings.holdTimeoutMs,
     waitingMax: settings.holdMax,
     look: () => watches.web.look(),

@@ -281,13 +281,11 @@ export class Delivery {
   }
 
   #mayHold(kind: FailureKind): boolean {
-    const { hold, clock } = this.#way;
+    const { hold } = this.#way;
     if (!this.#parcel.mayWait) return false;
     // A connection that hangs has waited already, and a tunnel's client comes back by itself.
     if (hold === null || kind === "connect-timeout" || this.#parcel.request.wantsTunnel) return false;
-    const untilMs = this.#holdUntilMs ?? hold.deadlineMs();
-    if (clock.nowMs() >= untilMs) return false;
-    return hold.mayHold;
+    return hold.mayHold && !hold.isPast(this.#holdUntilMs ?? hold.deadlineMs());
   }
 
   /** Not with Odoo any more. */

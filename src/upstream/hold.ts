@@ -16,6 +16,8 @@ export type HoldOutcome = "go" | "late" | "full";
 
 export interface HoldOptions {
   readonly clock: Clock;
+  /** Waits are real time, whatever clock the rest is given: somebody sits in front of a browser. */
+  readonly waitClock: Clock;
   /** Longest wait of one request, milliseconds; 0: nothing waits. */
   readonly timeoutMs: number;
   /** Most requests that wait at once. */
@@ -40,6 +42,7 @@ export class HoldGate {
   readonly #held = new Set<Held>();
   #awaySinceMs: number | null = null;
   #heldCount = 0;
+  #closedMs = 0;
   #lookedMs = 0;
   #looking: Promise<ProbeAnswer> | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -71,11 +74,11 @@ export class HoldGate {
   /** No member could be connected to. */
   close(): void {
     if (this.#awaySinceMs !== null) return;
-    const nowMs = this.#options.clock.nowMs();
-    this.#awaySinceMs = nowMs;
+    this.#awaySinceMs = this.#options.clock.nowMs();
     this.#heldCount = 0;
+    this.#closedMs = this.#options.waitClock.nowMs();
     // Just asked: the first look comes after a pause.
-    this.#lookedMs = nowMs;
+    this.#lookedMs = this.#closedMs;
     this.#options.onAway();
     this.#run();
   }
@@ -102,9 +105,13 @@ export class HoldGate {
     this.#release();
   }
 
-  /** When a request that begins to wait now has waited long enough. */
+  /** When a request that begins to wait now has waited long enough, for `wait` and `isPast`. */
   deadlineMs(): number {
-    return this.#options.clock.nowMs() + this.#options.timeoutMs;
+    return this.#options.waitClock.nowMs() + this.#options.timeoutMs;
+  }
+
+  isPast(deadlineMs: number): boolean {
+    return this.#options.waitClock.nowMs() >= deadlineMs;
   }
 
   /** Waits for Odoo until the deadline. `go` is called once, never from inside this call, and not after the answer's `leave`. */
@@ -137,12 +144,12 @@ export class HoldGate {
 
   /** What the timer does; a test with a manual clock calls it. */
   tick(): void {
-    const nowMs = this.#options.clock.nowMs();
     for (const held of this.#held) {
-      if (nowMs >= held.deadlineMs) this.#end(held, "late");
+      if (this.isPast(held.deadlineMs)) this.#end(held, "late");
     }
     if (this.#awaySinceMs === null) return this.#release();
-    const everyMs = nowMs - this.#awaySinceMs < lookFirstSpanMs ? lookFirstMs : lookLaterMs;
+    const nowMs = this.#options.waitClock.nowMs();
+    const everyMs = nowMs - this.#closedMs < lookFirstSpanMs ? lookFirstMs : lookLaterMs;
     if (this.#looking !== null || nowMs - this.#lookedMs < everyMs) return;
     void this.#look();
   }
@@ -151,7 +158,7 @@ export class HoldGate {
   #look(): Promise<ProbeAnswer> {
     this.#looking ??= this.#options.look().then((answer) => {
       this.#looking = null;
-      this.#lookedMs = this.#options.clock.nowMs();
+      this.#lookedMs = this.#options.waitClock.nowMs();
       if (answer === "up") this.open();
       return answer;
     });

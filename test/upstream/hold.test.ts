@@ -10,6 +10,7 @@ function made(options: { readonly timeoutMs?: number; readonly waitingMax?: numb
   let looks = 0;
   const gate = new HoldGate({
     clock,
+    waitClock: clock,
     timeoutMs: options.timeoutMs ?? 10_000,
     waitingMax: options.waitingMax ?? 100,
     look: async () => {
