@@ -20,7 +20,8 @@ type Files = Readonly<Record<string, string>>;
 /** Files that are only in memory, all of them in /srv. */
 function memory(files: Files): ReadFile {
   return (path) => {
-    const text = files[path.replace("/srv/", "")];
+    const name = path.replace("/srv/", "");
+    const text = Object.hasOwn(files, name) ? files[name] : undefined;
     return text === undefined ? err({ missing: true, detail: "there is no such file" }) : ok(text);
   };
 }
