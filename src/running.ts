@@ -14,6 +14,11 @@ import type { OwnAnswer } from "./reply/pages.ts";
 import type { SecurityClass } from "./reply/security.ts";
 import type { LaneName } from "./upstream/lanes.ts";
 
+/** Sockets, files, places: given back once, when the client left or the answer is out. */
+export interface Held {
+  over(): void;
+}
+
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
 export class RunningExchange {
   readonly id: ExchangeId;
@@ -54,8 +59,8 @@ export class RunningExchange {
   lane: LaneName | null = null;
   /** Milliseconds it waited for Odoo or one of its workers. */
   queueMs = 0;
-  /** Called once when the client left or the answer is out. */
-  onOver: (() => void) | null = null;
+  /** What it holds outside itself, given back when it is over; null: nothing. */
+  holding: Held | null = null;
   #over = false;
   #cut = false;
   #answered = false;
@@ -117,7 +122,7 @@ export class RunningExchange {
   end(status: number): void {
     if (this.#over) return;
     this.#over = true;
-    this.onOver?.();
+    this.holding?.over();
     this.#sink.emit(this.#record(status));
     this.#onEnd(this);
   }
