@@ -7,6 +7,7 @@ import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
+import { nameIs } from "./message/fields.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
@@ -159,8 +160,7 @@ export class RunningExchange {
 
 function userAgentOf(fields: readonly string[]): string {
   for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] ?? "";
-    if (name.length === 10 && name.toLowerCase() === "user-agent") return fields[i + 1] ?? "";
+    if (nameIs(fields[i] ?? "", "user-agent")) return fields[i + 1] ?? "";
   }
   return "";
 }
