@@ -68,7 +68,7 @@ function residentMiB(daemon: Daemon): number {
   return kib / 1_024;
 }
 
-/** The guide's location for websockets, and nothing else. */
+/** The guide's location for websockets, and nothing else. Of its connections nginx keeps a sixteenth free, so it is given more than two each. */
 function nginxFor(at: PeerContext): Promise<Daemon> {
   const file = join(at.dir, "nginx.conf");
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -78,7 +78,7 @@ function nginxFor(at: PeerContext): Promise<Daemon> {
     file,
     `daemon off; worker_processes 1; pid ${join(at.dir, "nginx.pid")}; worker_rlimit_nofile ${descriptors};
 ${process.getuid?.() === 0 ? "user root;" : ""}
-events { worker_connections ${count * 2 + 100}; }
+events { worker_connections ${count * 3}; }
 http { ${temp} access_log off; ssl_session_cache shared:bench:10m; ssl_session_tickets off;
 server { listen 127.0.0.1:${at.tlsPort} ssl; server_name localhost; ssl_certificate ${at.cert}; ssl_certificate_key ${at.key};
 location /websocket { proxy_pass http://127.0.0.1:${at.busPort}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;

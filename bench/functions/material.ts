@@ -97,3 +97,14 @@ export const facts: readonly RequestFacts[] = heads.map((one) => {
   if (!read.ok) throw new Error(`${one.target} is refused: ${read.error.code}`);
   return read.value;
 });
+
+/** More targets than are remembered anywhere, so that each is a new one whenever its turn comes. */
+export const strangeTargets: readonly string[] = Array.from({ length: 20_000 }, (_, i) =>
+  i % 2 === 0 ? `/odoo/contacts/${i}?debug=0` : `/web/image/res.partner/${i}/avatar_128?unique=${i}`,
+);
+
+export const strangeFacts: readonly RequestFacts[] = strangeTargets.map((target) => {
+  const read = screen(head("GET", target, browser), site);
+  if (!read.ok) throw new Error(`${target} is refused: ${read.error.code}`);
+  return read.value;
+});

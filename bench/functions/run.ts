@@ -10,13 +10,8 @@ import { parseArgs } from "node:util";
 import { packageRoot } from "../../src/base/package-root.ts";
 import { median } from "../table.ts";
 import { calibration } from "./calibration.ts";
-import { decideSubject } from "./decide.ts";
-import { inboundSubject } from "./inbound.ts";
-import { limiterSubject } from "./limiter.ts";
-import { outboundSubject } from "./outbound.ts";
-import { screenSubject } from "./screen.ts";
 import type { Subject } from "./subject.ts";
-import { targetSubject } from "./target.ts";
+import { subjects } from "./subjects.ts";
 
 interface Reference {
   readonly recorded: string;
@@ -27,14 +22,6 @@ interface Reference {
   readonly calls: Readonly<Record<string, number>>;
 }
 
-const subjects = [
-  screenSubject,
-  targetSubject,
-  decideSubject,
-  limiterSubject,
-  outboundSubject,
-  inboundSubject,
-];
 const rounds = 40;
 /** Length of one measurement, and of the time before the first that the compiler gets. */
 const sliceMs = 12;
@@ -91,11 +78,11 @@ const calls = Object.fromEntries([...found].map(([name, { units }]) => [name, me
 const reference = readReference();
 const spread = (list: readonly number[]) => {
   const sorted = [...list].sort((a, b) => a - b);
-  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(2);
+  const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(3);
   return `${at(0.1)}–${at(0.9)}`;
 };
 process.stdout.write(
-  `${"".padEnd(10)}  ratio to the recorded run   in calibrations now (10–90 %)   recorded   ns a call\n`,
+  `${"".padEnd(12)}  ratio to the recorded run   in calibrations now (10–90 %)   recorded   ns a call\n`,
 );
 for (const [name, { ns, units }] of found) {
   const before = reference?.calls[name];
@@ -103,11 +90,11 @@ for (const [name, { ns, units }] of found) {
   const ratio = before === undefined ? "–" : `${(now / before).toFixed(2)}×`;
   const cells = [
     ratio.padStart(25),
-    `${now.toFixed(2)} (${spread(units)})`.padStart(31),
-    (before?.toFixed(2) ?? "–").padStart(10),
+    `${now.toFixed(3)} (${spread(units)})`.padStart(31),
+    (before?.toFixed(3) ?? "–").padStart(10),
     median(ns).toFixed(0).padStart(10),
   ];
-  process.stdout.write(`${name.padEnd(10)}  ${cells.join(" ")}\n`);
+  process.stdout.write(`${name.padEnd(12)}  ${cells.join(" ")}\n`);
 }
 process.stdout.write(
   `calibration: ${calibrationNs.toFixed(0)} ns here${reference === null ? "" : `, ${reference.calibrationNs.toFixed(0)} ns on ${reference.machine} with Node ${reference.node}, recorded ${reference.recorded}`}\n`,
