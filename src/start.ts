@@ -6,7 +6,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminBans } from "./admin/bans.ts";
-import type { AdminCache } from "./admin/cache.ts";
+import { type AdminCache, sumCaches } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminMaintenance } from "./admin/maintenance.ts";
 import type { AdminState, AdminWorker } from "./admin/state.ts";
@@ -47,7 +47,9 @@ import { SharedPeers } from "./guard/shared-peers.ts";
 import { type CounterSnapshot, createCounters, sumCounters } from "./observe/counters.ts";
 import type { EventSink, GatewayEvent } from "./observe/events.ts";
 import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
+import { LoopDelay } from "./observe/loop-delay.ts";
 import { createMetricsPage } from "./observe/metrics-prom.ts";
+import { type ProcessFigures, processFigures, sumProcesses } from "./observe/process-figures.ts";
 import { teeSinks } from "./observe/sinks.ts";
 import { createTally } from "./observe/tally.ts";
 import { type TallySnapshot, TallySum, tallySnapshot } from "./observe/tally-sum.ts";
@@ -58,7 +60,7 @@ import { openToStrangers, Proof } from "./proving.ts";
 import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { createTunnelPlaces } from "./road/tunnel-places.ts";
-import { createWays, type Ways } from "./road/ways.ts";
+import { createWays, type MemberState, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { type Challenges, createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
@@ -135,6 +137,7 @@ export interface RunningGateway {
   readonly counters: () => CounterSnapshot;
   readonly tally: () => TallySnapshot;
   readonly spoolBytes: () => number;
+  readonly process: () => ProcessFigures;
   /** The state of maintenance, and what another process says of it. */
   readonly maintenance: () => Closed | null;
   maintain(closed: Closed | null): void;
@@ -203,7 +206,7 @@ export async function startGateway(
 
   const { worker, supervisor } = options;
   const ways = createWays({
-    settings: worker === undefined ? settings : shareOf(settings),
+    settings,
     odoo: settings.odoo,
     sink,
     clock,
@@ -387,16 +390,19 @@ export async function startGateway(
     changed: () => reloadCertificates(),
   });
 
+  const loopDelay = new LoopDelay();
   let ready: readonly string[] = ["checking itself"];
   const state = async (): Promise<AdminState> => {
     const own = ownState();
     if (supervisor === undefined) return own;
-    const { counters: theirs, workers } = await supervisor.gather();
+    const { counters: theirs, workers, queue, members } = await supervisor.gather();
     const total = (pick: (one: AdminWorker) => number) => workers.reduce((sum, one) => sum + pick(one), 0);
     return {
       ...own,
       counters: sumCounters([own.counters, ...theirs]),
       inFlight: { exchanges: total((one) => one.exchanges), tunnels: total((one) => one.tunnels) },
+      pools: members.length === 0 ? own.pools : members,
+      queue,
       workers,
     };
   };
@@ -437,15 +443,7 @@ export async function startGateway(
   const ownFigures = (): CacheFigures => ({ ...cache.figures, toCompress: squeeze.waiting });
   const adminCache: AdminCache = {
     async figures() {
-      const all = supervisor === undefined ? [ownFigures()] : (await supervisor.gather()).caches;
-      const total = (pick: (one: CacheFigures) => number) => all.reduce((sum, one) => sum + pick(one), 0);
-      return {
-        entries: total((one) => one.entries),
-        bytes: total((one) => one.bytes),
-        bytesMax: total((one) => one.bytesMax),
-        fetching: total((one) => one.fetching),
-        toCompress: total((one) => one.toCompress),
-      };
+      return sumCaches(supervisor === undefined ? [ownFigures()] : (await supervisor.gather()).caches);
     },
     async clear() {
       if (supervisor === undefined) return cache.clear();
@@ -481,6 +479,11 @@ export async function startGateway(
           exchanges: total((one) => one.exchanges),
           tunnels: total((one) => one.tunnels),
           spoolBytes: seen?.spoolBytes ?? 0,
+          queue: seen?.queue ?? ways.queue(),
+          members: shownMembers(seen?.members ?? [], seen?.busFallback ?? false),
+          cache: sumCaches(seen?.caches ?? []),
+          workerStates: (seen?.workers ?? []).map((one) => one.state),
+          process: sumProcesses([processFigures(loopDelay), ...(seen?.processes ?? [])]),
         }),
       }),
     );
@@ -490,6 +493,13 @@ export async function startGateway(
       return page();
     };
   };
+  /** Where the bus port is not there and websockets go to the web port, the bus is told as what it is: away. */
+  const shownMembers = (rows: readonly MemberState[], busFallback: boolean): MetricsNow["members"] =>
+    rows.map(({ name, member, up }) =>
+      name === "bus" && busFallback
+        ? { pool: name, member: ways.busName, up: false }
+        : { pool: name, member, up },
+    );
   const metricsNow = (): MetricsNow => ({
     version: packageRoot().version,
     startedWallMs,
@@ -509,14 +519,11 @@ export async function startGateway(
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
     nowWallMs: clock.wallMs(),
-    members: ways
-      .members()
-      .map(({ name, member, up }) =>
-        name === "bus" && ways.busFallback()
-          ? { pool: name, member: ways.busName, up: false }
-          : { pool: name, member, up },
-      ),
+    members: shownMembers(ways.members(), ways.busFallback()),
     queue: ways.queue(),
+    cache: ownFigures(),
+    workerStates: ["ready"],
+    process: processFigures(loopDelay),
   });
   const metrics =
     supervisor === undefined
@@ -611,6 +618,7 @@ export async function startGateway(
   const stop = async (): Promise<number> => {
     ready = ["stopping"];
     clearInterval(renewal);
+    loopDelay.close();
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
     ways.stop();
@@ -686,6 +694,7 @@ export async function startGateway(
     counters: () => counters.snapshot(),
     tally: () => tallySnapshot(tally),
     spoolBytes: () => spool.bytes,
+    process: () => processFigures(loopDelay),
     maintenance: () => maintenance.current,
     maintain: (now) => {
       if (now === null) maintenance.turnOff();
@@ -800,18 +809,6 @@ function elsewhere(
   if (worker !== undefined) return { attach: (server) => worker.attach(name, server) };
   if (supervisor === undefined) return {};
   return { handOver: (socket, closed) => supervisor.handOver(name, socket, closed) };
-}
-
-/** One process's share of Odoo's workers and of the places to wait: all together, no more than one process would give out. */
-function shareOf(settings: Settings): Settings {
-  const { workers, odooWorkers, queueMax, holdMax } = settings;
-  const share = (all: number) => Math.max(1, Math.floor(all / workers));
-  return {
-    ...settings,
-    odooWorkers: odooWorkers === null ? null : share(odooWorkers),
-    queueMax: share(queueMax),
-    holdMax: share(holdMax),
-  };
 }
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */

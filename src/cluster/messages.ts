@@ -3,8 +3,10 @@ import type { Ban } from "../guard/ban-table.ts";
 import type { Attempt, Entry } from "../guard/jail.ts";
 import type { Exhausted, LimitKeys, Outcome } from "../guard/limiter.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
+import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
 import type { Limit } from "../policy/decision.ts";
+import type { MemberState, QueueState } from "../road/ways.ts";
 import type { UpstreamAddress } from "../settings/settings.ts";
 
 /**
@@ -13,7 +15,7 @@ import type { UpstreamAddress } from "../settings/settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export type { CacheFigures };
 
@@ -62,6 +64,8 @@ export interface WorkerStart {
   /** Hexadecimal, 48 bytes. */
   readonly ticketKeys: string;
   readonly workers: number;
+  /** Its place among them, 0 to `workers` − 1 (cluster/share). */
+  readonly share: number;
   readonly listeners: readonly {
     readonly name: ListenerName;
     readonly port: number;
@@ -109,6 +113,11 @@ export interface WorkerReport {
   readonly tunnels: number;
   readonly planRevision: number;
   readonly cache: CacheFigures | null;
+  /** What waits for Odoo there, and the members as it sees them. */
+  readonly queue: QueueState | null;
+  readonly members: readonly MemberState[];
+  readonly busFallback: boolean;
+  readonly process: ProcessFigures | null;
 }
 
 export type FromWorker =
