@@ -7,7 +7,7 @@ import type { EdgeBounds } from "./bounds.ts";
 const headExtraBytes = 512;
 /** HPACK writes a field line in no more than its characters and this. */
 const fieldExtraBytes = 8;
-/** A frame's head is 9 bytes: 288 bytes of a body in each frame are enough (Firefox sends 4 KiB, most others 16). */
+/** A frame's head is 9 bytes: 288 bytes of a body in each frame are enough (Firefox sent 4 KiB for years, others 16). */
 const bodyBytesPerHeadByte = 32;
 /** A reader owes us WINDOW_UPDATEs: 26 bytes for each half of its window, so that windows from 1 KiB on are far below this. */
 const sentBytesPerIdleByte = 16;
