@@ -71,6 +71,11 @@ export class Databases {
     x.reply({ status: 200, fields, body }, false);
   }
 
+  /** Will `read` look into bodies at this host? */
+  reads(x: RunningExchange, facts: RequestFacts): boolean {
+    return x.plan.databaseOf(facts.host) !== null;
+  }
+
   /** What the body of a log-in names. False: another database; the answer is out. */
   async read(x: RunningExchange, facts: RequestFacts, body: RequestBody): Promise<boolean> {
     const database = x.plan.databaseOf(facts.host);
