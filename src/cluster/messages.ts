@@ -13,7 +13,7 @@ import type { UpstreamAddress } from "../settings/settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export type { CacheFigures };
 
@@ -28,6 +28,7 @@ export type Ask =
       readonly keys: LimitKeys;
     }
   | { readonly ask: "enter"; readonly id: number; readonly attempt: Attempt }
+  | { readonly ask: "ban"; readonly id: number; readonly address: string }
   | { readonly ask: "tunnel"; readonly id: number; readonly client: string; readonly most: number };
 
 export type Tell =
@@ -51,6 +52,7 @@ export type Reply =
       readonly answer: "entry";
       readonly entry: Exclude<Entry, { readonly kind: "go" }> | { readonly kind: "go" };
     }
+  | { readonly id: number; readonly answer: "ban"; readonly ban: Ban | null }
   | { readonly id: number; readonly answer: "tunnel"; readonly ok: boolean };
 
 /** What a worker needs before it can serve; only what it cannot read for itself. */

@@ -5,6 +5,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { redactTarget } from "../message/redact.ts";
 import type { EventSink } from "../observe/events.ts";
+import { banAnswer } from "../reply/ban.ts";
 import { errorAnswer } from "../reply/pages.ts";
 import type { RunningExchange } from "../running.ts";
 import { failureAnswer } from "../upstream/failure.ts";
@@ -106,12 +107,9 @@ export class Answering {
       x.status = 499;
       return x.cut();
     }
-    const until = new Date(ban.untilWallMs).toISOString().slice(0, 16).replace("T", " ");
-    const retryAfterSeconds = Math.max(1, Math.ceil((ban.untilWallMs - this.#parts.clock.wallMs()) / 1000));
-    this.error(x, 403, `Nothing is accepted from this address until ${until} UTC.`, {
-      retryAfterSeconds,
-      close: true,
-    });
+    const { facts, id: exchangeId } = x;
+    const wallMs = this.#parts.clock.wallMs();
+    x.reply(banAnswer({ ...ban, facts, exchangeId, wallMs }), true);
   }
 
   bodyTrouble(x: RunningExchange, trouble: BodyTrouble, bytesMax: number): void {

@@ -7,24 +7,24 @@ import type { FailureKind } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
-import { holdPage } from "../reply/hold-page.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { Delivery, type DeliveryListener, type Parcel } from "../upstream/delivery.ts";
-import { failureAnswer } from "../upstream/failure.ts";
 import type { UpstreamRequest } from "../upstream/forward.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import { laneOf } from "../upstream/lane-of.ts";
-import type { Shed } from "../upstream/lanes.ts";
 import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { Databases } from "./databases.ts";
 import type { AdoptedAnswer } from "./files.ts";
+import { GuessGate } from "./guess-gate.ts";
 import type { LoginStage } from "./login.ts";
+import { NoAnswer } from "./no-answer.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
 
@@ -39,16 +39,26 @@ function rewrittenHead(head: AnswerHead, bytes: number): AnswerHead {
 export class Forwarding {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
+  readonly #databases: Databases;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
+  readonly #noAnswer: NoAnswer;
   /** Answers that are compressed as they pass at the moment. */
   #encoding = 0;
 
-  constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
+  constructor(
+    parts: GatewayParts,
+    answer: Answering,
+    databases: Databases,
+    login: LoginStage,
+    tunnels: Tunnels,
+  ) {
     this.#parts = parts;
     this.#answer = answer;
+    this.#databases = databases;
     this.#login = login;
     this.#tunnels = tunnels;
+    this.#noAnswer = new NoAnswer(parts.sink, answer);
   }
 
   /**
@@ -81,6 +91,7 @@ export class Forwarding {
     let relay: Relay | null = null;
     let mask: TracebackMask | null = null;
     let head: AnswerHead | null = null;
+    let location: string | null = null;
     let settled = false;
     const settle = () => {
       if (settled) return;
@@ -91,6 +102,30 @@ export class Forwarding {
       if (isCall && watch !== null) this.#parts.sessions.observeCall(facts, head.status, watch.beginning);
       this.#login.concluded(x, facts, grant, reading.outcome, head.fields);
     };
+    const gate = this.#gate(x, facts, () => call);
+    const begin = (got: AnswerHead) => {
+      location = this.#databases.instead(x, facts, got);
+      if (location === "missing") return;
+      mask = this.#mask(x, facts, got);
+      if (mask === null) relay = this.#relay(x, facts, got, staging, call, location);
+    };
+    const pass = (chunk: Buffer) => {
+      if (mask === null || head === null) return void relay?.data(chunk);
+      const passed = mask.push(chunk);
+      if (passed === null) return;
+      mask = null;
+      const through = this.#relay(x, facts, head, staging, call, location);
+      relay = through;
+      for (const piece of passed) through.data(piece);
+    };
+    const finish = () => {
+      if (mask !== null && head !== null) {
+        const body = mask.end();
+        relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call, location);
+        if (body.length > 0) relay.data(body);
+      }
+      relay?.finish();
+    };
     const listener: DeliveryListener = {
       head: (got) => {
         head = got;
@@ -98,47 +133,44 @@ export class Forwarding {
         if (got.status === 101) return;
         watch?.head(got.status, got.fields);
         if (watch?.wantsBody !== true) settle();
-        mask = this.#mask(x, facts, got);
-        if (mask === null) relay = this.#relay(x, facts, got, staging, call);
+        if (gate === null) return begin(got);
+        gate.keep(() => begin(got));
+        if (settled) gate.judge();
       },
       data: (chunk) => {
         watch?.data(chunk);
-        if (mask === null || head === null) return void relay?.data(chunk);
-        const passed = mask.push(chunk);
-        if (passed === null) return;
-        mask = null;
-        const through = this.#relay(x, facts, head, staging, call);
-        relay = through;
-        for (const piece of passed) through.data(piece);
+        if (gate?.isHolding !== true) return pass(chunk);
+        gate.keep(() => pass(chunk));
+        if (watch?.hasSeenAll !== true) return;
+        settle();
+        gate.judge();
       },
       end: () => {
         settle();
-        if (mask !== null && head !== null) {
-          const body = mask.end();
-          relay = this.#relay(x, facts, rewrittenHead(head, body.length), staging, call);
-          if (body.length > 0) relay.data(body);
-        }
-        relay?.finish();
+        if (gate?.isHolding !== true) return finish();
+        gate.keep(finish);
+        gate.judge();
       },
       tunnel: (socket, rest) => {
         settled = true;
         grant.settle("unknown");
         if (head !== null && !this.#tunnels.open(x, facts, staging, head, socket, rest)) {
           const detail = "101 without a valid Sec-WebSocket-Accept";
-          this.#tryFailed(x, "answer-malformed", detail, own?.memberName ?? "");
-          this.#failed(x, facts, "answer-malformed", null);
+          this.#noAnswer.tryFailed(x, "answer-malformed", detail, own?.memberName ?? "");
+          this.#noAnswer.failed(x, facts, "answer-malformed", null);
         }
       },
-      tryFailed: (kind, detail, member) => this.#tryFailed(x, kind, detail, member),
+      tryFailed: (kind, detail, member) => this.#noAnswer.tryFailed(x, kind, detail, member),
       shed: (shed) => {
         grant.settle("unsent");
-        this.#shed(x, facts, shed, own?.waitedMs ?? 0);
+        this.#noAnswer.shed(x, facts, shed, own?.waitedMs ?? 0);
       },
       failure: (kind) => {
         // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
         if (head === null) grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
         else settle();
-        this.#failed(x, facts, kind, relay);
+        gate?.drop();
+        this.#noAnswer.failed(x, facts, kind, relay);
       },
     };
     /** Of an answer that was taken over: its one failure is told here. */
@@ -160,6 +192,18 @@ export class Forwarding {
     if (x.isOver) x.onOver();
     else if (own !== null) own.start();
     else adopted?.listen({ ...listener, failure: failedForAll });
+  }
+
+  /** guard/jail: the answer to a browser's attempt to log in waits until it is known whether a ban holds now; null: it does not wait. */
+  #gate(x: RunningExchange, facts: RequestFacts, flow: () => AnswerFlow): GuessGate | null {
+    const { attempt } = x;
+    if (attempt === null || x.ticket === null || facts.method !== "POST" || !wantsHtml(facts)) return null;
+    return new GuessGate({
+      flow,
+      banNow: () => this.#parts.jail.banAfter(attempt.address),
+      banned: (ban) => this.#answer.banned(x, ban),
+      isOver: () => x.isOver,
+    });
   }
 
   /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
@@ -204,6 +248,7 @@ export class Forwarding {
     head: AnswerHead,
     staging: StagingPass,
     call: AnswerFlow,
+    location: string | null,
   ): Relay {
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
     const headLength = length === null ? null : Number(length);
@@ -213,6 +258,7 @@ export class Forwarding {
       cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
       staysHere: x.down.isReport,
       headLength,
+      location,
     });
     const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
     const codes =
@@ -247,50 +293,6 @@ export class Forwarding {
     };
     return new Relay(ends, head, out, coding);
   }
-
-  #tryFailed({ id }: RunningExchange, failure: FailureKind, detail: string, member: string): void {
-    this.#parts.sink.emit({ type: "upstream-failed", id, failure, member, detail });
-  }
-
-  /** The upstream leg failed: a page when nothing went out yet, else a cut. */
-  #failed(x: RunningExchange, facts: RequestFacts, kind: FailureKind, relay: Relay | null): void {
-    x.failure = kind;
-    if (relay?.hasStarted === true) {
-      relay.close();
-      return x.cut();
-    }
-    if ((kind === "connect-refused" || kind === "connect-failed") && mayAskAgain(facts)) {
-      const retryAfterSeconds = 5 + Math.floor(Math.random() * 5);
-      return x.reply(holdPage({ reason: "restarting", retryAfterSeconds, exchangeId: x.id }), false);
-    }
-    const answer = failureAnswer(kind);
-    this.#answer.error(x, answer.status, answer.sentence, { retryAfterSeconds: answer.retryAfterSeconds });
-  }
-
-  /** Odoo has no worker for it, and others came first. */
-  #shed(x: RunningExchange, facts: RequestFacts, shed: Shed, queueMs: number): void {
-    const { lane, reason, retryAfterSeconds } = shed;
-    x.verdict = "shed";
-    this.#parts.sink.emit({
-      type: "shed",
-      id: x.id,
-      client: facts.client.text,
-      lane,
-      reason,
-      queueMs: Math.round(queueMs),
-      rule: x.rule,
-    });
-    if (mayAskAgain(facts))
-      return x.reply(holdPage({ reason: "busy", retryAfterSeconds, exchangeId: x.id }), false);
-    this.#answer.error(x, 503, "The application has more to do than it can at the moment.", {
-      retryAfterSeconds,
-    });
-  }
 }
 
 const noCall = { pause() {}, resume() {}, abort() {} };
-
-/** A page that may load itself again: nothing is sent a second time. */
-function mayAskAgain(facts: RequestFacts): boolean {
-  return facts.method === "GET" && facts.upgrade === null && wantsHtml(facts);
-}
