@@ -55,7 +55,7 @@ export function banAnswer({ facts, exchangeId, reason, untilWallMs, wallMs }: Ba
   const retryAfterSeconds = Math.max(1, Math.ceil((untilWallMs - wallMs) / 1000));
   const until = new Date(untilWallMs).toISOString().slice(0, 16).replace("T", " ");
   const wait = waitText(retryAfterSeconds);
-  const detail = `Nothing is accepted from your network address until ${until} UTC (${wait} from now), ${because}. ${advice}`;
+  const detail = `Nothing is accepted from your network address until ${until} UTC (${wait} from now), ${because}.\n${advice}`;
   const extraFields = ["Retry-After", String(retryAfterSeconds)];
   const program = facts === null ? null : programAnswer(403, facts, detail, exchangeId, extraFields);
   if (program !== null) return program;

@@ -145,6 +145,7 @@ function jsonRpcError(status: number, sentence: string, exchangeId: string): Buf
 export interface PageText {
   readonly status: number;
   readonly title: string;
+  /** A paragraph for each line. */
   readonly sentence: string;
   readonly exchangeId: string;
   /** The page loads itself again after so many whole seconds. */
@@ -168,7 +169,10 @@ ${refresh}<title>${status} ${escapeHtml(title)}</title>
 <main>
 <p class="status">${status}</p>
 <h1>${escapeHtml(title)}</h1>
-<p>${escapeHtml(sentence)}</p>
+${sentence
+  .split("\n")
+  .map((line) => `<p>${escapeHtml(line)}</p>`)
+  .join("\n")}
 <p class="id">Exchange <code>${escapeHtml(exchangeId)}</code></p>
 </main>
 </body>

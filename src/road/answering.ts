@@ -74,7 +74,14 @@ export class Answering {
     this.#parts.sink.emit({ type: "denied", id: x.id, client: facts.client.text, rule, target });
   }
 
-  exhausted(x: RunningExchange, facts: RequestFacts, limit: string, retryAfterSeconds: number): void {
+  /** `detail`: what the client reads; empty: the sentence of 429. */
+  exhausted(
+    x: RunningExchange,
+    facts: RequestFacts,
+    limit: string,
+    retryAfterSeconds: number,
+    detail = "",
+  ): void {
     x.limit = limit;
     x.verdict = "limited";
     this.#parts.sink.emit({
@@ -85,7 +92,7 @@ export class Answering {
       rule: x.rule,
       retryAfterSeconds,
     });
-    this.error(x, 429, "", { retryAfterSeconds });
+    this.error(x, 429, detail, { retryAfterSeconds });
   }
 
   tooLarge(x: RunningExchange, bytesMax: number): void {
