@@ -30,6 +30,7 @@ const fields = [
 ].flat();
 const facts: RequestFacts = {
   protocol: "HTTP/2",
+  untrustedForwarding: null,
   method: "GET",
   target: path,
   path,

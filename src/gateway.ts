@@ -104,11 +104,15 @@ export class Gateway {
     if (!this.#calls.admit(x, facts)) return;
     if (this.#intake.declaresTooMuch(x, facts, decision)) return;
     if (this.#intake.isPacked(x, facts, decision)) return;
-    const grant = await this.#intake.limit(x, facts, decision);
+    // Where nothing has to be waited for, nothing waits for a turn of the event loop either.
+    const limited = this.#intake.limit(x, facts, decision);
+    const grant = limited instanceof Promise ? await limited : limited;
     if (grant === null) return;
-    const body = await this.#intake.collect(x, facts, decision);
+    const collected = this.#intake.collect(x, facts, decision);
+    const body = collected instanceof Promise ? await collected : collected;
     if (body === "stopped") return grant.settle("unsent");
-    const entered = await this.#login.enter(x, facts, decision, body);
+    const entering = this.#login.enter(x, facts, decision, body);
+    const entered = entering instanceof Promise ? await entering : entering;
     if (entered === null) {
       body?.release();
       return grant.settle("unsent");

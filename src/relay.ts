@@ -13,16 +13,15 @@ const wholeBytesMax = 64 * 1024;
 const wholeEncodedBytesMax = 16 * 1024;
 
 /** What carries an answer: the client's side, Odoo's side to pause, and a place for what a slow client has not taken yet. */
-export interface RelayEnds {
+export interface RelayEnds extends AnswerFlow {
   readonly down: Downstream;
-  readonly flow: AnswerFlow;
   readonly spool: Spool;
   /** The answer cannot be completed: it must not look complete. */
-  readonly cut: () => void;
+  cut(): void;
   /** So many bytes of the body are on their way to the client. */
-  readonly sent: (bytes: number) => void;
+  sent(bytes: number): void;
   /** A compressor begins to work, until what it answers is called. */
-  readonly encoding: () => () => void;
+  encoding(): () => void;
 }
 
 /**
@@ -93,10 +92,15 @@ export class Relay {
 
   #start(): AnswerBuffer {
     if (this.#buffer !== null) return this.#buffer;
-    const { down, spool, cut } = this.#ends;
-    const target = { write: (chunk: Buffer) => down.write(chunk), end: () => down.end(), fail: cut };
+    const ends = this.#ends;
+    const { down, spool } = ends;
+    const target = {
+      write: (chunk: Buffer) => down.write(chunk),
+      end: () => down.end(),
+      fail: () => ends.cut(),
+    };
     const coding = this.#framing.kind === "none" ? null : this.#coding;
-    const flow = coding === null ? this.#ends.flow : this.#encode(coding);
+    const flow = coding === null ? ends : this.#encode(coding);
     const buffer = new AnswerBuffer(target, flow, spool);
     this.#buffer = buffer;
     down.onDrain(() => buffer.drained());
@@ -106,15 +110,15 @@ export class Relay {
 
   /** Puts a compressor between Odoo and the answer buffer. */
   #encode(coding: Coding): AnswerFlow {
-    const { flow, encoding, cut } = this.#ends;
+    const ends = this.#ends;
     const target = {
       push: (chunk: Buffer) => {
         if (this.#buffer !== null) this.#push(this.#buffer, chunk);
       },
       finish: () => this.#buffer?.finish(),
-      fail: cut,
+      fail: () => ends.cut(),
     };
-    const encoded = new EncodedStream(coding, target, flow, encoding());
+    const encoded = new EncodedStream(coding, target, ends, ends.encoding());
     this.#encoded = encoded;
     return encoded;
   }

@@ -7,12 +7,18 @@ import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
+import { nameIs } from "./message/fields.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
 import type { OwnAnswer } from "./reply/pages.ts";
 import type { SecurityClass } from "./reply/security.ts";
 import type { LaneName } from "./upstream/lanes.ts";
+
+/** Sockets, files, places: given back once, when the client left or the answer is out. */
+export interface Held {
+  over(): void;
+}
 
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
 export class RunningExchange {
@@ -54,8 +60,8 @@ export class RunningExchange {
   lane: LaneName | null = null;
   /** Milliseconds it waited for Odoo or one of its workers. */
   queueMs = 0;
-  /** Called once when the client left or the answer is out. */
-  onOver: (() => void) | null = null;
+  /** What it holds outside itself, given back when it is over; null: nothing. */
+  holding: Held | null = null;
   #over = false;
   #cut = false;
   #answered = false;
@@ -117,7 +123,7 @@ export class RunningExchange {
   end(status: number): void {
     if (this.#over) return;
     this.#over = true;
-    this.onOver?.();
+    this.holding?.over();
     this.#sink.emit(this.#record(status));
     this.#onEnd(this);
   }
@@ -154,8 +160,7 @@ export class RunningExchange {
 
 function userAgentOf(fields: readonly string[]): string {
   for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] ?? "";
-    if (name.length === 10 && name.toLowerCase() === "user-agent") return fields[i + 1] ?? "";
+    if (nameIs(fields[i] ?? "", "user-agent")) return fields[i + 1] ?? "";
   }
   return "";
 }

@@ -1,4 +1,5 @@
 import type { RequestFacts } from "../message/facts.ts";
+import { lowerName } from "../message/field-names.ts";
 import { fieldValues, firstField, listElements } from "../message/fields.ts";
 import { isCompressible } from "../message/media.ts";
 import { type EntityTag, parseTag } from "../message/validators.ts";
@@ -29,7 +30,7 @@ export function keyOf(facts: RequestFacts, ownAuthorization: boolean): string | 
   if (!filePath.test(path) || facts.upgrade !== null) return null;
   const origin = `${facts.secure ? "https" : "http"}://${facts.authority}`;
   for (let i = 0; i + 1 < facts.fields.length; i += 2) {
-    const name = (facts.fields[i] ?? "").toLowerCase();
+    const name = lowerName(facts.fields[i] ?? "");
     // Another site's page asks: what Odoo, or what stands before it, says to that site is that site's alone.
     if (name === "origin" && facts.fields[i + 1] !== origin) return null;
     if (goesPast.has(name) && !(ownAuthorization && name === "authorization")) return null;

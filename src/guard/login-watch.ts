@@ -16,6 +16,7 @@ export interface AskedBody {
 /** `{"jsonrpc": "2.0", "id": 7, "result": …`: most answers of the web client's calls, told by their first bytes. */
 const resultFirst = /^\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(?:[0-9]{1,16}|null)\s*,\s*"result"\s*:/;
 const resultFirstBytes = 128;
+const nothingTried: LoginReading = Object.freeze({ outcome: "unknown", loggedIn: false });
 
 /**
  * Watches one attempt: takes Odoo's answer as it passes, keeps at most `answerBytesMax` bytes of it, and tells at any time
@@ -88,6 +89,8 @@ export class LoginWatch {
 
   /** How the attempt ended; also when the client left before the end, since it may have read as much as we have. */
   get reading(): LoginReading {
+    // A result, and nothing was tried: the rule for most of what a web client does.
+    if (this.#told && this.#call === null) return nothingTried;
     const answer = { status: this.#status, fields: this.#fields, body: this.beginning };
     return readLogin(this.#facts, answer, this.door, this.#call);
   }

@@ -28,7 +28,7 @@ export class SharedPeers {
 
   /** A log-in through this exchange succeeded. */
   loggedIn({ peer, untrustedForwarding }: Pick<RequestFacts, "peer" | "untrustedForwarding">): void {
-    if (untrustedForwarding === undefined || !isPrivate(peer)) return;
+    if (untrustedForwarding === null || !isPrivate(peer)) return;
     const address = ipKey64(peer);
     if (this.#seen.get(address) === undefined) this.#news?.(address);
     this.#seen.set(address, true);

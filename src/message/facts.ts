@@ -50,10 +50,10 @@ export interface RequestFacts {
   /** The field lines as received, but several Cookie lines are one, joined with `; `. */
   readonly fields: RawFields;
   /**
-   * The first forwarding field (`x-forwarded-for`, …) sent by a peer that is no trusted proxy; absent when
+   * The first forwarding field (`x-forwarded-for`, …) sent by a peer that is no trusted proxy; null when
    * there is none. The field itself is ignored; the operator is told that TRUSTED_PROXIES may lack a proxy.
    */
-  readonly untrustedForwarding?: string;
+  readonly untrustedForwarding: string | null;
 }
 
 /** A client's fault: the status it gets, why (for the log and the page), and always a closed connection on HTTP/1. */

@@ -5,6 +5,7 @@ import {
   fieldValues,
   firstField,
   hasUnderscore,
+  isFieldName,
   isFieldValue,
   isToken,
   trimOws,
@@ -73,7 +74,7 @@ export function fieldLinesRefusal(fields: RawFields): RefusalCode | null {
     if (lineBytes > fieldLineBytesMax) return "field-too-large";
     bytes += lineBytes + 4;
     if (bytes > fieldsBytesMax) return "fields-too-large";
-    if (!isToken(name)) return "field-name-malformed";
+    if (!isFieldName(name)) return "field-name-malformed";
     if (!isFieldValue(value)) return "field-value-malformed";
     if (hasUnderscore(name) && isTwin(name)) return "field-underscore-twin";
   }
@@ -91,8 +92,9 @@ export function fieldSetRefusal(protocol: Protocol, fields: RawFields): RefusalC
     if (fieldValues(fields, name).length > 1) return "field-repeated";
   }
   // Werkzeug 2.2 ends the media type at a comma or at what Python calls a space (U+0085 too), we at `;`.
-  const [mediaType = ""] = (firstField(fields, "content-type") ?? "").split(";", 1);
-  if (!plainMediaType.test(trimOws(mediaType))) return "content-type-ambiguous";
+  const contentType = firstField(fields, "content-type");
+  if (contentType !== null && !plainMediaType.test(trimOws(contentType.split(";", 1)[0] ?? "")))
+    return "content-type-ambiguous";
   if (firstField(fields, "http2-settings") !== null) return "http2-settings";
   if (protocol === "HTTP/2") {
     if (connectionSpecific.some((name) => firstField(fields, name) !== null))

@@ -1,5 +1,6 @@
 import { ok, type Result } from "../base/result.ts";
 import type { RawFields } from "./facts.ts";
+import { fieldName, lowerName, lowerNames } from "./field-names.ts";
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Anything above U+00FF would lose its high byte on the wire: U+010A would become a line feed.
@@ -26,6 +27,11 @@ export function isToken(text: string): boolean {
   return token.test(text);
 }
 
+/** The same of a field name; quicker for names that were seen before. */
+export function isFieldName(name: string): boolean {
+  return fieldName(name).isToken;
+}
+
 /** Is the text a field value (RFC 9110 §5.5): no control character but HTAB; obs-text is let through. */
 export function isFieldValue(text: string): boolean {
   return value.test(text);
@@ -37,8 +43,8 @@ export function hasUnderscore(name: string): boolean {
 }
 
 /** Does the raw name equal this name, given in lower case. */
-export function nameIs(name: string, lowerName: string): boolean {
-  return name.length === lowerName.length && name.toLowerCase() === lowerName;
+export function nameIs(name: string, lower: string): boolean {
+  return name.length === lower.length && lowerName(name) === lower;
 }
 
 /**
@@ -57,33 +63,36 @@ function isOws(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
+const none: readonly string[] = Object.freeze([]);
+
 /** All values of one field, in order, without surrounding white space; the name is given in lower case. */
-export function fieldValues(fields: RawFields, lowerName: string): string[] {
+export function fieldValues(fields: RawFields, lower: string): readonly string[] {
+  const names = lowerNames(fields);
+  let at = names.indexOf(lower);
+  if (at < 0) return none;
   const found: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    if (nameIs(fields[i] ?? "", lowerName)) found.push(trimOws(fields[i + 1] ?? ""));
-  }
+  for (; at >= 0; at = names.indexOf(lower, at + 1)) found.push(trimOws(fields[2 * at + 1] ?? ""));
   return found;
 }
 
 /** The value of a field that has one; null when absent, the error "repeated" when it came more than once. */
-export function singleField(fields: RawFields, lowerName: string): Result<string | null, "repeated"> {
-  const values = fieldValues(fields, lowerName);
+export function singleField(fields: RawFields, lower: string): Result<string | null, "repeated"> {
+  const values = fieldValues(fields, lower);
   return values.length > 1 ? { ok: false, error: "repeated" } : ok(values[0] ?? null);
 }
 
 /** The first value of a field, or null; for fields already known not to repeat. */
-export function firstField(fields: RawFields, lowerName: string): string | null {
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    if (nameIs(fields[i] ?? "", lowerName)) return trimOws(fields[i + 1] ?? "");
-  }
-  return null;
+export function firstField(fields: RawFields, lower: string): string | null {
+  const at = lowerNames(fields).indexOf(lower);
+  return at < 0 ? null : trimOws(fields[2 * at + 1] ?? "");
 }
 
 /** Elements of a comma-separated list over all its lines, trimmed, empty ones dropped (RFC 9110 §5.6.1). */
-export function listElements(fields: RawFields, lowerName: string): string[] {
+export function listElements(fields: RawFields, lower: string): readonly string[] {
+  const lines = fieldValues(fields, lower);
+  if (lines.length === 0) return none;
   const elements: string[] = [];
-  for (const line of fieldValues(fields, lowerName)) {
+  for (const line of lines) {
     for (const part of line.split(",")) {
       const element = trimOws(part);
       if (element !== "") elements.push(element);
@@ -93,6 +102,7 @@ export function listElements(fields: RawFields, lowerName: string): string[] {
 }
 
 /** The options of the Connection field in lower case (RFC 9110 §7.6.1), tokens or not. */
-export function connectionTokens(fields: RawFields): string[] {
-  return listElements(fields, "connection").map((option) => option.toLowerCase());
+export function connectionTokens(fields: RawFields): readonly string[] {
+  const options = listElements(fields, "connection");
+  return options.length === 0 ? none : options.map((option) => option.toLowerCase());
 }

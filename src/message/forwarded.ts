@@ -2,6 +2,7 @@ import { type Ip, parseIp } from "../base/ip.ts";
 import type { IpSet } from "../base/ip-set.ts";
 import { hopsMax } from "./bounds.ts";
 import type { RawFields } from "./facts.ts";
+import { lowerNames } from "./field-names.ts";
 import { fieldValues, trimOws } from "./fields.ts";
 
 /** Who sent the message, and what an untrusted peer claimed. */
@@ -61,8 +62,7 @@ function readEntry(entry: string): Ip | null {
 
 /** The name of the first field that claims another sender; unusual X-Forwarded-… come as `x-forwarded-*`. */
 function firstForwardingField(fields: RawFields): string | null {
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = (fields[i] ?? "").toLowerCase();
+  for (const name of lowerNames(fields)) {
     if (forwardingNames.has(name)) return name;
     if (name.startsWith("x-forwarded-")) return "x-forwarded-*";
   }

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../base/bounded-map.ts";
 import type { HostName } from "../base/brands.ts";
 import { parseIp } from "../base/ip.ts";
 import { ok, type Result } from "../base/result.ts";
@@ -23,6 +24,17 @@ const loopbackNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[
  * port, a port with a leading zero or above 65535, a label over 63 characters, a zone id.
  */
 export function readHost(text: string): HostAndPort | null {
+  const known = readBefore.get(text);
+  if (known !== undefined) return known;
+  const read = readAnew(text);
+  if (read !== null) readBefore.set(text, read);
+  return read;
+}
+
+/** A site has a few names; strangers' inventions pass through. */
+const readBefore = new BoundedMap<string, HostAndPort>(256);
+
+function readAnew(text: string): HostAndPort | null {
   if (text.length > hostCharsMax + 8) return null;
   const match = parts.exec(text);
   const name = match?.[1];

@@ -64,13 +64,15 @@ export function screen(message: IncomingHead, site: Site): Result<RequestFacts, 
   const cookies = fieldValues(fields, "cookie");
   const cookie = cookies.length > 1 ? joinCookies(cookies) : (cookies[0] ?? "");
   const sender = clientAddress(message.peer, fields, site.trustedProxies);
-  const forwarding =
-    sender.untrustedForwarding === null ? {} : { untrustedForwarding: sender.untrustedForwarding };
+  const { path, paths, pathsLower, query } = target.value;
   return ok({
     protocol,
     method,
     target: message.target,
-    ...target.value,
+    path,
+    paths,
+    pathsLower,
+    query,
     host: host.value.host,
     authority: authorityOf(host.value, message.secure),
     peer: message.peer,
@@ -81,7 +83,7 @@ export function screen(message: IncomingHead, site: Site): Result<RequestFacts, 
     sessionId: readCookie(cookie, site.sessionCookie) || null,
     upgrade,
     fields: cookies.length > 1 ? withOneCookie(fields, cookie) : fields,
-    ...forwarding,
+    untrustedForwarding: sender.untrustedForwarding,
   });
 }
 

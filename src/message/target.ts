@@ -1,3 +1,4 @@
+import { BoundedMap } from "../base/bounded-map.ts";
 import type { CanonicalPath } from "../base/brands.ts";
 import { ok, type Result } from "../base/result.ts";
 import { targetBytesMax } from "./bounds.ts";
@@ -36,6 +37,18 @@ const languageCode = /^[a-z]{2,3}(?:[_@-][a-z0-9]+)*$/i;
  * query stays raw; broken escapes in it are Odoo's affair, an encoded NUL is refused.
  */
 export function readTarget(target: string): Result<TargetReading, Refusal> {
+  const known = readBefore.get(target);
+  if (known !== undefined) return known;
+  const read = readAnew(target);
+  if (read.ok && target.length <= rememberedCharsMax) readBefore.set(target, read);
+  return read;
+}
+
+/** Browsers ask for the same few targets again and again; what strangers invent drives out what was asked longest ago. */
+const readBefore = new BoundedMap<string, Result<TargetReading, Refusal>>(4_096);
+const rememberedCharsMax = 256;
+
+function readAnew(target: string): Result<TargetReading, Refusal> {
   const shape = shapeRefusal(target);
   if (shape !== null) return refuse(shape);
   const mark = target.indexOf("?");

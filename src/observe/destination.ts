@@ -1,7 +1,7 @@
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
 
 /** A write is made when this much is waiting, and each `flushMs` whatever is waiting. Lengths in UTF-16 units. */
-const writeLengthMin = 4_096;
+const writeLengthMin = 32_768;
 const flushMs = 1_000;
 /** What waits for a reader that is too slow or a full disk. Past it lines are dropped and counted. */
 const waitingLengthMax = 16 * 1024 * 1024;

@@ -20,6 +20,7 @@ import {
   upgradeIs,
 } from "./matchers.ts";
 import { compilePath, type PathPattern, parsePathPattern } from "./path-pattern.ts";
+import { PathRules } from "./path-rules.ts";
 import {
   type ConditionsDocument,
   listOf,
@@ -28,12 +29,16 @@ import {
   type RuleDocument,
   type WhenDocument,
 } from "./rule-document.ts";
-import { indexRules, type RuleIndex } from "./rule-index.ts";
+import { indexRules } from "./rule-index.ts";
 
 /** A rule ready to run: its conditions, and its decision prebuilt and frozen. */
 export interface CompiledRule {
   readonly reason: Reason;
   readonly conditions: readonly Condition[];
+  /** Those of `conditions` that the path alone decides; null: any path. */
+  readonly ofPath: Condition | null;
+  /** The rest of `conditions`. */
+  readonly others: readonly Condition[];
   readonly decision: Decision;
 }
 
@@ -51,7 +56,7 @@ export interface Policy {
   readonly rules: readonly CompiledRule[];
   readonly limits: ReadonlyMap<string, Limit>;
   readonly skipped: readonly SkippedRule[];
-  readonly index: RuleIndex;
+  readonly pathRules: PathRules<CompiledRule>;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
    * what opens a door is read strictly, what closes one widely.
@@ -120,9 +125,15 @@ export function compilePolicy(
       continue;
     }
     const reason: Reason = Object.freeze({ rule: document.id, file, line, why: document.why });
+    const conditions = compileMatch(document, settings);
+    // The path comes first, where there is one.
+    const [first, ...rest] = conditions;
+    const ofPath = document.match?.path === undefined ? null : (first ?? null);
     compiled.push({
       reason,
-      conditions: compileMatch(document, settings),
+      conditions,
+      ofPath,
+      others: ofPath === null ? conditions : rest,
       decision: Object.freeze(compileDecision(document, reason, limits)),
     });
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
@@ -131,7 +142,7 @@ export function compilePolicy(
     rules: compiled,
     limits,
     skipped,
-    index: indexRules(patterns),
+    pathRules: new PathRules(compiled, indexRules(patterns)),
     isStagingExempt: exemptTest(settings.stagingExempt),
   };
 }

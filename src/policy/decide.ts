@@ -2,7 +2,6 @@ import type { RequestFacts } from "../message/facts.ts";
 import type { Policy } from "./compile.ts";
 import type { Decision } from "./decision.ts";
 import { allHold, type DecideExtra } from "./matchers.ts";
-import { candidates, candidatesIn } from "./rule-index.ts";
 
 /** What happens when no rule matches: nobody allowed it, so it is refused. */
 export const noRule: Decision = Object.freeze({
@@ -18,20 +17,13 @@ export const noRule: Decision = Object.freeze({
 });
 
 /**
- * The first rule that matches decides. Pure, and quick: the index leaves a handful of rules however many
- * there are, and what is allocated is the path segments that are looked up.
+ * The first rule that matches decides. Allocates nothing for a path that was asked before; the index leaves a handful of rules of any
+ * number for one that was not.
  */
 export function decide(policy: Policy, facts: RequestFacts, extra: DecideExtra): Decision {
-  const { index, rules } = policy;
-  const found = candidates(index, facts);
-  for (let word = 0; word < index.words; word += 1) {
-    let bits = candidatesIn(index, found, word);
-    while (bits !== 0) {
-      const rule = rules[word * 32 + 31 - Math.clz32(bits & -bits)];
-      if (rule !== undefined && allHold(rule.conditions, facts, extra)) {
-        return rule.decision;
-      }
-      bits &= bits - 1;
+  for (const rule of policy.pathRules.of(facts)) {
+    if (allHold(rule.others, facts, extra)) {
+      return rule.decision;
     }
   }
   return noRule;

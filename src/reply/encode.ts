@@ -10,6 +10,7 @@ import {
 } from "node:zlib";
 import { type Coding, chooseCoding } from "../message/accept-encoding.ts";
 import type { RawFields, RequestFacts } from "../message/facts.ts";
+import { lowerName } from "../message/field-names.ts";
 import { firstField, listElements } from "../message/fields.ts";
 import { isCompressible } from "../message/media.ts";
 
@@ -42,7 +43,7 @@ export function mayEncode(
   let type: string | null = null;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const value = fields[i + 1] ?? "";
-    switch ((fields[i] ?? "").toLowerCase()) {
+    switch (lowerName(fields[i] ?? "")) {
       case "content-type":
         if (type !== null) return false;
         type = value;
@@ -80,7 +81,7 @@ export function encodedFields(fields: readonly string[], coding: Coding | null):
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? "";
     const value = fields[i + 1] ?? "";
-    const lower = name.toLowerCase();
+    const lower = lowerName(name);
     if (lower === "vary") continue;
     if (coding === null) out.push(name, value);
     else if (lower === "etag") out.push(name, value.startsWith('"') ? `W/${value}` : value);

@@ -4,6 +4,7 @@ import helmet, { type HelmetOptions } from "helmet";
 import { BoundedMap } from "../base/bounded-map.ts";
 import { parseIp } from "../base/ip.ts";
 import type { RawFields } from "../message/facts.ts";
+import { lowerName } from "../message/field-names.ts";
 import type { Preset, Settings } from "../settings/settings.ts";
 import { type CspDirectives, guideCsp, mergeCsp, odooCspDirectives, ownPagesCsp, parseCsp } from "./csp.ts";
 
@@ -17,6 +18,8 @@ export interface SecurityClass {
   readonly enforced: EnforcedCsp | null;
   /** All of them, for answers the gateway makes itself, with a policy that allows its pages nothing. */
   readonly own: readonly string[];
+  /** Lower-case names of `ifSilent`, each with a bit of its own. */
+  readonly silentBits: ReadonlyMap<string, number>;
   /** Lower-case names of `always`. */
   readonly replaced: ReadonlySet<string>;
 }
@@ -79,7 +82,7 @@ export function mergeSecurity(headers: SecurityClass, upstream: RawFields, out: 
   for (let i = 0; i + 1 < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
     const value = upstream[i + 1] ?? "";
-    const lower = name.toLowerCase();
+    const lower = lowerName(name);
     if (headers.replaced.has(lower)) continue;
     if (lower === "content-security-policy") {
       framed ||= /(?:^|[;,])\s*frame-ancestors\s/i.test(value);
@@ -88,7 +91,7 @@ export function mergeSecurity(headers: SecurityClass, upstream: RawFields, out: 
         continue;
       }
     }
-    seen |= silentBit(headers, lower);
+    seen |= headers.silentBits.get(lower) ?? 0;
     out.push(name, value);
   }
   if (headers.enforced !== null) out.push("Content-Security-Policy", enforce(headers.enforced, policy));
@@ -100,15 +103,6 @@ export function mergeSecurity(headers: SecurityClass, upstream: RawFields, out: 
     if (framed && name === "X-Frame-Options") continue;
     out.push(name, headers.ifSilent[i + 1] ?? "");
   }
-}
-
-function silentBit(headers: SecurityClass, lower: string): number {
-  const { ifSilent } = headers;
-  for (let i = 0; i < ifSilent.length; i += 2) {
-    const name = ifSilent[i] ?? "";
-    if (name.length === lower.length && name.toLowerCase() === lower) return 1 << (i / 2);
-  }
-  return 0;
 }
 
 function enforce(csp: EnforcedCsp, upstream: string | null): string {
@@ -176,6 +170,9 @@ function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): Sec
       ? { text, directives: guide ? parseCsp(guideCsp) : odoo, merged: new BoundedMap<string, string>(64) }
       : null,
     own: Object.freeze(own),
+    silentBits: new Map(
+      ifSilent.filter((_, i) => i % 2 === 0).map((name, i) => [name.toLowerCase(), 1 << i]),
+    ),
     replaced: new Set(always.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())),
   });
 }

@@ -34,7 +34,7 @@ export class Admission {
     if (read.ok) {
       x.facts = read.value;
       const field = read.value.untrustedForwarding;
-      if (field !== undefined) {
+      if (field !== null) {
         this.#parts.sink.emit({ type: "untrusted-forwarding", peer: x.down.peer.text, field });
       }
       return read.value;

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { unreachable } from "../base/result.ts";
 import type { Ban } from "../guard/ban-table.ts";
+import type { Exhausted, Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { redactTarget } from "../message/redact.ts";
@@ -93,6 +94,14 @@ export class Answering {
       retryAfterSeconds,
     });
     this.error(x, 429, detail, { retryAfterSeconds });
+  }
+
+  /** What the limiter said: a grant to settle, or null and 429. */
+  granted(x: RunningExchange, facts: RequestFacts, answer: Grant | Exhausted): Grant | null {
+    if (answer.ok && !x.isOver) return answer;
+    if (answer.ok) answer.settle("unsent");
+    else this.exhausted(x, facts, answer.limit, answer.retryAfterSeconds);
+    return null;
   }
 
   tooLarge(x: RunningExchange, bytesMax: number): void {

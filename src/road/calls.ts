@@ -43,6 +43,15 @@ export class Calls {
     return false;
   }
 
+  /** Will `read` look into the body of this request? */
+  reads(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
+    return (
+      decision.xmlWithoutDoctype ||
+      decision.rpcEnvelope ||
+      (x.apiPath !== null && (x.api !== null || x.plan.databaseOf(facts.host) !== null))
+    );
+  }
+
   /** guard/xml, guard/rpc-envelope: what the body asks for. False: it is refused, and the answer is out. */
   async read(
     x: RunningExchange,

@@ -79,8 +79,9 @@ export class Databases {
    * `missing`: Odoo does not have the database; the answer is out.
    */
   instead(x: RunningExchange, facts: RequestFacts, head: AnswerHead): string | null | "missing" {
+    if (!sendsToSelector(head.status, head.fields, facts.host)) return null;
     const database = x.plan.databaseOf(facts.host);
-    if (database === null || !sendsToSelector(head.status, head.fields, facts.host)) return null;
+    if (database === null) return null;
     if (x.plan.settings.adminNetworks.contains(facts.client)) return null;
     const target = pinnedTarget(facts, database);
     if (target !== null) return target;
@@ -90,6 +91,11 @@ export class Databases {
     x.rule = "database-missing";
     this.#answer.error(x, 502, "The application does not have the database that this site is set to.");
     return "missing";
+  }
+
+  /** Will `read` look into bodies at this host? */
+  reads(x: RunningExchange, facts: RequestFacts): boolean {
+    return x.plan.databaseOf(facts.host) !== null;
   }
 
   /** What the body of a log-in names. False: another database; the answer is out. */

@@ -55,7 +55,7 @@ export class Files {
     const looked = cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
     let found: Found;
     if (looked.kind === "wait") {
-      x.onOver = () => looked.place.leave();
+      x.holding = { over: () => looked.place.leave() };
       found = await looked.found;
       if (x.isOver) {
         grant.settle("unknown");
@@ -67,7 +67,7 @@ export class Files {
     switch (found.kind) {
       case "pass":
         if (looked.kind === "wait") looked.place.leave();
-        x.onOver = null;
+        x.holding = null;
         return mayFetch ? this.#adopt(facts, found.answer) : null;
       case "entry":
         grant.settle("unknown");
@@ -215,9 +215,11 @@ export class Files {
       fail: () => x.cut(),
     });
     down.onDrain(() => reading.drained());
-    x.onOver = () => {
-      reading.close();
-      place?.leave();
+    x.holding = {
+      over: () => {
+        reading.close();
+        place?.leave();
+      },
     };
   }
 

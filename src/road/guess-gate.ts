@@ -1,9 +1,14 @@
 import type { Ban } from "../guard/ban-table.ts";
+import type { JailDoor } from "../guard/jail.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { wantsHtml } from "../message/json-caller.ts";
+import type { RunningExchange } from "../running.ts";
 import type { AnswerFlow } from "../upstream/answer-buffer.ts";
+import type { Answering } from "./answering.ts";
 
 export interface GuessGateEnds {
   /** Odoo's side, to pause while the supervisor is asked. */
-  readonly flow: () => AnswerFlow;
+  readonly flow: AnswerFlow;
   /** The ban that holds now that the attempt is counted. */
   readonly banNow: () => Ban | null | Promise<Ban | null>;
   /** Answers with the ban's page. Not called when the exchange is over. */
@@ -40,7 +45,7 @@ export class GuessGate {
     this.#asked = true;
     const asked = this.#ends.banNow();
     if (!(asked instanceof Promise)) return this.#decide(asked);
-    const flow = this.#ends.flow();
+    const { flow } = this.#ends;
     flow.pause();
     void asked.then((ban) => {
       flow.resume();
@@ -61,4 +66,21 @@ export class GuessGate {
     if (ban !== null) return this.#ends.banned(ban);
     for (const step of kept) step();
   }
+}
+
+/** guard/jail: a gate for a browser's attempt to log in; null: this answer does not wait. */
+export function guessGate(
+  x: RunningExchange,
+  facts: RequestFacts,
+  more: { readonly answer: Answering; readonly parts: { readonly jail: JailDoor } },
+  flow: AnswerFlow,
+): GuessGate | null {
+  const { attempt } = x;
+  if (attempt === null || x.ticket === null || facts.method !== "POST" || !wantsHtml(facts)) return null;
+  return new GuessGate({
+    flow,
+    banNow: () => more.parts.jail.banAfter(attempt.address),
+    banned: (ban) => more.answer.banned(x, ban),
+    isOver: () => x.isOver,
+  });
 }

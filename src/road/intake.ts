@@ -1,11 +1,12 @@
 import { ipKey64 } from "../base/ip.ts";
+import type { Result } from "../base/result.ts";
 import { freeGrant, type Grant } from "../guard/limiter.ts";
 import { doorOf } from "../guard/login-door.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
-import { collectBody, type RequestBody } from "../upstream/request-body.ts";
+import { type BodyTrouble, collectBody, type RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
 import type { Calls } from "./calls.ts";
 import type { Databases } from "./databases.ts";
@@ -58,32 +59,43 @@ export class Intake {
   }
 
   /** guard/limiter: the limits the rule names; null when one is exhausted. */
-  async limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
-    if (x.isSpared(facts)) return freeGrant;
-    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: null };
-    const asked = this.#parts.limiter.check(x.api?.limits ?? decision.limits, keys);
-    const answer = asked instanceof Promise ? await asked : asked;
-    if (answer.ok && !x.isOver) return answer;
-    if (answer.ok) answer.settle("unsent");
-    else this.#answer.exhausted(x, facts, answer.limit, answer.retryAfterSeconds);
-    return null;
-  }
-
-  /** The whole body, set aside before Odoo is connected. */
-  async collect(
+  limit(
     x: RunningExchange,
     facts: RequestFacts,
     decision: ForwardDecision,
-  ): Promise<RequestBody | null | "stopped"> {
+  ): Grant | null | Promise<Grant | null> {
+    if (x.isSpared(facts)) return freeGrant;
+    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: null };
+    const asked = this.#parts.limiter.check(x.api?.limits ?? decision.limits, keys);
+    return asked instanceof Promise
+      ? asked.then((answer) => this.#answer.granted(x, facts, answer))
+      : this.#answer.granted(x, facts, asked);
+  }
+
+  /** The whole body, set aside before Odoo is connected; at once when it came with its head and nobody has to look into it. */
+  collect(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+  ): RequestBody | null | "stopped" | Promise<RequestBody | null | "stopped"> {
     const source = x.down.body;
     if (source === null) return null;
     if (x.down.expectsContinue) x.down.sendContinue();
     const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
-    const collected = await collectBody(source, {
-      bytesMax,
-      spool: this.#parts.spool,
-      clock: this.#parts.clock,
-    });
+    const { spool, clock } = this.#parts;
+    const collected = collectBody(source, { bytesMax, spool, clock });
+    return collected instanceof Promise
+      ? collected.then((result) => this.#collected(x, facts, decision, bytesMax, result))
+      : this.#collected(x, facts, decision, bytesMax, collected);
+  }
+
+  #collected(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+    bytesMax: number,
+    collected: Result<RequestBody, BodyTrouble>,
+  ): RequestBody | "stopped" | Promise<RequestBody | "stopped"> {
     if (!collected.ok) {
       this.#answer.bodyTrouble(x, collected.error, bytesMax);
       return "stopped";
@@ -94,10 +106,19 @@ export class Intake {
       body.release();
       return "stopped";
     }
-    const goesOn =
-      body.bytes === 0 ||
-      ((await this.#calls.read(x, facts, decision, body)) && (await this.#databases.read(x, facts, body)));
-    if (goesOn) return body;
+    const isRead =
+      body.bytes > 0 && (this.#calls.reads(x, facts, decision) || this.#databases.reads(x, facts));
+    return isRead ? this.#lookInto(x, facts, decision, body) : body;
+  }
+
+  async #lookInto(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+    body: RequestBody,
+  ): Promise<RequestBody | "stopped"> {
+    if ((await this.#calls.read(x, facts, decision, body)) && (await this.#databases.read(x, facts, body)))
+      return body;
     body.release();
     return "stopped";
   }

@@ -1,6 +1,7 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import { accountName } from "../guard/account-name.ts";
+import type { Entry } from "../guard/jail.ts";
 import { freeGrant, type Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import { watchLogin } from "../guard/login-watch.ts";
@@ -25,15 +26,32 @@ export class LoginStage {
    * guard/limiter and guard/jail: may this attempt to log in go to Odoo? It may wait for earlier ones. Null: it may not, and the
    * answer is out.
    */
-  async enter(
+  enter(
     x: RunningExchange,
     facts: RequestFacts,
     decision: ForwardDecision,
     body: RequestBody | null,
-  ): Promise<Grant | null> {
+  ): Grant | null | Promise<Grant | null> {
     this.#look(x, facts, body);
     if (x.plan.isTrusted(facts.client)) return freeGrant;
-    const grant = await this.#limit(x, facts, decision);
+    if (decision.accountLimits.length > 0) return this.#enterCounted(x, facts, decision);
+    const jailed = this.#jail(x, facts);
+    return jailed instanceof Promise
+      ? jailed.then((goesOn) => (goesOn ? freeGrant : null))
+      : jailed
+        ? freeGrant
+        : null;
+  }
+
+  async #enterCounted(
+    x: RunningExchange,
+    facts: RequestFacts,
+    decision: ForwardDecision,
+  ): Promise<Grant | null> {
+    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: x.account };
+    const asked = this.#parts.limiter.check(decision.accountLimits, keys);
+    const answer = asked instanceof Promise ? await asked : asked;
+    const grant = this.#answer.granted(x, facts, answer);
     if (grant === null) return null;
     if (await this.#jail(x, facts)) return grant;
     grant.settle("unsent");
@@ -51,19 +69,7 @@ export class LoginStage {
     else if (door === "second-factor") x.account = this.#parts.pendingAccounts.accountOf(facts.sessionId);
   }
 
-  /** The limits that count by account. */
-  async #limit(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): Promise<Grant | null> {
-    if (decision.accountLimits.length === 0) return freeGrant;
-    const keys = { address: ipKey64(facts.client), session: x.sessionKey, account: x.account };
-    const asked = this.#parts.limiter.check(decision.accountLimits, keys);
-    const answer = asked instanceof Promise ? await asked : asked;
-    if (answer.ok && !x.isOver) return answer;
-    if (answer.ok) answer.settle("unsent");
-    else this.#answer.exhausted(x, facts, answer.limit, answer.retryAfterSeconds);
-    return null;
-  }
-
-  async #jail(x: RunningExchange, facts: RequestFacts): Promise<boolean> {
+  #jail(x: RunningExchange, facts: RequestFacts): boolean | Promise<boolean> {
     const rules = x.plan.jailRules;
     const { watch, account } = x;
     if (rules === null || watch === null || x.isSpared(facts)) return true;
@@ -72,7 +78,12 @@ export class LoginStage {
     x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };
     if (!watch.isAttempt) return true;
     const asking = jail.enter(x.attempt, rules);
-    const entry = asking instanceof Promise ? await asking : asking;
+    return asking instanceof Promise
+      ? asking.then((entry) => this.#entered(x, facts, entry))
+      : this.#entered(x, facts, asking);
+  }
+
+  #entered(x: RunningExchange, facts: RequestFacts, entry: Entry): boolean {
     switch (entry.kind) {
       case "go":
         if (x.isOver) entry.settle("unknown");

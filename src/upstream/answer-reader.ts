@@ -1,3 +1,4 @@
+import { nameIs } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 
 /** How the end of an answer is found (RFC 9112 §6.3). */
@@ -194,10 +195,10 @@ export class AnswerReader {
     let coding: string | null = null;
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] ?? "";
-      if (name.length === 14 && name.toLowerCase() === "content-length") {
+      if (nameIs(name, "content-length")) {
         if (length !== null) return "two Content-Length lines";
         length = fields[i + 1] ?? "";
-      } else if (name.length === 17 && name.toLowerCase() === "transfer-encoding") {
+      } else if (nameIs(name, "transfer-encoding")) {
         if (coding !== null) return "two Transfer-Encoding lines";
         coding = fields[i + 1] ?? "";
       }
@@ -312,7 +313,7 @@ function isBlank(code: number): boolean {
 export function listHas(fields: readonly string[], lowerName: string, token: string): boolean {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
-    if (name.length !== lowerName.length || name.toLowerCase() !== lowerName) continue;
+    if (!nameIs(name, lowerName)) continue;
     for (const part of (fields[i + 1] ?? "").split(",")) {
       if (part.trim().toLowerCase() === token) return true;
     }

@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
 import { unreachable } from "../base/result.ts";
 import type { FailureKind } from "../observe/events.ts";
+import type { AnswerHead } from "./answer-reader.ts";
 import {
   connectTimeoutMs,
   connectTimeoutOfSeveralMs,
@@ -61,7 +63,7 @@ const noneTried: readonly PoolMember[] = [];
  * without a byte; never after a byte of the answer. With a member up and a worker free nothing waits and nothing is allocated
  * but this and the call.
  */
-export class Delivery {
+export class Delivery implements UpstreamListener {
   readonly #way: Way;
   readonly #parcel: Parcel;
   readonly #listener: DeliveryListener;
@@ -196,32 +198,35 @@ export class Delivery {
     member.inFlight += 1;
     this.#tries += 1;
     this.#sentMs = clock.nowMs();
-    const listener = this.#listener;
-    const call = new UpstreamCall(
-      member,
-      this.#parcel.request,
-      {
-        head: (head) => {
-          this.#way.learnt(member, null, this.#sentMs);
-          listener.head(head);
-        },
-        data: (chunk) => listener.data(chunk),
-        end: () => {
-          this.#leave();
-          listener.end();
-        },
-        tunnel: (socket, rest) => {
-          // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
-          this.#call = null;
-          this.#releasePlace();
-          listener.tunnel(socket, rest);
-        },
-        failure: (kind, detail) => this.#failed(member, kind, detail),
-      },
-      pool.members.length > 1 ? connectTimeoutOfSeveralMs : connectTimeoutMs,
-    );
+    const connectMs = pool.members.length > 1 ? connectTimeoutOfSeveralMs : connectTimeoutMs;
+    const call = new UpstreamCall(member, this.#parcel.request, this, connectMs);
     this.#call = call;
     call.start();
+  }
+
+  head(head: AnswerHead): void {
+    if (this.#at !== null) this.#way.learnt(this.#at, null, this.#sentMs);
+    this.#listener.head(head);
+  }
+
+  data(chunk: Buffer): void {
+    this.#listener.data(chunk);
+  }
+
+  end(): void {
+    this.#leave();
+    this.#listener.end();
+  }
+
+  tunnel(socket: Socket, rest: Buffer): void {
+    // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
+    this.#call = null;
+    this.#releasePlace();
+    this.#listener.tunnel(socket, rest);
+  }
+
+  failure(kind: FailureKind, detail: string): void {
+    if (this.#at !== null) this.#failed(this.#at, kind, detail);
   }
 
   #failed(member: PoolMember, kind: FailureKind, detail: string): void {

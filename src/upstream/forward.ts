@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { FailureKind } from "../observe/events.ts";
-import { type AnswerHead, AnswerReader } from "./answer-reader.ts";
+import { type AnswerHead, AnswerReader, type AnswerSink } from "./answer-reader.ts";
+import type { ConnectionUser, UpstreamConnection } from "./connection.ts";
 import type { PoolMember } from "./pool-member.ts";
 import type { RequestBody } from "./request-body.ts";
 
@@ -42,12 +43,12 @@ const readBytes = 64 * 1024;
  * Sends one request to a member and reads its answer. A request is sent twice only when a kept connection closed without
  * answering a byte and the method is safe (RFC 9110 §9.2.2, RFC 9112 §9.3.1); never after a byte came back.
  */
-export class UpstreamCall {
+export class UpstreamCall implements ConnectionUser, AnswerSink {
   readonly #member: PoolMember;
   readonly #request: UpstreamRequest;
   readonly #listener: UpstreamListener;
   readonly #connectMs: number;
-  #socket: Socket | null = null;
+  #connection: UpstreamConnection | null = null;
   #reader: AnswerReader | null = null;
   #head: AnswerHead | null = null;
   #reused = false;
@@ -70,57 +71,55 @@ export class UpstreamCall {
   start(): void {
     const idle = this.#request.wantsTunnel ? null : this.#member.takeIdle();
     this.#reused = idle !== null;
-    this.#use(idle ?? this.#member.open());
+    this.#use(idle ?? this.#member.connect());
   }
 
   /** The client is gone or the exchange is over for another reason: nothing more is told. */
   abort(): void {
     this.#over = true;
-    this.#socket?.destroy();
+    this.#connection?.destroy();
   }
 
   pause(): void {
-    this.#socket?.pause();
-    this.#socket?.setTimeout(0);
+    this.#connection?.socket.pause();
+    this.#connection?.bound(0);
   }
 
   resume(): void {
-    this.#socket?.setTimeout(this.#request.answerTimeoutMs);
-    this.#socket?.resume();
+    this.#connection?.bound(this.#request.answerTimeoutMs);
+    this.#connection?.socket.resume();
   }
 
-  #use(socket: Socket): void {
-    this.#socket = socket;
+  #use(connection: UpstreamConnection): void {
+    this.#connection = connection;
     this.#sawBytes = false;
     this.#bodySent = false;
-    this.#reader = new AnswerReader(this.#request.method, this.#request.wantsTunnel, {
-      head: (head) => {
-        this.#head = head;
-        this.#listener.head(head);
-      },
-      data: (chunk) => this.#listener.data(chunk),
-      end: (rest) => this.#finish(rest),
-      failure: (kind, detail) => this.#fail(kind, detail),
-    });
-    socket.on("data", (chunk: Buffer) => {
-      if (this.#over) return;
-      this.#sawBytes = true;
-      this.#reader?.push(chunk);
-    });
-    socket.on("end", () => this.#onEnd());
-    socket.on("error", (error: NodeJS.ErrnoException) => this.#onError(error));
-    socket.on("close", () => this.#onEnd());
-    socket.on("timeout", () => this.#onTimeout());
-    if (this.#reused) {
-      socket.setTimeout(this.#request.answerTimeoutMs);
-      this.#send(socket);
-      return;
-    }
-    socket.setTimeout(this.#connectMs);
-    socket.once("connect", () => {
-      socket.setTimeout(this.#request.answerTimeoutMs);
-      this.#send(socket);
-    });
+    this.#reader = new AnswerReader(this.#request.method, this.#request.wantsTunnel, this);
+    connection.use(this);
+    if (this.#reused) this.connected();
+    else connection.bound(this.#connectMs);
+  }
+
+  connected(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    connection.bound(this.#request.answerTimeoutMs);
+    this.#send(connection.socket);
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#over) return;
+    this.#sawBytes = true;
+    this.#reader?.push(chunk);
+  }
+
+  head(head: AnswerHead): void {
+    this.#head = head;
+    this.#listener.head(head);
+  }
+
+  data(chunk: Buffer): void {
+    this.#listener.data(chunk);
   }
 
   /** Head and body in as few writes as can be: the worker that accepts us must find everything there. */
@@ -135,7 +134,10 @@ export class UpstreamCall {
       return;
     }
     // One buffer, one packet: the worker finds head and body together.
-    socket.write(Buffer.concat([Buffer.from(text, "latin1"), body.memory]));
+    const whole = Buffer.allocUnsafe(text.length + body.memory.length);
+    whole.write(text, 0, "latin1");
+    body.memory.copy(whole, text.length);
+    socket.write(whole);
     if (body.file === null) this.#bodySent = true;
     else void this.#sendFile(socket, body);
   }
@@ -150,42 +152,46 @@ export class UpstreamCall {
       const read = await file.read(piece, position);
       if (this.#over || socket.destroyed) return;
       if (!read.ok || read.value === 0)
-        return this.#fail("spool-full", "the request body could not be read back");
+        return this.failure("spool-full", "the request body could not be read back");
       position += read.value;
       if (!socket.write(piece.subarray(0, read.value))) await drained(socket);
     }
     this.#bodySent = true;
   }
 
-  #onEnd(): void {
+  ended(): void {
     if (this.#over) return;
     if (!this.#sawBytes && this.#mayRetry()) return this.#retry();
     this.#reader?.eof();
   }
 
-  #onError(error: NodeJS.ErrnoException): void {
+  errored(error: NodeJS.ErrnoException): void {
     if (this.#over) return;
     if (this.#sawBytes) {
       // A reset is no end, not even for an answer that ends with the connection (RFC 9112 §8).
-      if (this.#head !== null) return this.#fail("answer-cut", errorText(error));
-      return this.#fail("answer-malformed", errorText(error));
+      if (this.#head !== null) return this.failure("answer-cut", errorText(error));
+      return this.failure("answer-malformed", errorText(error));
     }
     if (this.#mayRetry()) return this.#retry();
-    if (error.code === "ECONNREFUSED") return this.#fail("connect-refused", errorText(error));
-    if (this.#socket?.connecting === true || error.syscall === "connect" || error.syscall === "getaddrinfo") {
-      return this.#fail("connect-failed", errorText(error));
+    if (error.code === "ECONNREFUSED") return this.failure("connect-refused", errorText(error));
+    if (
+      this.#connection?.socket.connecting === true ||
+      error.syscall === "connect" ||
+      error.syscall === "getaddrinfo"
+    ) {
+      return this.failure("connect-failed", errorText(error));
     }
-    this.#fail("closed-without-answer", errorText(error));
+    this.failure("closed-without-answer", errorText(error));
   }
 
-  #onTimeout(): void {
+  silent(): void {
     if (this.#over) return;
-    if (this.#socket?.connecting === true)
-      return this.#fail("connect-timeout", `no connection in ${this.#connectMs} ms`);
-    if (!this.#bodySent) return this.#fail("body-stalled", "Odoo stopped reading the request body");
+    if (this.#connection?.socket.connecting === true)
+      return this.failure("connect-timeout", `no connection in ${this.#connectMs} ms`);
+    if (!this.#bodySent) return this.failure("body-stalled", "Odoo stopped reading the request body");
     if (this.#head === null)
-      return this.#fail("answer-timeout", `no answer in ${this.#request.answerTimeoutMs} ms`);
-    this.#fail("answer-cut", `no byte in ${this.#request.answerTimeoutMs} ms`);
+      return this.failure("answer-timeout", `no answer in ${this.#request.answerTimeoutMs} ms`);
+    this.failure("answer-cut", `no byte in ${this.#request.answerTimeoutMs} ms`);
   }
 
   #mayRetry(): boolean {
@@ -194,39 +200,33 @@ export class UpstreamCall {
   }
 
   #retry(): void {
-    const old = this.#socket;
-    if (old !== null) {
-      old.removeAllListeners();
-      old.on("error", () => {});
-      old.destroy();
-    }
+    this.#connection?.destroy();
     this.#reused = false;
-    this.#use(this.#member.open());
+    this.#use(this.#member.connect());
   }
 
-  #finish(rest: Buffer): void {
+  end(rest: Buffer): void {
     if (this.#over) return;
     this.#over = true;
-    const socket = this.#socket;
+    const connection = this.#connection;
     // From here on the connection is somebody else's: a late abort must not reach it.
-    this.#socket = null;
-    if (socket === null) return;
+    this.#connection = null;
+    if (connection === null) return;
     if (this.#head?.status === 101) {
-      socket.removeAllListeners();
-      socket.setTimeout(0);
-      this.#listener.tunnel(socket, rest);
+      this.#listener.tunnel(connection.release(), rest);
       return;
     }
     // Bytes behind the answer, or an answer before the whole body was sent: the connection is not trusted again.
-    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent) this.#member.giveBack(socket);
-    else socket.destroy();
+    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent)
+      this.#member.giveBack(connection);
+    else connection.destroy();
     this.#listener.end();
   }
 
-  #fail(kind: FailureKind, detail: string): void {
+  failure(kind: FailureKind, detail: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#socket?.destroy();
+    this.#connection?.destroy();
     this.#listener.failure(kind, detail);
   }
 }

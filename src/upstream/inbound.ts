@@ -1,6 +1,7 @@
 import { hardenSetCookie, odooSessionCookie, renameSetCookie } from "../message/cookies.ts";
 import type { RawFields, RequestFacts } from "../message/facts.ts";
-import { connectionTokens, hopByHop, isFieldValue, isToken } from "../message/fields.ts";
+import { fieldName } from "../message/field-names.ts";
+import { connectionTokens, hopByHop, isFieldValue } from "../message/fields.ts";
 
 export interface InboundOptions {
   /** `host` or `host:port` of a name we serve, for https URLs; null for a name that is not ours. */
@@ -32,8 +33,8 @@ export function inboundFields(
   for (let i = 0; i + 1 < upstream.length; i += 2) {
     const name = upstream[i] ?? "";
     let value = upstream[i + 1] ?? "";
-    const lower = name.toLowerCase();
-    if (isDropped(lower) || !isToken(name) || !isFieldValue(value)) continue;
+    const { lower, isToken } = fieldName(name);
+    if (isDropped(lower) || !isToken || !isFieldValue(value)) continue;
     if (nominated.length > 0 && nominated.includes(lower) && !keptThoughNominated.has(lower)) continue;
     if (lower === "set-cookie")
       value = ownCookie(value, facts.secure && options.cookieOverPlain !== true, options.sessionCookie);

@@ -1,5 +1,6 @@
 import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
 import type { RequestFacts } from "../message/facts.ts";
+import { lowerName } from "../message/field-names.ts";
 import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
 
 export interface OutboundOptions {
@@ -96,7 +97,7 @@ function copyClientFields(
       case "pass":
         break;
     }
-    if (nominated.length > 0 && nominated.includes(name.toLowerCase())) continue;
+    if (nominated.length > 0 && nominated.includes(lowerName(name))) continue;
     // The screen has refused such values already; here it costs little to be sure that one line stays one line.
     if (isFieldValue(value)) out.push(name, value);
   }

@@ -1,10 +1,11 @@
 import { connect, type LookupFunction, type Socket } from "node:net";
+import { UpstreamConnection } from "./connection.ts";
 import { MemberHealth } from "./health.ts";
 import type { Member } from "./pool.ts";
 
 /** Idle connections kept to one member. */
 export const idleSocketsMax = 32;
-/** How long an idle connection is kept before we close it. */
+/** How long an idle connection is kept before we close it, to a quarter of it. */
 export const idleSocketMs = 10_000;
 
 /** An address a name was resolved to. */
@@ -26,7 +27,10 @@ export class PoolMember implements Member {
   /** Probes in a row that it accepted and did not answer in time. */
   silentProbes = 0;
   readonly #keepAlive: boolean;
-  readonly #idle: Socket[] = [];
+  readonly #idle: UpstreamConnection[] = [];
+  /** When each of the above was given back. */
+  readonly #idleSinceMs: number[] = [];
+  #sweep: NodeJS.Timeout | null = null;
   #addresses: readonly ResolvedAddress[];
   #isRetired = false;
 
@@ -59,19 +63,22 @@ export class PoolMember implements Member {
   }
 
   /** A connection that carried an exchange before and is still quiet; null when there is none. */
-  takeIdle(): Socket | null {
+  takeIdle(): UpstreamConnection | null {
     for (;;) {
-      const socket = this.#idle.pop();
-      if (socket === undefined) return null;
-      socket.removeAllListeners();
-      socket.setTimeout(0);
-      if (!socket.destroyed && socket.readable && socket.writable) return socket;
-      quiet(socket);
-      socket.destroy();
+      const connection = this.#idle.pop();
+      if (connection === undefined) return null;
+      this.#idleSinceMs.pop();
+      if (connection.isUsable) return connection;
+      connection.destroy();
     }
   }
 
-  /** A fresh connection; the caller listens for `connect` and `error`. */
+  /** A fresh connection for a request. */
+  connect(): UpstreamConnection {
+    return new UpstreamConnection(this.open(), this.#lost);
+  }
+
+  /** A bare socket of one's own; the caller listens for `connect` and `error`. */
   open(): Socket {
     const only = this.#addresses.length === 1 ? this.#addresses[0] : undefined;
     if (only !== undefined) return connect({ host: only.address, port: this.port, noDelay: true });
@@ -90,38 +97,40 @@ export class PoolMember implements Member {
   };
 
   /** Keeps a connection for later. Any byte on it while idle is nobody's answer: it is closed then. */
-  giveBack(socket: Socket): void {
+  giveBack(connection: UpstreamConnection): void {
     if (!this.#keepAlive || this.#isRetired || this.#idle.length >= idleSocketsMax) {
-      quiet(socket);
-      socket.destroy();
+      connection.destroy();
       return;
     }
-    const drop = () => {
-      const at = this.#idle.indexOf(socket);
-      if (at >= 0) this.#idle.splice(at, 1);
-      socket.destroy();
-    };
-    socket.removeAllListeners();
-    socket.on("data", drop);
-    socket.on("end", drop);
-    socket.on("error", drop);
-    socket.on("close", drop);
-    socket.setTimeout(idleSocketMs, drop);
-    socket.resume();
-    this.#idle.push(socket);
+    connection.leave();
+    this.#idle.push(connection);
+    this.#idleSinceMs.push(performance.now());
+    this.#sweep ??= setInterval(this.#closeOld, idleSocketMs / 4).unref();
   }
 
   /** Closes idle connections. */
   close(): void {
-    for (const socket of this.#idle.splice(0)) {
-      quiet(socket);
-      socket.destroy();
-    }
+    for (const connection of this.#idle.splice(0)) connection.destroy();
+    this.#idleSinceMs.length = 0;
+    this.#closeOld();
   }
-}
 
-/** A socket on its way out may still report an error; nobody is left to hear it. */
-function quiet(socket: Socket): void {
-  socket.removeAllListeners();
-  socket.on("error", () => {});
+  /** The last one given back is the first one taken, so the old ones stand in front. */
+  readonly #closeOld = (): void => {
+    const before = performance.now() - idleSocketMs;
+    let old = 0;
+    while (old < this.#idle.length && (this.#idleSinceMs[old] ?? 0) <= before) old += 1;
+    this.#idleSinceMs.splice(0, old);
+    for (const connection of this.#idle.splice(0, old)) connection.destroy();
+    if (this.#idle.length > 0 || this.#sweep === null) return;
+    clearInterval(this.#sweep);
+    this.#sweep = null;
+  };
+
+  readonly #lost = (connection: UpstreamConnection): void => {
+    const at = this.#idle.indexOf(connection);
+    if (at < 0) return;
+    this.#idle.splice(at, 1);
+    this.#idleSinceMs.splice(at, 1);
+  };
 }

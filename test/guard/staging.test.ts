@@ -11,6 +11,7 @@ function factsOf(path: string, fields: string[]): RequestFacts {
   const canonical = path as CanonicalPath;
   return {
     protocol: "HTTP/1.1",
+    untrustedForwarding: null,
     method: "GET",
     target: path,
     path: canonical,

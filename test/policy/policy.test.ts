@@ -3,11 +3,13 @@ import fc from "fast-check";
 import t from "tap";
 import { problemLine } from "../../src/base/problem.ts";
 import { parseYaml } from "../../src/base/yaml-positions.ts";
-import type { Policy } from "../../src/policy/compile.ts";
+import type { CompiledRule, Policy } from "../../src/policy/compile.ts";
 import { decide, noRule } from "../../src/policy/decide.ts";
 import { explain } from "../../src/policy/explain.ts";
 import { compilePath, parsePathPattern, patternCovers } from "../../src/policy/path-pattern.ts";
+import { PathRules } from "../../src/policy/path-rules.ts";
 import { hasParameter, isOnSite, offsiteParameter } from "../../src/policy/query.ts";
+import { indexRules } from "../../src/policy/rule-index.ts";
 import { policySchemaText } from "../../src/policy/schema.ts";
 import type { Settings } from "../../src/settings/settings.ts";
 import { factsFor } from "../support/facts.ts";
@@ -337,7 +339,7 @@ ${rest}`);
 
 t.test("what no rule allows is refused", async (t) => {
   const policy = deciding("{ path: /x }");
-  const empty = { ...policy, rules: [], index: { ...policy.index, words: 0 } };
+  const empty = { ...policy, rules: [], pathRules: new PathRules<CompiledRule>([], indexRules([])) };
   t.equal(decide(empty, factsFor({ path: "/y" }), stranger), noRule);
   t.match(noRule, { verdict: "deny", status: 403, reason: { rule: "no-rule" } });
 });

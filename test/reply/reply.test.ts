@@ -218,6 +218,7 @@ function factsOf(method: string, path: string, contentType: string, fields: stri
   const canonical = path as CanonicalPath;
   return {
     protocol: "HTTP/1.1",
+    untrustedForwarding: null,
     method,
     target: path,
     path: canonical,

@@ -28,6 +28,7 @@ export function factsFor(sketch: FactsSketch): RequestFacts {
   const client = ipFor(sketch.from ?? "203.0.113.9");
   return {
     protocol: "HTTP/1.1",
+    untrustedForwarding: null,
     method: sketch.method ?? "GET",
     target: query === "" ? path : `${path}?${query}`,
     path,

@@ -20,6 +20,7 @@ function factsOf(fields: string[], more: Partial<RequestFacts> = {}): RequestFac
   const path = "/odoo" as CanonicalPath;
   return {
     protocol: "HTTP/1.1",
+    untrustedForwarding: null,
     method: "GET",
     target: "/odoo",
     path,

@@ -1,0 +1,48 @@
+import type { RawFields } from "./facts.ts";
+
+/** What a spelling of a field name comes to. */
+export interface FieldName {
+  /** In lower case. */
+  readonly lower: string;
+  /** A token (RFC 9110 §5.6.2), as every name has to be. */
+  readonly isToken: boolean;
+}
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** Browsers and Odoo write the same few names again and again; each spelling is looked at once. */
+const known = new Map<string, FieldName>();
+/** Spellings remembered; past it the table is emptied, so that a client that invents names costs a look each and no memory. */
+const knownMax = 1_024;
+const knownCharsMax = 64;
+
+export function fieldName(name: string): FieldName {
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const found = { lower: name.toLowerCase(), isToken: token.test(name) };
+  if (name.length > knownCharsMax) return found;
+  if (known.size >= knownMax) known.clear();
+  known.set(name, found);
+  return found;
+}
+
+/** A raw name in lower case. */
+export function lowerName(name: string): string {
+  return fieldName(name).lower;
+}
+
+let lastFields: RawFields = [];
+let lastNames: string[] = [];
+
+/**
+ * The names of a list of fields in lower case, one for each pair. The many questions about one message are asked one after
+ * the other, so the last list is remembered; a list must not get other names behind this (longer it may get).
+ */
+export function lowerNames(fields: RawFields): readonly string[] {
+  if (fields === lastFields && lastNames.length === fields.length >> 1) return lastNames;
+  const names: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) names.push(lowerName(fields[i] ?? ""));
+  lastFields = fields;
+  lastNames = names;
+  return names;
+}

@@ -1,0 +1,299 @@
+import type { Socket } from "node:net";
+import type { Downstream } from "../exchange.ts";
+import type { Grant } from "../guard/limiter.ts";
+import type { LoginReading } from "../guard/login-outcome.ts";
+import type { RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
+import type { FailureKind } from "../observe/events.ts";
+import { Relay, type RelayEnds } from "../relay.ts";
+import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
+import { mergeSecurity } from "../reply/security.ts";
+import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
+import type { Held, RunningExchange } from "../running.ts";
+import type { AnswerFlow } from "../upstream/answer-buffer.ts";
+import type { AnswerHead } from "../upstream/answer-reader.ts";
+import type { Delivery, DeliveryListener } from "../upstream/delivery.ts";
+import { inboundFields } from "../upstream/inbound.ts";
+import type { Shed } from "../upstream/lanes.ts";
+import type { RequestBody } from "../upstream/request-body.ts";
+import type { Spool } from "../upstream/spool.ts";
+import type { StagingPass } from "./admission.ts";
+import type { Answering } from "./answering.ts";
+import type { Databases } from "./databases.ts";
+import type { AdoptedAnswer } from "./files.ts";
+import { type GuessGate, guessGate } from "./guess-gate.ts";
+import type { LoginStage } from "./login.ts";
+import type { NoAnswer } from "./no-answer.ts";
+import type { GatewayParts } from "./parts.ts";
+import type { Tunnels } from "./tunnels.ts";
+
+/** What every passage needs. */
+export interface PassageParts {
+  readonly parts: GatewayParts;
+  readonly answer: Answering;
+  readonly noAnswer: NoAnswer;
+  readonly databases: Databases;
+  readonly login: LoginStage;
+  readonly tunnels: Tunnels;
+  /** Answers that are compressed as they pass at the moment. */
+  readonly encoding: { count: number };
+}
+
+const noReading: LoginReading = { outcome: "unknown", loggedIn: false };
+
+/** One request that is with Odoo: hears its answer, watches it, and hands it to the client. */
+export class Passage implements DeliveryListener, RelayEnds, Held {
+  readonly #more: PassageParts;
+  readonly #x: RunningExchange;
+  readonly #facts: RequestFacts;
+  readonly #staging: StagingPass;
+  readonly #grant: Grant;
+  readonly #body: RequestBody | null;
+  readonly #isCall: boolean;
+  readonly #gate: GuessGate | null;
+  #own: Delivery | null = null;
+  #call: (AnswerFlow & { abort(): void }) | null = null;
+  #head: AnswerHead | null = null;
+  #mask: TracebackMask | null = null;
+  #relay: Relay | null = null;
+  /** Odoo's redirect leads there instead; null: where it says. */
+  #location: string | null = null;
+  #settled = false;
+
+  constructor(
+    more: PassageParts,
+    x: RunningExchange,
+    facts: RequestFacts,
+    staging: StagingPass,
+    grant: Grant,
+    body: RequestBody | null,
+  ) {
+    this.#more = more;
+    this.#x = x;
+    this.#facts = facts;
+    this.#staging = staging;
+    this.#grant = grant;
+    this.#body = body;
+    this.#isCall = more.parts.sessions.wantsCall(facts, x.sessionKey);
+    this.#gate = guessGate(x, facts, more, this);
+  }
+
+  send(delivery: Delivery): void {
+    this.#own = delivery;
+    this.#call = delivery;
+    this.#x.holding = this;
+    if (this.#x.isOver) this.over();
+    else delivery.start();
+  }
+
+  /** Takes over an answer that has begun. */
+  adopt(adopted: AdoptedAnswer, memberName: string): void {
+    this.#call = adopted.call;
+    this.#x.holding = this;
+    if (this.#x.isOver) return this.over();
+    adopted.listen({
+      head: (head) => this.head(head),
+      data: (chunk) => this.data(chunk),
+      end: () => this.end(),
+      failure: (kind, detail) => {
+        // Its one failure is told here.
+        this.tryFailed(kind, detail, memberName);
+        this.failure(kind);
+      },
+    });
+  }
+
+  /** Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point. */
+  over(): void {
+    if (this.#own !== null) this.#x.queueMs = this.#own.waitedMs;
+    this.#call?.abort();
+    this.#relay?.close();
+    this.#body?.release();
+    // Who hangs up early has read what was sent so far: so have we.
+    this.#settle();
+  }
+
+  head(head: AnswerHead): void {
+    const x = this.#x;
+    this.#head = head;
+    if (this.#own !== null) x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
+    if (head.status === 101) return;
+    x.watch?.head(head.status, head.fields);
+    if (x.watch?.wantsBody !== true) this.#settle();
+    const gate = this.#gate;
+    if (gate === null) return this.#begin(head);
+    gate.keep(() => this.#begin(head));
+    if (this.#settled) gate.judge();
+  }
+
+  data(chunk: Buffer): void {
+    const { watch } = this.#x;
+    watch?.data(chunk);
+    const gate = this.#gate;
+    if (gate?.isHolding !== true) return this.#pass(chunk);
+    gate.keep(() => this.#pass(chunk));
+    if (watch?.hasSeenAll !== true) return;
+    this.#settle();
+    gate.judge();
+  }
+
+  end(): void {
+    this.#settle();
+    const gate = this.#gate;
+    if (gate?.isHolding !== true) return this.#finish();
+    gate.keep(() => this.#finish());
+    gate.judge();
+  }
+
+  tunnel(socket: Socket, rest: Buffer): void {
+    this.#settled = true;
+    this.#grant.settle("unknown");
+    const head = this.#head;
+    if (head === null || this.#more.tunnels.open(this.#x, this.#facts, this.#staging, head, socket, rest))
+      return;
+    const detail = "101 without a valid Sec-WebSocket-Accept";
+    this.tryFailed("answer-malformed", detail, this.#own?.memberName ?? "");
+    this.#failed("answer-malformed");
+  }
+
+  tryFailed(failure: FailureKind, detail: string, member: string): void {
+    this.#more.noAnswer.tryFailed(this.#x, failure, detail, member);
+  }
+
+  failure(kind: FailureKind): void {
+    // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
+    if (this.#head === null) this.#grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
+    else this.#settle();
+    this.#gate?.drop();
+    this.#failed(kind);
+  }
+
+  /** Odoo has no worker for it, and others came first. */
+  shed(shed: Shed): void {
+    this.#grant.settle("unsent");
+    this.#more.noAnswer.shed(this.#x, this.#facts, shed, this.#own?.waitedMs ?? 0);
+  }
+
+  get down(): Downstream {
+    return this.#x.down;
+  }
+
+  get spool(): Spool {
+    return this.#more.parts.spool;
+  }
+
+  pause(): void {
+    this.#call?.pause();
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  cut(): void {
+    this.#x.cut();
+  }
+
+  sent(bytes: number): void {
+    this.#x.bytesOut += bytes;
+  }
+
+  encoding(): () => void {
+    const { encoding } = this.#more;
+    encoding.count += 1;
+    return () => {
+      encoding.count -= 1;
+    };
+  }
+
+  /** Tells how an attempt to log in ended, and what the answer says about the session, once. */
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const head = this.#head;
+    const { login, parts } = this.#more;
+    if (head === null) return login.concluded(this.#x, this.#facts, this.#grant, "unknown", []);
+    const { watch } = this.#x;
+    const reading = watch?.reading ?? noReading;
+    parts.sessions.observe(this.#facts, head.status, head.fields, reading.loggedIn);
+    if (this.#isCall && watch !== null) parts.sessions.observeCall(this.#facts, head.status, watch.beginning);
+    login.concluded(this.#x, this.#facts, this.#grant, reading.outcome, head.fields);
+  }
+
+  /** The answer may go out. */
+  #begin(head: AnswerHead): void {
+    this.#location = this.#more.databases.instead(this.#x, this.#facts, head);
+    if (this.#location === "missing") return;
+    this.#mask = this.#maskFor(head);
+    if (this.#mask === null) this.#relay = this.#relayOf(head);
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.#mask === null || this.#head === null) return void this.#relay?.data(chunk);
+    const passed = this.#mask.push(chunk);
+    if (passed === null) return;
+    this.#mask = null;
+    const through = this.#relayOf(this.#head);
+    this.#relay = through;
+    for (const piece of passed) through.data(piece);
+  }
+
+  #finish(): void {
+    if (this.#mask !== null && this.#head !== null) {
+      const body = this.#mask.end();
+      this.#relay = this.#relayOf(rewrittenHead(this.#head, body.length));
+      if (body.length > 0) this.#relay.data(body);
+    }
+    this.#relay?.finish();
+  }
+
+  /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
+  #maskFor(head: AnswerHead): TracebackMask | null {
+    const x = this.#x;
+    if (head.framing.kind === "none" || !x.plan.masksTracebacks(this.#facts.client)) return null;
+    return tracebackMask(head.status, head.fields, x.id);
+  }
+
+  /** inbound and reply: Odoo's head for the client, and a relay so that the client's pace is not Odoo's. */
+  #relayOf(head: AnswerHead): Relay {
+    const x = this.#x;
+    const facts = this.#facts;
+    const staging = this.#staging;
+    const { parts, encoding } = this.#more;
+    const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
+    const headLength = length === null ? null : Number(length);
+    const inbound = inboundFields(head.fields, facts, {
+      authorityOf: x.plan.authorityOf,
+      sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
+      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
+      staysHere: x.down.isReport,
+      headLength,
+      location: this.#location,
+    });
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
+    const coding = codes && encoding.count < encodersMax ? passingCoding(facts) : null;
+    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
+    const out: string[] = [];
+    mergeSecurity(x.security(), cleaned, out);
+    if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
+    if (facts.secure && x.plan.jailRules !== null && x.account !== null && x.watch?.door === "form") {
+      const { outcome } = x.watch.reading;
+      if (outcome === "success" || outcome === "pending")
+        out.push("Set-Cookie", parts.devices.issue(x.account));
+    }
+    x.status = head.status;
+    return new Relay(this, head, out, coding);
+  }
+
+  #failed(kind: FailureKind): void {
+    this.#more.noAnswer.failed(this.#x, this.#facts, kind, this.#relay);
+  }
+}
+
+/** The head of an answer whose body is another one now. */
+function rewrittenHead(head: AnswerHead, bytes: number): AnswerHead {
+  return { ...head, framing: { kind: "length", bytes } };
+}
