@@ -12,7 +12,7 @@ export async function bans(args: readonly string[]): Promise<number> {
   }
   const text = await askAdmin({ ...asked, field: "bans" });
   if (text === null) return 1;
-  process.stdout.write(json ? `${text}\n` : asked.method === "GET" ? listText(text) : doneText(text));
+  process.stdout.write(json ? text : asked.method === "GET" ? listText(text) : doneText(text));
   return 0;
 }
 
