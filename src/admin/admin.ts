@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { http } from "../base/node-http.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { MetricsText } from "../observe/metrics.ts";
@@ -60,7 +61,7 @@ export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem
   const { listen } = options;
   const loop = monitorEventLoopDelay({ resolution: loopSampleMs });
   loop.enable();
-  const server = createServer(
+  const server = http.createServer(
     {
       headersTimeout: bounds.requestTimeoutMs,
       requestTimeout: bounds.requestTimeoutMs,

@@ -1,7 +1,8 @@
 import { problemLine } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
+import { tidyHeap } from "../base/tidy-heap.ts";
 import type { Supervisor } from "../cluster/supervisor.ts";
-import { type Demo, startDemo } from "../demo/start.ts";
+import type { Demo } from "../demo/start.ts";
 import { type LogDestination, openDestination } from "../observe/destination.ts";
 import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
@@ -46,6 +47,7 @@ export async function run(): Promise<number> {
   const running = started.value;
   const signals = untilStopped(running, log, supervisor);
   await supervisor?.start(running);
+  tidyHeap();
   process.stderr.write(banner(running, settings, demo));
   await signals;
   await log.close();
@@ -70,6 +72,8 @@ async function withOdoo(settings: Settings): Promise<{ settings: Settings; demo:
   if (settings.odoo !== null) return { settings, demo: null };
   if (await accepts(member(localOdoo.host, localOdoo.port)))
     return { settings: { ...settings, odoo: localOdoo }, demo: null };
+  // Its pages and scripts are of no use to a gateway with an Odoo.
+  const { startDemo } = await import("../demo/start.ts");
   const demo = await startDemo();
   const odoo = { host: "127.0.0.1", port: demo.webPort };
   const odooBus = { host: "127.0.0.1", port: demo.busPort };

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { http } from "../base/node-http.ts";
 import { isFieldValue, isToken } from "../message/fields.ts";
 
 /** Names that were written before, so that each is checked once; the gateway's own and Odoo's are few. */
@@ -13,7 +13,7 @@ let dateText = "";
  * the head: that is our mistake, and must not become a second answer on the wire.
  */
 export function answerHead(status: number, fields: readonly string[]): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
+  let text = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n`;
   let hasDate = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from "node:http";
 import type { ExchangeId } from "../base/brands.ts";
 import type { Clock } from "../base/clock.ts";
+import { http } from "../base/node-http.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
 import { errorAnswer } from "../reply/pages.ts";
@@ -59,7 +59,7 @@ export function rawAnswer(input: RawAnswerInput): Buffer {
     "Connection",
     "close",
   ];
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nDate: ${new Date(clock.wallMs()).toUTCString()}\r\n`;
+  let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\nDate: ${new Date(clock.wallMs()).toUTCString()}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return Buffer.concat([Buffer.from(`${head}\r\n`, "latin1"), answer.body]);
 }

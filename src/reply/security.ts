@@ -1,8 +1,8 @@
-import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import helmet, { type HelmetOptions } from "helmet";
 import { BoundedMap } from "../base/bounded-map.ts";
 import { parseIp } from "../base/ip.ts";
+import { http } from "../base/node-http.ts";
 import type { RawFields } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import type { Preset, Settings } from "../settings/settings.ts";
@@ -202,7 +202,7 @@ const permissionsPolicy = [
 ].join(", ");
 
 /** An answer that goes nowhere and keeps what is set on it, in order and in helmet's spelling. */
-class Recorder extends ServerResponse {
+class Recorder extends http.ServerResponse {
   readonly recorded: string[] = [];
 
   override setHeader(name: string, value: number | string | readonly string[]): this {
@@ -213,7 +213,7 @@ class Recorder extends ServerResponse {
 
 /** helmet's fields for these options. Synchronous, since no directive is a function. */
 function helmetFields(options: HelmetOptions): string[] {
-  const response = new Recorder(new IncomingMessage(new Socket()));
+  const response = new Recorder(new http.IncomingMessage(new Socket()));
   let failure: unknown = null;
   helmet(options)(response.req, response, (error?: unknown) => {
     failure = error ?? null;

@@ -1,6 +1,6 @@
-import { METHODS } from "node:http";
 import { type IpSet, parseIpSet } from "../base/ip-set.ts";
 import { nearestName } from "../base/nearest.ts";
+import { http } from "../base/node-http.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { formatBytes, parseBytes, parseDurationMs } from "../base/units.ts";
 import { complain, type Read, shown } from "./complaint.ts";
@@ -119,10 +119,10 @@ export function readMethod(text: string): Read<string> {
   if (method === "TRACE" || method === "CONNECT") {
     return complain(`${shown(text)} is never let through`, "take it out of the list");
   }
-  if (METHODS.includes(method)) {
+  if (http.METHODS.includes(method)) {
     return ok(method);
   }
-  const near = nearestName(text, METHODS);
+  const near = nearestName(text, http.METHODS);
   return complain(`${shown(text)} is no HTTP method`, near === null ? "" : `did you mean ${near}?`);
 }
 

@@ -1,4 +1,4 @@
-import { request as httpRequest } from "node:http";
+import { http } from "../base/node-http.ts";
 import { err, ok, type Result } from "../base/result.ts";
 
 /** A response with a responder's certificate is two or three KiB. */
@@ -18,7 +18,7 @@ export function askResponder(
     const fail = (why: string) => resolve(err(why));
     const ends = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const headers = { "Content-Type": "application/ocsp-request", "Content-Length": question.length };
-    const request = httpRequest(url, { method: "POST", agent: false, signal: ends, headers }, (response) => {
+    const request = http.request(url, { method: "POST", agent: false, signal: ends, headers }, (response) => {
       const parts: Buffer[] = [];
       let bytes = 0;
       response.on("error", () => fail("cut its answer"));

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { request as httpRequest } from "node:http";
 import { dirname } from "node:path";
+import { http } from "../base/node-http.ts";
 import type { Problem } from "../base/problem.ts";
 import { type Challenges, challengePath } from "./challenges.ts";
 
@@ -126,7 +126,7 @@ async function within<T>(work: Promise<T>): Promise<T | null> {
 function ask(host: string, port: number, name: string, token: string): Promise<string> {
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeoutMs);
-    const request = httpRequest(
+    const request = http.request(
       { host, port, path: challengePath + token, headers: { Host: name }, agent: false, signal },
       (response) => {
         let text = "";

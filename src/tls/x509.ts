@@ -1,8 +1,19 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, webcrypto, X509Certificate } from "node:crypto";
+import { createRequire } from "node:module";
 import { isIP } from "node:net";
-import * as x509 from "@peculiar/x509";
+import type * as X509 from "@peculiar/x509";
 
-/** Door of `@peculiar/x509`: makes certificates, the one thing Node's own crypto cannot. */
+/**
+ * Door of `@peculiar/x509`: makes certificates, the one thing Node's own crypto cannot. It is loaded when it is needed for the first
+ * time, which with a certificate at hand is never: it takes as much memory as the gateway itself.
+ */
+const require = createRequire(import.meta.url);
+let loaded: typeof X509 | null = null;
+
+function load(): typeof X509 {
+  loaded ??= require("@peculiar/x509") as typeof X509;
+  return loaded;
+}
 
 const ecP256 = { name: "ECDSA", namedCurve: "P-256" } as const;
 const signature = { name: "ECDSA", hash: "SHA-256" } as const;
@@ -26,6 +37,7 @@ export interface AuthorityOrder {
 
 /** A self-signed authority that may sign servers' certificates and nothing between (path length 0); PEM. */
 export async function makeAuthority(order: AuthorityOrder): Promise<string> {
+  const x509 = load();
   const keys = await importKeys(order.keyPem);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
@@ -56,6 +68,7 @@ export interface ServerOrder {
 
 /** A server's certificate signed by the authority; PEM, without the authority's own. */
 export async function makeServerCertificate(order: ServerOrder): Promise<string> {
+  const x509 = load();
   const authority = new x509.X509Certificate(new X509Certificate(order.authorityPem).raw);
   const authorityKeys = await importKeys(order.authorityKeyPem);
   const keys = await importKeys(order.keyPem);
@@ -109,6 +122,7 @@ async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
  * base64url. null when the certificate does not name its issuer's key.
  */
 export function renewalId(certPem: string): string | null {
+  const x509 = load();
   const certificate = new X509Certificate(certPem);
   const issuer = new x509.X509Certificate(certificate.raw).getExtension(x509.AuthorityKeyIdentifierExtension);
   if (issuer?.keyId === undefined) return null;
@@ -122,6 +136,9 @@ export function renewalId(certPem: string): string | null {
 
 /** id-pe-tlsfeature (RFC 7633); `status_request` in it is what is called must-staple. */
 const tlsFeature = "1.3.6.1.5.5.7.1.24";
+/** DER of that name, and of id-pe-authorityInfoAccess (RFC 5280 §4.2.2.1). */
+const featureBytes = Buffer.from("06082b06010505070118", "hex");
+const accessBytes = Buffer.from("06082b06010505070101", "hex");
 
 /**
  * What a certificate says about asking for its revocation: the first responder over plain HTTP (RFC 6960 §3.1), and whether
@@ -131,7 +148,12 @@ export function revocationOf(certificate: X509Certificate): {
   readonly responder: string | null;
   readonly mustStaple: boolean;
 } {
-  const read = new x509.X509Certificate(certificate.raw);
+  const { raw } = certificate;
+  // A certificate without these, as our own authority's, is told by its bytes.
+  if (!raw.includes(accessBytes) && !raw.includes(featureBytes))
+    return { responder: null, mustStaple: false };
+  const x509 = load();
+  const read = new x509.X509Certificate(raw);
   const access = read.getExtension(x509.AuthorityInfoAccessExtension);
   const urls = (access?.ocsp ?? []).filter(({ type }) => type === "url").map(({ value }) => value);
   const responder = urls.find((url) => /^http:\/\//i.test(url) && URL.canParse(url)) ?? null;
