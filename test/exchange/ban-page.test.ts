@@ -86,6 +86,8 @@ t.test(
     t.teardown(() => codes.close());
     const [half] = await tries(codes, "/web/login", 1, { login: "carol", password: "carol" });
     if (half === undefined) throw new Error("no answer");
+    const device = valuesOf(half, "set-cookie").some((line) => line.startsWith("__Host-device="));
+    t.ok(device, "a right password makes the browser known, before its code too");
     const ask = await h1(codes, "GET /web/login/totp", [`Cookie: ${sessionPair(half)}`]);
     const seen: RawAnswer[] = [];
     for (let i = 0; i < 5; i += 1)
