@@ -30,6 +30,7 @@ export type Ask =
       readonly keys: LimitKeys;
     }
   | { readonly ask: "enter"; readonly id: number; readonly attempt: Attempt }
+  | { readonly ask: "ban"; readonly id: number; readonly address: string }
   | { readonly ask: "tunnel"; readonly id: number; readonly client: string; readonly most: number };
 
 export type Tell =
@@ -53,6 +54,7 @@ export type Reply =
       readonly answer: "entry";
       readonly entry: Exclude<Entry, { readonly kind: "go" }> | { readonly kind: "go" };
     }
+  | { readonly id: number; readonly answer: "ban"; readonly ban: Ban | null }
   | { readonly id: number; readonly answer: "tunnel"; readonly ok: boolean };
 
 /** What a worker needs before it can serve; only what it cannot read for itself. */

@@ -149,6 +149,22 @@ t.test("fifty guesses at once over two workers are five tries", async (t) => {
   await gateway.admin("DELETE", "/bans?address=127.0.0.1");
 });
 
+t.test(
+  "over two workers, too, the wrong password that brings a ban is answered with the ban's page",
+  async (t) => {
+    const statuses: number[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      const page = await gateway.ask("/web/login");
+      const token = /name="csrf_token" value="([^"]+)"/.exec(page.body)?.[1] ?? "";
+      const fields = new URLSearchParams({ csrf_token: token, login: "demo", password: `g${i}` });
+      const answer = await gateway.ask("/web/login", { form: { fields, cookie: page.cookie } });
+      statuses.push(answer.status);
+    }
+    t.same(statuses, [200, 200, 200, 200, 403]);
+    await gateway.admin("DELETE", "/bans?address=127.0.0.1");
+  },
+);
+
 t.test("SIGUSR2 and SIGHUP: every worker is another, and no request is lost", async (t) => {
   const before = await gateway.serving();
   const idle = new Agent({ keepAlive: true, maxSockets: 1 });
