@@ -53,7 +53,7 @@ export class Gateway {
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(this.#answer, parts.ways.pace, parts.tunnelPlaces);
     this.#files = new Files(parts, this.#answer);
-    this.#forwarding = new Forwarding(parts, this.#answer, this.#login, this.#tunnels);
+    this.#forwarding = new Forwarding(parts, this.#answer, this.#databases, this.#login, this.#tunnels);
   }
 
   get exchanges(): number {

@@ -170,6 +170,7 @@ t.test("pure rooms get time, randomness, files and sockets as arguments", async 
   const allowed: Readonly<Record<string, readonly string[]>> = {
     // Finds package.json once, at start.
     "src/base/package-root.ts": ["node:fs", "node:path", "node:url"],
+    "src/base/node-http.ts": ["node:module"],
     // A hash for Sec-WebSocket-Accept: a function of its input.
     "src/message/handshake.ts": ["node:crypto"],
     // Names of paths, and comparison of values: no file is touched.

@@ -1,16 +1,18 @@
 import { type Asked, askAdmin, member } from "./admin-client.ts";
 import { bansHelp } from "./help.ts";
 
-/** `odoo-gateway bans list | add <address> [duration] | remove <address>`: asks the running gateway. 0 done, 1 not, 2 misspelt. */
+/** `odoo-gateway bans list [--json] | add <address> [duration] | remove <address>`: asks the running gateway. 0 done, 1 not, 2 misspelt. */
 export async function bans(args: readonly string[]): Promise<number> {
-  const asked = askedFor(args);
+  const json = args.includes("--json");
+  const words = args.filter((word) => word !== "--json");
+  const asked = json && words[0] !== undefined && words[0] !== "list" ? null : askedFor(words);
   if (asked === null) {
     process.stderr.write(bansHelp);
     return 2;
   }
   const text = await askAdmin({ ...asked, field: "bans" });
   if (text === null) return 1;
-  process.stdout.write(asked.method === "GET" ? listText(text) : doneText(text));
+  process.stdout.write(json ? text : asked.method === "GET" ? listText(text) : doneText(text));
   return 0;
 }
 
@@ -32,6 +34,14 @@ function doneText(text: string): string {
   return typeof address === "string" ? `${address} is banned until ${String(member(text, "until"))}\n` : text;
 }
 
+/** What the machine words of `why` (log, metrics, admin listener) mean. */
+const reasons: ReadonlyMap<string, string> = new Map([
+  ["pair", "wrong passwords for one account"],
+  ["address", "too many failed log-ins, for several accounts"],
+  ["scanner", "requests that only scanners make"],
+  ["operator", "added by hand"],
+]);
+
 /** One ban a line, the one that ends last first. */
 function listText(text: string): string {
   const list: unknown = member(text, "bans");
@@ -41,7 +51,9 @@ function listText(text: string): string {
   return list
     .map((one: unknown) => {
       const times = cell(one, "times");
-      return `${cell(one, "address").padEnd(24)} until ${cell(one, "until")}  ${cell(one, "reason")}${times === "1" ? "" : ` (${times} times)`}\n`;
+      const reason = cell(one, "reason");
+      const words = reasons.get(reason) ?? reason;
+      return `${cell(one, "address").padEnd(24)} until ${cell(one, "until")}  ${words}${times === "1" ? "" : ` (banned ${times} times)`}\n`;
     })
     .join("");
 }

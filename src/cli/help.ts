@@ -134,7 +134,7 @@ Exit status: 0 done, 1 no gateway, 2 not understood
 
 export const bansHelp = `odoo-gateway bans: who is banned, and changing it
 
-Usage: odoo-gateway bans [list]
+Usage: odoo-gateway bans [list] [--json]
        odoo-gateway bans add <address> [duration]     24h when left out, up to 1y
        odoo-gateway bans remove <address>
 

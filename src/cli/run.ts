@@ -1,6 +1,5 @@
 import { problemLine } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
-import { tidyHeap } from "../base/tidy-heap.ts";
 import type { Supervisor } from "../cluster/supervisor.ts";
 import type { Demo } from "../demo/start.ts";
 import { type LogDestination, openDestination } from "../observe/destination.ts";
@@ -12,6 +11,7 @@ import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
+import { tidyHeap } from "./tidy-heap.ts";
 
 const localOdoo = { host: "127.0.0.1", port: 8069 };
 

@@ -3,8 +3,10 @@ import type { Ban } from "../guard/ban-table.ts";
 import type { Attempt, Entry } from "../guard/jail.ts";
 import type { Exhausted, LimitKeys, Outcome } from "../guard/limiter.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
+import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
 import type { Limit } from "../policy/decision.ts";
+import type { MemberState, QueueState } from "../road/ways.ts";
 import type { UpstreamAddress } from "../settings/settings.ts";
 
 /**
@@ -13,7 +15,7 @@ import type { UpstreamAddress } from "../settings/settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export type { CacheFigures };
 
@@ -28,6 +30,7 @@ export type Ask =
       readonly keys: LimitKeys;
     }
   | { readonly ask: "enter"; readonly id: number; readonly attempt: Attempt }
+  | { readonly ask: "ban"; readonly id: number; readonly address: string }
   | { readonly ask: "tunnel"; readonly id: number; readonly client: string; readonly most: number };
 
 export type Tell =
@@ -51,6 +54,7 @@ export type Reply =
       readonly answer: "entry";
       readonly entry: Exclude<Entry, { readonly kind: "go" }> | { readonly kind: "go" };
     }
+  | { readonly id: number; readonly answer: "ban"; readonly ban: Ban | null }
   | { readonly id: number; readonly answer: "tunnel"; readonly ok: boolean };
 
 /** What a worker needs before it can serve; only what it cannot read for itself. */
@@ -62,6 +66,8 @@ export interface WorkerStart {
   /** Hexadecimal, 48 bytes. */
   readonly ticketKeys: string;
   readonly workers: number;
+  /** Its place among them, 0 to `workers` − 1 (cluster/share). */
+  readonly share: number;
   readonly listeners: readonly {
     readonly name: ListenerName;
     readonly port: number;
@@ -109,6 +115,11 @@ export interface WorkerReport {
   readonly tunnels: number;
   readonly planRevision: number;
   readonly cache: CacheFigures | null;
+  /** What waits for Odoo there, and the members as it sees them. */
+  readonly queue: QueueState | null;
+  readonly members: readonly MemberState[];
+  readonly busFallback: boolean;
+  readonly process: ProcessFigures | null;
 }
 
 export type FromWorker =

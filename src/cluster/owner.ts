@@ -95,6 +95,10 @@ export class Seat {
         return this.#limit(item, true);
       case "enter":
         return this.#enter(item);
+      case "ban": {
+        const ban = this.#owner.parts.jail.banOf(item.address);
+        return this.#reply({ id: item.id, answer: "ban", ban });
+      }
       case "tunnel": {
         const ok = this.#owner.takeTunnel(item.client, item.most);
         if (ok) this.#tunnels.set(item.client, (this.#tunnels.get(item.client) ?? 0) + 1);

@@ -22,6 +22,14 @@ export class RemoteJail implements JailDoor {
     return this.#bans.holds(address, this.#clock.wallMs());
   }
 
+  async banAfter(address: string): Promise<Ban | null> {
+    const ban = this.banOf(address);
+    if (ban !== null) return ban;
+    // Questions and news travel in order, so that the supervisor has counted what was settled before.
+    const reply = await this.#link.ask({ ask: "ban", address });
+    return reply?.answer === "ban" ? reply.ban : null;
+  }
+
   async enter(attempt: Attempt): Promise<Entry> {
     const ban = this.banOf(attempt.address);
     if (ban !== null) return { kind: "banned", ban };

@@ -1,7 +1,9 @@
-import type { RequestFacts } from "../message/facts.ts";
+import type { RawFields, RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
 import { hasParameter, parameterValues } from "../policy/query.ts";
 import { formFields } from "./form-fields.ts";
 import { JsonScan, type Wanted } from "./json-scan.ts";
+import { ownPath } from "./login-outcome.ts";
 import type { AskedBody } from "./login-watch.ts";
 import type { RpcEnvelope } from "./rpc-envelope.ts";
 
@@ -60,6 +62,32 @@ export function isDatabaseList(facts: Pick<RequestFacts, "method" | "paths">): b
 /** Is it the page that lists the databases. */
 export function isDatabaseSelector(facts: Pick<RequestFacts, "paths">): boolean {
   return facts.paths.some((path) => /^(?:\/[^/]+)?\/web\/database\/selector$/.test(path));
+}
+
+const selectorPath = /^(?:\/[^/?#]+)?\/web\/database\/selector\/?(?:[?#]|$)/;
+
+/**
+ * Does Odoo send the visitor to the list of databases: it serves several, and the request chose none (`ensure_db` of the web module, 16
+ * to 19: 303).
+ */
+export function sendsToSelector(status: number, fields: RawFields, host: string): boolean {
+  if (status < 301 || status > 308) return false;
+  const path = ownPath(firstField(fields, "location"), host);
+  return path !== null && selectorPath.test(path);
+}
+
+/**
+ * Where that visitor belongs instead: to the page asked for, with the site's database in the query, which Odoo keeps in the
+ * session; from what is no page, to the log-in. Null: the database was named and Odoo does not have it.
+ */
+export function pinnedTarget(
+  facts: Pick<RequestFacts, "method" | "target" | "query">,
+  database: string,
+): string | null {
+  if (hasParameter(facts.query, ["db"])) return null;
+  const isPage = facts.method === "GET" || facts.method === "HEAD";
+  const target = isPage ? facts.target : "/web/login";
+  return `${target}${target.includes("?") ? "&" : "?"}db=${encodeURIComponent(database)}`;
 }
 
 /** The answer of `/web/database/list`, with the caller's id when it is a number or a text (JSON-RPC 2.0 §5). */

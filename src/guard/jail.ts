@@ -70,7 +70,10 @@ interface Marks {
 }
 
 /** The jail as the road knows it: this process's own, or the one that all workers share. */
-export type JailDoor = Pick<Jail, "banOf" | "enter" | "failed" | "scanned">;
+export type JailDoor = Pick<Jail, "banOf" | "enter" | "failed" | "scanned"> & {
+  /** The ban that holds once all that was settled before has been counted. */
+  banAfter(address: string): Ban | null | Promise<Ban | null>;
+};
 
 interface Waiter {
   readonly attempt: Attempt;
@@ -118,6 +121,10 @@ export class Jail {
   /** The ban of an address that holds now; null when none does. */
   banOf(address: string): Ban | null {
     return this.bans.holds(address, this.#clock.wallMs());
+  }
+
+  banAfter(address: string): Ban | null {
+    return this.banOf(address);
   }
 
   /** Asks before Odoo is asked. Waits only for attempts of the same address that are under way. */

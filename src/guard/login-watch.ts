@@ -75,6 +75,11 @@ export class LoginWatch {
     this.#parts = [Buffer.from(beginning, "latin1")];
   }
 
+  /** More of the answer would tell nothing new. */
+  get hasSeenAll(): boolean {
+    return this.#told || this.#bytes >= this.#bytesMax;
+  }
+
   /** The answer's beginning, as far as it was kept. */
   get beginning(): Uint8Array {
     const only = this.#parts[0];

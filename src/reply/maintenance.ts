@@ -1,8 +1,8 @@
 import { fillTemplate, type Template } from "../base/template.ts";
 import type { RequestFacts } from "../message/facts.ts";
-import { wantsHtml, wantsJsonRpc } from "../message/json-caller.ts";
+import { wantsHtml } from "../message/json-caller.ts";
+import { programAnswer } from "./caller-shape.ts";
 import { errorAnswer, escapeHtml, type OwnAnswer, pageStyle } from "./pages.ts";
-import { xmlFaultAnswer } from "./xml-fault.ts";
 
 export interface MaintenanceInput {
   readonly facts: RequestFacts;
@@ -30,13 +30,8 @@ export function maintenanceAnswer(input: MaintenanceInput): OwnAnswer {
       : Math.min(retryAfterSecondsMax, Math.max(1, Math.ceil((untilWallMs - wallMs) / 1000)));
   const retryAfter = ["Retry-After", String(retryAfterSeconds)];
   const plain = errorAnswer({ status: 503, facts, exchangeId, detail: message, retryAfterSeconds });
-  if (wantsJsonRpc(facts)) return plain;
-  if (facts.method === "POST" && facts.paths.some((path) => path.startsWith("/xmlrpc/"))) {
-    const fault = xmlFaultAnswer(message, exchangeId, 503);
-    return { ...fault, fields: [...fault.fields, ...retryAfter] };
-  }
-  if (facts.paths.some((path) => path.startsWith("/json/")))
-    return shaped("application/json; charset=utf-8", retryAfter, jsonTwoError(message, exchangeId));
+  const program = programAnswer(503, facts, message, exchangeId, retryAfter);
+  if (program !== null) return program;
   if (facts.upgrade !== null || !wantsHtml(facts)) return plain;
   // A page of the operator's has words of its own around the moment; ours would show a bare time.
   const untilLabel = input.page === null ? "Expected end: " : "";
@@ -46,22 +41,11 @@ export function maintenanceAnswer(input: MaintenanceInput): OwnAnswer {
     retry_after: String(retryAfterSeconds),
     exchange: escapeHtml(exchangeId),
   });
-  return shaped("text/html; charset=utf-8", retryAfter, page);
-}
-
-function shaped(contentType: string, more: readonly string[], body: string): OwnAnswer {
   return {
     status: 503,
-    fields: ["Content-Type", contentType, "Cache-Control", "no-store", ...more],
-    body: Buffer.from(body),
+    fields: ["Content-Type", "text/html; charset=utf-8", "Cache-Control", "no-store", ...retryAfter],
+    body: Buffer.from(page),
   };
-}
-
-/** The shape of Odoo 19's own errors under /json/2. */
-function jsonTwoError(message: string, exchangeId: string): string {
-  const text = `${message} (exchange ${exchangeId})`;
-  const name = "werkzeug.exceptions.ServiceUnavailable";
-  return JSON.stringify({ name, message: text, arguments: [text], context: {}, debug: "" });
 }
 
 function untilText(wallMs: number): string {

@@ -19,6 +19,8 @@ export interface ErrorAnswerInput {
   readonly exchangeId: string;
   /** One sentence of ours; empty takes the one for the status. Never text of the client's. */
   readonly detail: string;
+  /** The heading; left out: the one for the status. */
+  readonly title?: string;
   /** Whole seconds; null when there is no point in coming back. */
   readonly retryAfterSeconds: number | null;
   /** Largest body allowed, for 413; null otherwise. */
@@ -91,6 +93,7 @@ const otherText: StatusText = { title: "Refused", sentence: "The request was ref
 export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
   const { facts } = input;
   const text = texts.get(input.status) ?? otherText;
+  const title = input.title ?? text.title;
   const sentences = [input.detail === "" ? text.sentence : input.detail];
   if (input.status === 413 && input.bodyBytesMax != null) {
     sentences.push(`The gateway's limit is ${formatBytes(input.bodyBytesMax)}.`);
@@ -110,11 +113,11 @@ export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
     return {
       status: input.status,
       fields,
-      body: pageOf({ status: input.status, title: text.title, sentence, exchangeId: input.exchangeId }),
+      body: pageOf({ status: input.status, title, sentence, exchangeId: input.exchangeId }),
     };
   }
   fields[1] = "text/plain; charset=utf-8";
-  const line = `${input.status} ${text.title}\n${sentence}\nExchange ${input.exchangeId}\n`;
+  const line = `${input.status} ${title}\n${sentence}\nExchange ${input.exchangeId}\n`;
   return { status: input.status, fields, body: Buffer.from(line) };
 }
 
@@ -142,6 +145,7 @@ function jsonRpcError(status: number, sentence: string, exchangeId: string): Buf
 export interface PageText {
   readonly status: number;
   readonly title: string;
+  /** A paragraph for each line. */
   readonly sentence: string;
   readonly exchangeId: string;
   /** The page loads itself again after so many whole seconds. */
@@ -165,7 +169,10 @@ ${refresh}<title>${status} ${escapeHtml(title)}</title>
 <main>
 <p class="status">${status}</p>
 <h1>${escapeHtml(title)}</h1>
-<p>${escapeHtml(sentence)}</p>
+${sentence
+  .split("\n")
+  .map((line) => `<p>${escapeHtml(line)}</p>`)
+  .join("\n")}
 <p class="id">Exchange <code>${escapeHtml(exchangeId)}</code></p>
 </main>
 </body>
@@ -192,7 +199,11 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-function waitText(seconds: number): string {
+/** How long in words, rounded up; `seconds` is whole and at least 1. */
+export function waitText(seconds: number): string {
   if (seconds < 120) return seconds === 1 ? "1 second" : `${seconds} seconds`;
-  return `${Math.ceil(seconds / 60)} minutes`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 120) return `${minutes} minutes`;
+  const hours = Math.ceil(minutes / 60);
+  return hours < 48 ? `${hours} hours` : `${Math.ceil(hours / 24)} days`;
 }

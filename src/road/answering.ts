@@ -6,6 +6,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { redactTarget } from "../message/redact.ts";
 import type { EventSink } from "../observe/events.ts";
+import { banAnswer } from "../reply/ban.ts";
 import { errorAnswer } from "../reply/pages.ts";
 import type { RunningExchange } from "../running.ts";
 import { failureAnswer } from "../upstream/failure.ts";
@@ -74,7 +75,14 @@ export class Answering {
     this.#parts.sink.emit({ type: "denied", id: x.id, client: facts.client.text, rule, target });
   }
 
-  exhausted(x: RunningExchange, facts: RequestFacts, limit: string, retryAfterSeconds: number): void {
+  /** `detail`: what the client reads; empty: the sentence of 429. */
+  exhausted(
+    x: RunningExchange,
+    facts: RequestFacts,
+    limit: string,
+    retryAfterSeconds: number,
+    detail = "",
+  ): void {
     x.limit = limit;
     x.verdict = "limited";
     this.#parts.sink.emit({
@@ -85,7 +93,7 @@ export class Answering {
       rule: x.rule,
       retryAfterSeconds,
     });
-    this.error(x, 429, "", { retryAfterSeconds });
+    this.error(x, 429, detail, { retryAfterSeconds });
   }
 
   /** What the limiter said: a grant to settle, or null and 429. */
@@ -115,12 +123,9 @@ export class Answering {
       x.status = 499;
       return x.cut();
     }
-    const until = new Date(ban.untilWallMs).toISOString().slice(0, 16).replace("T", " ");
-    const retryAfterSeconds = Math.max(1, Math.ceil((ban.untilWallMs - this.#parts.clock.wallMs()) / 1000));
-    this.error(x, 403, `Nothing is accepted from this address until ${until} UTC.`, {
-      retryAfterSeconds,
-      close: true,
-    });
+    const { facts, id: exchangeId } = x;
+    const wallMs = this.#parts.clock.wallMs();
+    x.reply(banAnswer({ ...ban, facts, exchangeId, wallMs }), true);
   }
 
   bodyTrouble(x: RunningExchange, trouble: BodyTrouble, bytesMax: number): void {

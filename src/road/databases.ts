@@ -5,12 +5,15 @@ import {
   formNamesOther,
   isDatabaseList,
   isDatabaseSelector,
+  pinnedTarget,
   queryNamesOther,
+  sendsToSelector,
 } from "../guard/database-pin.ts";
 import { isRoute } from "../guard/login-outcome.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Decision, Limit } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
+import type { AnswerHead } from "../upstream/answer-reader.ts";
 import { collectBody, eachPiece, type RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
 import type { GatewayParts } from "./parts.ts";
@@ -69,6 +72,25 @@ export class Databases {
     const body = databaseListBody(asked, x.plan.databaseOf(facts.host) ?? "");
     const fields = ["Content-Type", "application/json; charset=utf-8", "Cache-Control", "no-store"];
     x.reply({ status: 200, fields, body }, false);
+  }
+
+  /**
+   * Where Odoo's redirect to its list of databases leads instead, since the name is known and the list is closed. Null: it is no such redirect.
+   * `missing`: Odoo does not have the database; the answer is out.
+   */
+  instead(x: RunningExchange, facts: RequestFacts, head: AnswerHead): string | null | "missing" {
+    if (!sendsToSelector(head.status, head.fields, facts.host)) return null;
+    const database = x.plan.databaseOf(facts.host);
+    if (database === null) return null;
+    if (x.plan.settings.adminNetworks.contains(facts.client)) return null;
+    const target = pinnedTarget(facts, database);
+    if (target !== null) return target;
+    // Sending it there again would never end.
+    const detail = `Odoo does not offer the database "${database}" that DATABASE names for ${facts.host}: compare the name with dbfilter in odoo.conf, and with psql -l`;
+    this.#parts.sink.emit({ type: "warning", what: "DATABASE", detail });
+    x.rule = "database-missing";
+    this.#answer.error(x, 502, "The application does not have the database that this site is set to.");
+    return "missing";
   }
 
   /** Will `read` look into bodies at this host? */

@@ -1,3 +1,4 @@
+import { ipKey64 } from "../base/ip.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
@@ -9,8 +10,10 @@ import { type OutboundOptions, outboundFields, outboundHandshakeFields } from ".
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { Databases } from "./databases.ts";
 import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
+import { NoAnswer } from "./no-answer.ts";
 import type { GatewayParts } from "./parts.ts";
 import { Passage, type PassageParts } from "./passage.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -20,9 +23,23 @@ export class Forwarding {
   readonly #parts: GatewayParts;
   readonly #passage: PassageParts;
 
-  constructor(parts: GatewayParts, answer: Answering, login: LoginStage, tunnels: Tunnels) {
+  constructor(
+    parts: GatewayParts,
+    answer: Answering,
+    databases: Databases,
+    login: LoginStage,
+    tunnels: Tunnels,
+  ) {
     this.#parts = parts;
-    this.#passage = { parts, answer, login, tunnels, encoding: { count: 0 } };
+    this.#passage = {
+      parts,
+      answer,
+      noAnswer: new NoAnswer(parts.sink, answer),
+      databases,
+      login,
+      tunnels,
+      encoding: { count: 0 },
+    };
   }
 
   /**
@@ -46,6 +63,7 @@ export class Forwarding {
         way.lanes === null
           ? null
           : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
+      who: x.sessionKey ?? ipKey64(facts.client),
       mayWait: true,
       sessionId: facts.sessionId,
     };

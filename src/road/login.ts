@@ -90,7 +90,7 @@ export class LoginStage {
         x.ticket = entry;
         return !x.isOver;
       case "slow":
-        this.#answer.exhausted(x, facts, entry.limit, entry.retryAfterSeconds);
+        this.#answer.exhausted(x, facts, entry.limit, entry.retryAfterSeconds, slowText(entry.limit));
         return false;
       case "banned":
         this.#answer.banned(x, entry.ban);
@@ -130,4 +130,11 @@ export class LoginStage {
     if (x.ticket !== null) x.ticket.settle(outcome === "pending" ? "unknown" : outcome);
     else if (x.attempt !== null && rules !== null && outcome === "failure") jail.failed(x.attempt, rules);
   }
+}
+
+/** Why an attempt has to wait, for the person who reads it; whether the account exists is not told. */
+function slowText(limit: string): string {
+  return limit === "account-attacked"
+    ? "Many wrong passwords are being tried for this account, so log-ins to it take turns. Browsers that have logged in before are not held up."
+    : "Other log-ins from this address are not decided yet.";
 }

@@ -4,26 +4,26 @@ import type { Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
-import { wantsHtml } from "../message/json-caller.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
-import { holdPage } from "../reply/hold-page.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { Held, RunningExchange } from "../running.ts";
 import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 import type { Delivery, DeliveryListener } from "../upstream/delivery.ts";
-import { failureAnswer } from "../upstream/failure.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import type { Shed } from "../upstream/lanes.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { Spool } from "../upstream/spool.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
+import type { Databases } from "./databases.ts";
 import type { AdoptedAnswer } from "./files.ts";
+import { type GuessGate, guessGate } from "./guess-gate.ts";
 import type { LoginStage } from "./login.ts";
+import type { NoAnswer } from "./no-answer.ts";
 import type { GatewayParts } from "./parts.ts";
 import type { Tunnels } from "./tunnels.ts";
 
@@ -31,6 +31,8 @@ import type { Tunnels } from "./tunnels.ts";
 export interface PassageParts {
   readonly parts: GatewayParts;
   readonly answer: Answering;
+  readonly noAnswer: NoAnswer;
+  readonly databases: Databases;
   readonly login: LoginStage;
   readonly tunnels: Tunnels;
   /** Answers that are compressed as they pass at the moment. */
@@ -48,11 +50,14 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   readonly #grant: Grant;
   readonly #body: RequestBody | null;
   readonly #isCall: boolean;
+  readonly #gate: GuessGate | null;
   #own: Delivery | null = null;
   #call: (AnswerFlow & { abort(): void }) | null = null;
   #head: AnswerHead | null = null;
   #mask: TracebackMask | null = null;
   #relay: Relay | null = null;
+  /** Odoo's redirect leads there instead; null: where it says. */
+  #location: string | null = null;
   #settled = false;
 
   constructor(
@@ -70,6 +75,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#grant = grant;
     this.#body = body;
     this.#isCall = more.parts.sessions.wantsCall(facts, x.sessionKey);
+    this.#gate = guessGate(x, facts, more, this);
   }
 
   send(delivery: Delivery): void {
@@ -114,29 +120,29 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     if (head.status === 101) return;
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
-    this.#mask = this.#maskFor(head);
-    if (this.#mask === null) this.#relay = this.#relayOf(head);
+    const gate = this.#gate;
+    if (gate === null) return this.#begin(head);
+    gate.keep(() => this.#begin(head));
+    if (this.#settled) gate.judge();
   }
 
   data(chunk: Buffer): void {
-    this.#x.watch?.data(chunk);
-    if (this.#mask === null || this.#head === null) return void this.#relay?.data(chunk);
-    const passed = this.#mask.push(chunk);
-    if (passed === null) return;
-    this.#mask = null;
-    const through = this.#relayOf(this.#head);
-    this.#relay = through;
-    for (const piece of passed) through.data(piece);
+    const { watch } = this.#x;
+    watch?.data(chunk);
+    const gate = this.#gate;
+    if (gate?.isHolding !== true) return this.#pass(chunk);
+    gate.keep(() => this.#pass(chunk));
+    if (watch?.hasSeenAll !== true) return;
+    this.#settle();
+    gate.judge();
   }
 
   end(): void {
     this.#settle();
-    if (this.#mask !== null && this.#head !== null) {
-      const body = this.#mask.end();
-      this.#relay = this.#relayOf(rewrittenHead(this.#head, body.length));
-      if (body.length > 0) this.#relay.data(body);
-    }
-    this.#relay?.finish();
+    const gate = this.#gate;
+    if (gate?.isHolding !== true) return this.#finish();
+    gate.keep(() => this.#finish());
+    gate.judge();
   }
 
   tunnel(socket: Socket, rest: Buffer): void {
@@ -151,35 +157,21 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   }
 
   tryFailed(failure: FailureKind, detail: string, member: string): void {
-    this.#more.parts.sink.emit({ type: "upstream-failed", id: this.#x.id, failure, member, detail });
+    this.#more.noAnswer.tryFailed(this.#x, failure, detail, member);
   }
 
   failure(kind: FailureKind): void {
     // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
     if (this.#head === null) this.#grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
     else this.#settle();
+    this.#gate?.drop();
     this.#failed(kind);
   }
 
   /** Odoo has no worker for it, and others came first. */
-  shed({ lane, reason, retryAfterSeconds }: Shed): void {
+  shed(shed: Shed): void {
     this.#grant.settle("unsent");
-    const x = this.#x;
-    x.verdict = "shed";
-    this.#more.parts.sink.emit({
-      type: "shed",
-      id: x.id,
-      client: this.#facts.client.text,
-      lane,
-      reason,
-      queueMs: Math.round(this.#own?.waitedMs ?? 0),
-      rule: x.rule,
-    });
-    if (mayAskAgain(this.#facts))
-      return x.reply(holdPage({ reason: "busy", retryAfterSeconds, exchangeId: x.id }), false);
-    this.#more.answer.error(x, 503, "The application has more to do than it can at the moment.", {
-      retryAfterSeconds,
-    });
+    this.#more.noAnswer.shed(this.#x, this.#facts, shed, this.#own?.waitedMs ?? 0);
   }
 
   get down(): Downstream {
@@ -228,6 +220,33 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     login.concluded(this.#x, this.#facts, this.#grant, reading.outcome, head.fields);
   }
 
+  /** The answer may go out. */
+  #begin(head: AnswerHead): void {
+    this.#location = this.#more.databases.instead(this.#x, this.#facts, head);
+    if (this.#location === "missing") return;
+    this.#mask = this.#maskFor(head);
+    if (this.#mask === null) this.#relay = this.#relayOf(head);
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.#mask === null || this.#head === null) return void this.#relay?.data(chunk);
+    const passed = this.#mask.push(chunk);
+    if (passed === null) return;
+    this.#mask = null;
+    const through = this.#relayOf(this.#head);
+    this.#relay = through;
+    for (const piece of passed) through.data(piece);
+  }
+
+  #finish(): void {
+    if (this.#mask !== null && this.#head !== null) {
+      const body = this.#mask.end();
+      this.#relay = this.#relayOf(rewrittenHead(this.#head, body.length));
+      if (body.length > 0) this.#relay.data(body);
+    }
+    this.#relay?.finish();
+  }
+
   /** reply/traceback-mask: strangers learn no paths, versions and queries from errors. */
   #maskFor(head: AnswerHead): TracebackMask | null {
     const x = this.#x;
@@ -249,6 +268,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
       cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
       staysHere: x.down.isReport,
       headLength,
+      location: this.#location,
     });
     const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
     const codes =
@@ -268,31 +288,12 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     return new Relay(this, head, out, coding);
   }
 
-  /** The upstream leg failed: a page when nothing went out yet, else a cut. */
   #failed(kind: FailureKind): void {
-    const x = this.#x;
-    x.failure = kind;
-    if (this.#relay?.hasStarted === true) {
-      this.#relay.close();
-      return x.cut();
-    }
-    if ((kind === "connect-refused" || kind === "connect-failed") && mayAskAgain(this.#facts)) {
-      const retryAfterSeconds = 5 + Math.floor(Math.random() * 5);
-      return x.reply(holdPage({ reason: "restarting", retryAfterSeconds, exchangeId: x.id }), false);
-    }
-    const answer = failureAnswer(kind);
-    this.#more.answer.error(x, answer.status, answer.sentence, {
-      retryAfterSeconds: answer.retryAfterSeconds,
-    });
+    this.#more.noAnswer.failed(this.#x, this.#facts, kind, this.#relay);
   }
 }
 
 /** The head of an answer whose body is another one now. */
 function rewrittenHead(head: AnswerHead, bytes: number): AnswerHead {
   return { ...head, framing: { kind: "length", bytes } };
-}
-
-/** A page that may load itself again: nothing is sent a second time. */
-function mayAskAgain(facts: RequestFacts): boolean {
-  return facts.method === "GET" && facts.upgrade === null && wantsHtml(facts);
 }

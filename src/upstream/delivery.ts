@@ -40,6 +40,8 @@ export interface Way {
 export interface Parcel {
   readonly request: UpstreamRequest;
   readonly lane: LaneName | null;
+  /** Whose request it is, where others wait too: a session, or else an address. */
+  readonly who: string;
   /** False: there is another answer (a stored copy); without a member and a worker at once it is not sent. */
   readonly mayWait: boolean;
   /** For members that sessions stay with. */
@@ -164,7 +166,7 @@ export class Delivery implements UpstreamListener {
     }
     if (!this.#parcel.mayWait) return queueMicrotask(() => this.#notSent(lane));
     this.#waitedSinceMs = clock.nowMs();
-    this.#waiting = lanes.wait(lane, (shed) => {
+    this.#waiting = lanes.wait(lane, this.#parcel.who, (shed) => {
       this.#waitIsOver();
       if (this.#over) {
         if (shed === null) lanes.release(lane);

@@ -12,6 +12,8 @@ export interface InboundOptions {
   readonly cookieOverPlain?: boolean;
   /** Redirects to our own names become paths: the client asked by another name and over plain HTTP, and stays there. */
   readonly staysHere?: boolean;
+  /** Where Odoo's redirect leads, when that is not where it says. */
+  readonly location?: string | null;
   /** A Content-Length to tell although no body follows (HEAD); null: the edge writes what frames the body. */
   readonly headLength: number | null;
 }
@@ -36,6 +38,7 @@ export function inboundFields(
     if (nominated.length > 0 && nominated.includes(lower) && !keptThoughNominated.has(lower)) continue;
     if (lower === "set-cookie")
       value = ownCookie(value, facts.secure && options.cookieOverPlain !== true, options.sessionCookie);
+    else if (lower === "location" && options.location != null) value = options.location;
     else if (lower === "location" && facts.secure) value = ownLocation(value, facts, options);
     out.push(name, value);
   }

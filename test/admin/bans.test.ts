@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";
+import { jailRules } from "../../src/guard/jail-rules.ts";
 import { h1 } from "../exchange/clients.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
@@ -33,6 +34,10 @@ async function cli(gateway: TestGateway, ...args: string[]) {
 }
 
 const field = "X-Odoo-Gateway: bans";
+const [pair, address] = [2, 3].map((marks) => ({ marks, windowMs: 60_000 }));
+const standard = jailRules("standard");
+if (standard === null || pair === undefined || address === undefined) throw new Error("no rules");
+const strict = { ...standard, pair, address, scanner: pair };
 
 t.test("the admin listener lists, adds and lifts bans, and no web page can make it", async (t) => {
   const gateway = await startTestGateway();
@@ -72,7 +77,13 @@ t.test("odoo-gateway bans", async (t) => {
     code: 0,
     out: /^2001:db8::\/64 is banned until 20\d\d-\S+Z\n$/,
   });
-  t.match(await cli(gateway, "list"), { code: 0, out: /^2001:db8::\/64 +until 20\d\d-.*operator\n$/ });
+  t.match(await cli(gateway, "list"), {
+    code: 0,
+    out: /^2001:db8::\/64 +until 20\d\d-.* {2}added by hand\n$/,
+  });
+  const machine = await cli(gateway, "list", "--json");
+  t.match(JSON.parse(machine.out), { bans: [{ address: "2001:db8::/64", reason: "operator", times: 1 }] });
+  t.match(await cli(gateway, "remove", "2001:db8::9", "--json"), { code: 2, out: /Usage/ });
   const removed = await cli(gateway, "remove", "2001:db8::9");
   t.match(
     removed,
@@ -81,5 +92,15 @@ t.test("odoo-gateway bans", async (t) => {
   );
   t.match(await cli(gateway, "remove", "2001:db8::9"), { code: 1, out: /is not banned/ });
   t.match(await cli(gateway, "add", "nobody"), { code: 1, out: /one IPv4 or IPv6 address/ });
+  for (const address of ["192.0.2.1", "192.0.2.1"])
+    gateway.running.shared.jail.scanned({ client: address, address }, strict);
+  const guesses = (account: string) => ({ client: "192.0.2.2", address: "192.0.2.2", account, device: null });
+  for (const account of ["a", "a"]) gateway.running.shared.jail.failed(guesses(account), strict);
+  for (const account of ["a", "b", "c"])
+    gateway.running.shared.jail.failed({ ...guesses(account), address: "192.0.2.3" }, strict);
+  const { out } = await cli(gateway);
+  t.match(out, /^192\.0\.2\.1 .* {2}requests that only scanners make$/m);
+  t.match(out, /^192\.0\.2\.2 .* {2}wrong passwords for one account$/m);
+  t.match(out, /^192\.0\.2\.3 .* {2}too many failed log-ins, for several accounts$/m);
   t.match(await cli(gateway, "ad"), { code: 2, out: /Usage/ });
 });

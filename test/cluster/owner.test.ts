@@ -152,6 +152,21 @@ t.test("a session that one worker saw log in is known to all, and a log-out too"
   t.equal(second.known.keyOf(id), first.known.keyOf(id));
 });
 
+t.test("a worker learns of the ban that its own attempt brought before it answers", async (t) => {
+  const { workers } = setUp();
+  const [first, second] = workers;
+  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", device: null };
+  for (let i = 1; i <= 5; i += 1) {
+    const { jail } = i % 2 === 0 ? first : second;
+    const entry = await jail.enter(attempt);
+    t.equal(entry.kind, "go");
+    if (entry.kind === "go") entry.settle("failure");
+    t.match(await jail.banAfter(attempt.address), i < 5 ? null : { reason: "pair", times: 1 }, `${i}`);
+  }
+  first.link.lose();
+  t.equal(await first.jail.banAfter("203.0.113.10"), null, "without a supervisor the answer goes out");
+});
+
 t.test("without a supervisor nothing is granted", async (t) => {
   const { workers } = setUp();
   const [first] = workers;

@@ -16,6 +16,8 @@ const waitMsMax = 60_000;
 export interface Answer {
   readonly status: number;
   readonly connection: string;
+  /** `name=value` of the session it sets; empty: none. */
+  readonly cookie: string;
   readonly body: string;
 }
 
@@ -97,9 +99,18 @@ export class WorkersGateway {
   /** One request; on a connection of its own unless an agent keeps one. */
   ask(
     path: string,
-    options: { readonly agent?: Agent; readonly json?: object; readonly from?: string } = {},
+    options: {
+      readonly agent?: Agent;
+      readonly json?: object;
+      /** As a browser posts a form of this site. */
+      readonly form?: { readonly fields: URLSearchParams; readonly cookie: string };
+      readonly from?: string;
+    } = {},
   ): Promise<Answer> {
-    const body = options.json === undefined ? null : Buffer.from(JSON.stringify(options.json));
+    const { form, json } = options;
+    const text = json === undefined ? form?.fields.toString() : JSON.stringify(json);
+    const body = text === undefined ? null : Buffer.from(text);
+    const type = json === undefined ? "application/x-www-form-urlencoded" : "application/json";
     return new Promise((resolve, reject) => {
       const asking = request(
         {
@@ -113,8 +124,11 @@ export class WorkersGateway {
           localAddress: options.from ?? "127.0.0.1",
           headers: {
             Host: `odoo.test:${this.httpsPort}`,
+            // Without one it would be taken for a crawler.
+            "User-Agent": "Mozilla/5.0 (test)",
             ...(options.agent === undefined ? { Connection: "close" } : {}),
-            ...(body === null ? {} : { "Content-Type": "application/json", "Content-Length": body.length }),
+            ...(body === null ? {} : { "Content-Type": type, "Content-Length": body.length }),
+            ...(form === undefined ? {} : { Accept: "text/html", Cookie: form.cookie }),
           },
         },
         (answer) => {
@@ -127,6 +141,7 @@ export class WorkersGateway {
             resolve({
               status: answer.statusCode ?? 0,
               connection: answer.headers.connection ?? "",
+              cookie: /session_id=[^;]+/.exec(String(answer.headers["set-cookie"]))?.[0] ?? "",
               body: text,
             }),
           );

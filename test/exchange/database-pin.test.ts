@@ -1,6 +1,7 @@
 import t, { type Test } from "tap";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { sessionPair, valuesOf } from "../support/upstream-raw.ts";
+import { startScripted } from "../support/upstream-scripted.ts";
 import { h1 } from "./clients.ts";
 
 const json = "Content-Type: application/json";
@@ -108,6 +109,67 @@ t.test("the site's own database goes on as before", async (t) => {
   );
   t.match((await h1(gateway, "GET /demo/echo?database=x&adb=1")).status, 200);
 });
+
+t.test(
+  "Odoo's redirect to its list of databases leads to the page asked for, with the site's own",
+  async (t) => {
+    let location = "/web/database/selector";
+    const odoo = await startScripted(
+      (socket, received) => {
+        const [, target = ""] = received.toString("latin1").split(" ");
+        const head =
+          target === "/web/login?db=prod-1"
+            ? "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
+            : `HTTP/1.0 303 SEE OTHER\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
+        socket.end(head);
+      },
+      { wholeBody: true },
+    );
+    t.teardown(() => odoo.close());
+    const upstream = { webPort: odoo.port, busPort: odoo.port };
+    const gateway = await startTestGateway({ upstream, env: { DATABASE: "prod-1" } });
+    t.teardown(() => gateway.close());
+    const leads = async (start: string, body = "") => {
+      const lines = ["Accept: text/html", ...(body === "" ? [] : [form])];
+      const answer = await h1(gateway, start, lines, body);
+      return `${answer.status} ${valuesOf(answer, "location")[0] ?? ""}`;
+    };
+    for (const one of [
+      "/web/database/selector",
+      "/fr/web/database/selector?x",
+      "http://odoo.test/web/database/selector",
+    ]) {
+      location = one;
+      t.equal(await leads("GET /web/login"), "303 /web/login?db=prod-1", one);
+    }
+    t.equal(await leads("GET /odoo/contacts?debug=1"), "303 /odoo/contacts?debug=1&db=prod-1");
+    t.equal(
+      await leads("POST /web/login", "login=a"),
+      "303 /web/login?db=prod-1",
+      "a form is not sent again",
+    );
+    t.equal(await leads("GET /web/login?db=prod-1"), "200 ", "and there Odoo answers");
+    const missing = await h1(gateway, "GET /odoo?db=prod-1", ["Accept: text/html"]);
+    t.equal(missing.status, 502, "a database that Odoo does not have is no endless redirect");
+    t.match(missing.body, /does not have the database/);
+    t.match(
+      gateway.events.find((event) => event.type === "warning" && event.what === "DATABASE"),
+      { detail: /"prod-1".*dbfilter/ },
+    );
+    location = "/web/database/selectors";
+    t.equal(await leads("GET /web"), "303 /web/database/selectors", "another page is left alone");
+    location = "https://elsewhere.test/web/database/selector";
+    t.equal(await leads("GET /web"), `303 ${location}`, "and another host");
+    const open = await startTestGateway({
+      upstream,
+      env: { DATABASE: "prod-1", ADMIN_NETWORKS: "127.0.0.1" },
+    });
+    t.teardown(() => open.close());
+    location = "/web/database/selector";
+    const seen = await h1(open, "GET /web");
+    t.equal(valuesOf(seen, "location")[0], location, "who may manage databases sees the list");
+  },
+);
 
 t.test("the app's question for databases is answered by the gateway, and by nobody else", async (t) => {
   const gateway = await startTestGateway({ env: { DATABASE: "prod" } });

@@ -156,6 +156,11 @@ function rowsFor(): Row[] {
     { start: "GET /web/reset_password?signup_email=nobody", outcome: "failure" },
     { start: "GET /web/reset_password?signup_email=admin", outcome: null },
     { start: "GET /auth_oauth/signin?state=1", outcome: "failure" },
+    { start: "GET /auth_oauth/signin", outcome: null },
+    { start: "POST /auth/passkey/start-auth", lines: json, body: rpc({}), outcome: null },
+    // Other methods try no password (odoo-wire b), in whatever way the log-in is written.
+    { start: "PUT /web/login", lines: form, body: "login=admin&password=guess", outcome: null },
+    { start: "GET /web/login?login=admin&password=guess", outcome: null },
     { start: "GET /web/login", outcome: null },
     { start: "GET /", outcome: null },
   );
@@ -211,6 +216,11 @@ for (const version of [16, 17, 18, 19] as const) {
         password: "guess",
       });
       t.same(wrong.seen, ["failure"]);
+      const passkey = await post(gateway, "/web/login", cookie, page.body, {
+        type: "webauthn",
+        webauthn_response: "{}",
+      });
+      t.same(passkey.seen, ["failure"], "an unknown passkey");
       const half = await post(gateway, "/fr/web/login", cookie, page.body, {
         login: "carol",
         password: "carol",
@@ -277,6 +287,8 @@ for (const version of [16, 17, 18, 19] as const) {
         ["/web/reset_password", "nobody", ["failure"]],
         ["/web/reset_password", "admin", []],
         ["/web/signup", "admin", ["failure"]],
+        // A new account is no proof of anything: it gives no point back.
+        ["/web/signup", "fresh@example.com", []],
       ] as const) {
         const { seen } = await post(gateway, path, sessionPair(asked), asked.body, { login });
         if (port === 8069) t.same(seen, outcome, `${path} ${login}`);
@@ -316,6 +328,11 @@ t.test("the master password: tried by administrators' networks only, and known b
   }
   const { seen } = await outcomeOf(gateway, "POST /xmlrpc/db", text, xml("list_countries", "guess"));
   t.same(seen, ["failure"], "the oracle of the db service");
+  const envelope = service("db", "list_countries", "guess");
+  t.same((await outcomeOf(gateway, "POST /jsonrpc", json, envelope)).seen, ["failure"], "and over JSON-RPC");
+  t.same((await outcomeOf(gateway, "POST /fr/jsonrpc", json, service("db", "drop", "guess", "prod"))).seen, [
+    "failure",
+  ]);
 });
 
 /** Each way Odoo reads a log-in (odoo-wire b, second half): it is known as a failure, or it does not get to Odoo. */
