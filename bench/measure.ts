@@ -62,16 +62,18 @@ export interface MeasuredLoad {
   readonly clients: number;
   readonly seconds: number;
   readonly dir: string;
+  readonly requestsPerSecond?: number;
 }
 
 /** One load against one peer. CPU and requests are read in a window inside it, latencies over all of it. */
 export async function measure(
   { daemon, port }: { readonly daemon: Daemon; readonly port: number },
   upstream: Upstream,
-  { protocol, clients, seconds, dir }: MeasuredLoad,
+  wanted: MeasuredLoad,
 ): Promise<Sample> {
+  const { seconds } = wanted;
   let failed: unknown = null;
-  const load = runLoad({ protocol, port, clients, seconds, dir }).catch((error: unknown) => {
+  const load = runLoad({ ...wanted, port }).catch((error: unknown) => {
     failed = error;
     return null;
   });

@@ -13,6 +13,7 @@ import { httpProxy } from "./peers/http-proxy.ts";
 import { nginx } from "./peers/nginx.ts";
 import type { Peer, Protocol, Regime } from "./peers/peer.ts";
 import { probe } from "./probe.ts";
+import { runSteady } from "./steady.ts";
 import { type PeerSamples, renderTable, type Sample } from "./table.ts";
 
 /**
@@ -57,6 +58,9 @@ interface Running {
   readonly port: number;
   readonly dir: string;
 }
+
+/** Peers whose compiler works while they run are warmed up so many times longer, once for each upstream. */
+const compileFactor = 5;
 
 /** Peers that were asked for and are there, but failed: the exit status tells. */
 let failures = 0;
@@ -181,13 +185,14 @@ async function runRegime(
   const upstream = await startUpstream(regime, dir);
   const running = await startPeers(plan, regime, upstream, dir, certificate);
   const sent = new Map<string, number>();
-  for (const protocol of plan.protocols) {
+  for (const [nth, protocol] of plan.protocols.entries()) {
     const able = running.filter(({ peer }) => peer.protocols.includes(protocol));
     const rounds = new Map<string, (Sample | null)[]>(able.map(({ peer }) => [peer.name, []]));
     // Round 0 warms up (compilers, caches) and is not kept.
     for (let round = 0; round <= plan.rounds; round++) {
-      const seconds = round === 0 ? plan.warmUpSeconds : plan.seconds;
       for (const one of able) {
+        const warms = one.peer.compilesAsItRuns === true && nth === 0 ? compileFactor : 1;
+        const seconds = round === 0 ? plan.warmUpSeconds * warms : plan.seconds;
         if (process.stderr.isTTY)
           process.stderr.write(`\x1b[2K\r${regime} ${protocol} ${round}/${plan.rounds} ${one.peer.name}`);
         const sample = await measure(one, upstream, { protocol, clients, seconds, dir }).catch(
@@ -208,6 +213,11 @@ async function runRegime(
     process.stdout.write(
       `${renderTable(`${front} in front, ${behind}`, samples, yardstick, useColour())}\n\n`,
     );
+  }
+  if (regime === "closing" && loadAvailable("http2") === true) {
+    const steady = await runSteady(running, upstream, { seconds: 2 * plan.seconds, dir });
+    for (const [name, requests] of steady.sent) sent.set(name, (sent.get(name) ?? 0) + requests);
+    process.stdout.write(`${steady.text}\n\n`);
   }
   for (const one of running) await stopAndCheckLog(one, sent.get(one.peer.name) ?? 0);
   await stopChild(upstream.child);
@@ -234,7 +244,10 @@ function loadSeconds(plan: Plan): number {
   const pairs = plan.protocols.flatMap((protocol) =>
     plan.peers.filter((peer) => peer.protocols.includes(protocol)),
   );
-  return plan.regimes.length * pairs.length * each;
+  const compiling = plan.peers.filter((peer) => peer.compilesAsItRuns === true).length;
+  const warming = (compileFactor - 1) * plan.warmUpSeconds * compiling;
+  const steady = plan.regimes.includes("closing") ? 2 * plan.seconds * (plan.peers.length + 1) : 0;
+  return plan.regimes.length * (pairs.length * each + warming) + steady;
 }
 
 async function main(): Promise<void> {

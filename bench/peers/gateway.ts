@@ -11,6 +11,7 @@ const program = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 export const gateway: Peer = {
   name: "gateway",
   protocols: ["http1", "http2"],
+  compilesAsItRuns: true,
   available: () => existsSync(program) || `not built (${program})`,
   start: (context) => startGateway(context, { TRUSTED_NETWORKS: "127.0.0.0/8" }),
 };

@@ -6,6 +6,7 @@ import type { Peer } from "./peer.ts";
 export const httpProxy: Peer = {
   name: "http-proxy",
   protocols: ["http1"],
+  compilesAsItRuns: true,
   available() {
     try {
       import.meta.resolve("http-proxy");

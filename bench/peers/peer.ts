@@ -23,6 +23,8 @@ export interface PeerContext {
 export interface Peer {
   readonly name: string;
   readonly protocols: readonly Protocol[];
+  /** Its machine code is made while it runs: it is warmed up for longer. */
+  readonly compilesAsItRuns?: boolean;
   /** true, or why it cannot take part. */
   available(): true | string;
   /** Starts it; returns when it accepts connections, throws when it cannot. */
