@@ -87,6 +87,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   },
   "member-down": { type: "member-down", pool: "web", member: "10.0.0.2:8069", why: "connect-refused" },
   "member-up": { type: "member-up", pool: "web", member: "10.0.0.2:8069" },
+  "odoo-full": { type: "odoo-full", perMember: 16, remedy: "set ODOO_WORKERS" },
   "odoo-away": { type: "odoo-away", members: 1 },
   "odoo-back": { type: "odoo-back", awayMs: 4200, held: 12 },
   "untrusted-forwarding": { type: "untrusted-forwarding", peer: "127.0.0.1", field: "x-forwarded-for" },
