@@ -1,4 +1,4 @@
-import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, type StdioOptions, spawn } from "node:child_process";
 import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -143,5 +143,30 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal);
   } catch {
     // Gone already.
+  }
+}
+
+/** Resident memory of a process and of those it started itself; what is gone counts as nothing. */
+export function residentMiB(pid: number, isAlone = false): number {
+  return [pid, ...(isAlone ? [] : childrenOf(pid))].reduce((sum, one) => sum + residentKiB(one), 0) / 1024;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    return execFileSync("pgrep", ["-P", String(pid)], { encoding: "utf8" })
+      .trim()
+      .split("\n")
+      .map(Number);
+  } catch {
+    // None.
+    return [];
+  }
+}
+
+function residentKiB(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0);
+  } catch {
+    return 0;
   }
 }

@@ -19,10 +19,15 @@ export function treeCpuMicroseconds(rootPid: number): number {
   return ticks * microsecondsPerTick;
 }
 
+/** A process and its descendants now; none when it is gone. */
+export function treePids(rootPid: number): readonly number[] {
+  const all = allProcesses();
+  return [...all.keys()].filter((pid) => descendsFrom(pid, rootPid, all));
+}
+
 /** How many processes a process and its descendants are now; 0 when it is gone. */
 export function treeSize(rootPid: number): number {
-  const all = allProcesses();
-  return [...all.keys()].filter((pid) => descendsFrom(pid, rootPid, all)).length;
+  return treePids(rootPid).length;
 }
 
 function allProcesses(): ReadonlyMap<number, ProcessTimes> {

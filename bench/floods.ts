@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,6 +10,7 @@ import {
   type Daemon,
   findProgram,
   freePort,
+  residentMiB,
   startChild,
   startDaemon,
   temporaryDirectory,
@@ -122,26 +122,6 @@ function visit(port: number): Promise<number | null> {
   });
 }
 
-function rssMiB(pid: number): number {
-  const kib = (one: number) => {
-    try {
-      return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, "latin1"))?.[1] ?? 0);
-    } catch {
-      return 0;
-    }
-  };
-  let children: readonly number[] = [];
-  try {
-    children = execFileSync("pgrep", ["-P", String(pid)], { encoding: "utf8" })
-      .trim()
-      .split("\n")
-      .map(Number);
-  } catch {
-    // None.
-  }
-  return [pid, ...children].reduce((sum, one) => sum + kib(one), 0) / 1024;
-}
-
 async function measure(
   flood: Flood,
   daemon: Daemon,
@@ -149,7 +129,7 @@ async function measure(
   seconds: number,
   dir: string,
 ): Promise<Seen> {
-  const before = rssMiB(daemon.pid);
+  const before = residentMiB(daemon.pid);
   const log = openSync(join(dir, "flood.log"), "a");
   const child = startChild(
     findProgram(flood.program) ?? flood.program,
@@ -167,7 +147,7 @@ async function measure(
   for (let i = 0; i < (seconds * 1_000) / visitEveryMs; i++) {
     await delay(visitEveryMs);
     visits.push(visit(port));
-    most = Math.max(most, rssMiB(daemon.pid));
+    most = Math.max(most, residentMiB(daemon.pid));
   }
   const times = await Promise.all(visits);
   child.kill("SIGTERM");

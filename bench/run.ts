@@ -1,14 +1,11 @@
-import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loggedRequests } from "./access-log.ts";
 import { makeCertificate } from "./certificate.ts";
-import { type Daemon, freePort, startChild, stopChild, temporaryDirectory } from "./children.ts";
-import { treeCpuMicroseconds } from "./cpu.ts";
-import { type LoadResult, loadAvailable, runLoad } from "./load.ts";
+import { type Daemon, freePort, stopChild, temporaryDirectory } from "./children.ts";
+import { loadAvailable } from "./load.ts";
+import { measure, startUpstream, type Upstream } from "./measure.ts";
 import { caddy } from "./peers/caddy.ts";
 import { gateway } from "./peers/gateway.ts";
 import { haproxy } from "./peers/haproxy.ts";
@@ -28,10 +25,6 @@ const yardstick = nginx.name;
 const regimes: readonly Regime[] = ["closing", "keep-alive"];
 const protocols: readonly Protocol[] = ["http1", "http2"];
 const clients = 32;
-/** Start of a load that is not measured: handshakes and first connections. */
-const settleMs = 400;
-/** The window ends this long before the load does, while all clients are still at work. */
-const tailMs = 150;
 
 const help = `Usage: npm run bench [-- options]
 
@@ -63,14 +56,6 @@ interface Running {
   readonly daemon: Daemon;
   readonly port: number;
   readonly dir: string;
-}
-
-interface Upstream {
-  readonly odooPort: number;
-  readonly busPort: number;
-  /** Requests answered so far. */
-  count(): Promise<number>;
-  readonly child: ChildProcess;
 }
 
 /** Peers that were asked for and are there, but failed: the exit status tells. */
@@ -149,77 +134,6 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function startUpstream(regime: Regime, dir: string): Promise<Upstream> {
-  const program = fileURLToPath(new URL("upstream.js", import.meta.url));
-  const child = startChild(process.execPath, [program, regime], {
-    env: {},
-    cwd: dir,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-  });
-  const { ports } = await nextMessage(child);
-  if (ports === undefined) throw new Error("the upstream did not tell its ports");
-  return {
-    child,
-    odooPort: ports.odoo,
-    busPort: ports.bus,
-    async count() {
-      const answer = nextMessage(child);
-      child.send({});
-      return (await answer).count ?? Number.NaN;
-    },
-  };
-}
-
-interface UpstreamMessage {
-  readonly ports?: { readonly odoo: number; readonly bus: number };
-  readonly count?: number;
-}
-
-function nextMessage(child: ChildProcess): Promise<UpstreamMessage> {
-  return new Promise((resolve, reject) => {
-    const bound = setTimeout(() => reject(new Error("the upstream is silent for 10 s")), 10_000);
-    child.once("message", (message: UpstreamMessage) => {
-      clearTimeout(bound);
-      resolve(message);
-    });
-  });
-}
-
-/** One load against one peer. CPU and requests are read in a window inside it, latencies over all of it. */
-async function measure(
-  running: Running,
-  upstream: Upstream,
-  protocol: Protocol,
-  seconds: number,
-  dir: string,
-): Promise<Sample> {
-  let failed: unknown = null;
-  const load = runLoad({ protocol, port: running.port, clients, seconds, dir }).catch((error: unknown) => {
-    failed = error;
-    return null;
-  });
-  await delay(settleMs);
-  const countBefore = await upstream.count();
-  const startMs = performance.now();
-  const cpuBefore = treeCpuMicroseconds(running.daemon.pid);
-  await delay(seconds * 1000 - settleMs - tailMs);
-  const countAfter = await upstream.count();
-  const windowMs = performance.now() - startMs;
-  const cpuAfter = treeCpuMicroseconds(running.daemon.pid);
-  const result: LoadResult | null = await load;
-  if (result === null) throw failed;
-  const requests = countAfter - countBefore;
-  if (requests < 1) throw new Error("no request reached the upstream");
-  return {
-    cpuUsPerRequest: (cpuAfter - cpuBefore) / requests,
-    p50Ms: result.p50Ms,
-    p99Ms: result.p99Ms,
-    requestsPerSecond: (requests / windowMs) * 1000,
-    requests: result.requests,
-    errors: result.errors,
-  };
-}
-
 async function startPeers(
   plan: Plan,
   regime: Regime,
@@ -276,11 +190,13 @@ async function runRegime(
       for (const one of able) {
         if (process.stderr.isTTY)
           process.stderr.write(`\x1b[2K\r${regime} ${protocol} ${round}/${plan.rounds} ${one.peer.name}`);
-        const sample = await measure(one, upstream, protocol, seconds, dir).catch((error: unknown) => {
-          failures++;
-          say(`\n${one.peer.name}, ${regime}, ${protocol}: ${reasonOf(error)}`);
-          return null;
-        });
+        const sample = await measure(one, upstream, { protocol, clients, seconds, dir }).catch(
+          (error: unknown) => {
+            failures++;
+            say(`\n${one.peer.name}, ${regime}, ${protocol}: ${reasonOf(error)}`);
+            return null;
+          },
+        );
         sent.set(one.peer.name, (sent.get(one.peer.name) ?? 0) + (sample?.requests ?? 0));
         if (round > 0) rounds.get(one.peer.name)?.push(sample);
       }

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startDemo } from "../src/demo/start.ts";
 import { makeCertificate } from "./certificate.ts";
-import { freePort, startDaemon, temporaryDirectory } from "./children.ts";
+import { freePort, residentMiB, startDaemon, temporaryDirectory } from "./children.ts";
 import { type Sample, slopePerMinute } from "./slope.ts";
 
 /**
@@ -16,9 +16,10 @@ import { type Sample, slopePerMinute } from "./slope.ts";
  * its request: one that belongs to another, or is not whole, is wrong; one that does not come is lost. Both must be none, except
  * that while the stand-in is down a page of ours (502, 503, 504) is an answer and a websocket may end.
  */
-const help = `Usage: npm run bench:soak [-- --minutes N]
+const help = `Usage: npm run bench:soak [-- --minutes N --workers N]
 
   --minutes N   1–240, default 30; stops by itself
+  --workers N   1–8, default 1; with several, SIGUSR2 replaces them now and then, and memory is that of all
 
 Exit status 0: nothing wrong, nothing lost, and memory flat (runs of 10 minutes and more: below 1 MiB a minute).
 `;
@@ -27,13 +28,17 @@ const answerMsMax = 30_000;
 /** After the stand-in is back, Odoo may still be taken for dead this long. */
 const afterDownMs = 5_000;
 const slopeMiBMax = 1;
+const replacedMsMax = 60_000;
 
-const { values } = parseArgs({ options: { minutes: { type: "string" }, help: { type: "boolean" } } });
+const { values } = parseArgs({
+  options: { minutes: { type: "string" }, workers: { type: "string" }, help: { type: "boolean" } },
+});
 if (values.help === true) {
   process.stdout.write(help);
   process.exit(0);
 }
 const minutes = Math.min(240, Math.max(1, Number(values.minutes ?? "30") || 30));
+const workers = Math.min(8, Math.max(1, Math.floor(Number(values.workers ?? "1")) || 1));
 const endMs = performance.now() + minutes * 60_000;
 
 const dir = temporaryDirectory();
@@ -75,6 +80,7 @@ const gateway = await startDaemon(
       TLS_MODE: "files",
       TLS_CERT_FILE: shown.cert,
       TLS_KEY_FILE: shown.key,
+      WORKERS: String(workers),
       STATE_DIR: join(dir, "state"),
       CERTS_DIR: join(dir, "certs"),
       // The work comes from a handful of addresses; bans come from others.
@@ -88,6 +94,7 @@ const wrong: string[] = [];
 const lost: string[] = [];
 let wentDownMs = Number.NEGATIVE_INFINITY;
 let backMs = Number.NEGATIVE_INFINITY;
+let replacedMs = Number.NEGATIVE_INFINITY;
 
 function count(kind: string): void {
   counts.set(kind, (counts.get(kind) ?? 0) + 1);
@@ -185,7 +192,10 @@ async function tunnels(from: string): Promise<void> {
     const startMs = performance.now();
     const end = await tunnel(from);
     if (end === null) continue;
+    // A worker that was replaced closes its websockets when its last connection was idle for its bound.
+    const wasReplaced = startMs < replacedMs && performance.now() < replacedMs + replacedMsMax;
     if (wasDown(startMs)) count("websocket, Odoo away");
+    else if (wasReplaced) count("websocket, worker replaced");
     else lost.push(`websocket: ${end}`);
     await delay(pauseMs);
   }
@@ -250,6 +260,11 @@ async function operator(): Promise<void> {
     process.kill(gateway.pid, "SIGHUP");
     count("reload");
     if (i % 2 === 0) await seesCertificate();
+    if (workers > 1 && i % 5 === 0) {
+      process.kill(gateway.pid, "SIGUSR2");
+      replacedMs = performance.now();
+      count("workers replaced");
+    }
     if (i % 6 === 0) await restart();
     if (i % 4 === 0) await ban(`127.0.9.${1 + ((i / 4) % 250)}`);
   }
@@ -304,13 +319,10 @@ async function ban(from: string): Promise<void> {
 
 const samples: Sample[] = [];
 
+/** A single process starts others for a while that compress files; they are no part of it. */
 async function watchMemory(): Promise<void> {
   while (performance.now() < endMs) {
-    const status = readFileSync(`/proc/${gateway.pid}/status`, "latin1");
-    samples.push({
-      minute: performance.now() / 60_000,
-      mebibytes: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024,
-    });
+    samples.push({ minute: performance.now() / 60_000, mebibytes: residentMiB(gateway.pid, workers === 1) });
     await delay(1_000);
   }
 }

@@ -1,17 +1,15 @@
 /** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
 import { randomBytes } from "node:crypto";
-import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminBans } from "./admin/bans.ts";
-import type { AdminCache } from "./admin/cache.ts";
+import { type AdminCache, sumCaches } from "./admin/cache.ts";
 import { AdminDoor } from "./admin/door.ts";
 import type { AdminMaintenance } from "./admin/maintenance.ts";
 import type { AdminState, AdminWorker } from "./admin/state.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { type Ip, ipKey64, isPrivate, parseIp } from "./base/ip.ts";
+import { ipKey64 } from "./base/ip.ts";
 import { packageRoot } from "./base/package-root.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
@@ -22,16 +20,16 @@ import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
 import { edgeBounds } from "./edge/bounds.ts";
 import { watchDescriptors } from "./edge/descriptors.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
-import { type Admission, type Elsewhere, type Listener, listenPlain, listenTls } from "./edge/listeners.ts";
+import type { Admission } from "./edge/listeners.ts";
 import { rawAnswer } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
 import { BanJournal, banJournalFile } from "./guard/ban-journal.ts";
-import { type Ban, BanTable } from "./guard/ban-table.ts";
+import { BanTable } from "./guard/ban-table.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
-import { Jail, type JailNews } from "./guard/jail.ts";
+import { Jail } from "./guard/jail.ts";
 import { createLimiter, type LendingLimiter } from "./guard/limiter.ts";
-import { isDiskFault, loadLocalSecret } from "./guard/local-secret.ts";
+import { loadLocalSecret } from "./guard/local-secret.ts";
 import {
   type Closed,
   loadMaintenance,
@@ -45,9 +43,11 @@ import { PendingAccounts } from "./guard/pending-accounts.ts";
 import { KnownSessions } from "./guard/sessions.ts";
 import { SharedPeers } from "./guard/shared-peers.ts";
 import { type CounterSnapshot, createCounters, sumCounters } from "./observe/counters.ts";
-import type { EventSink, GatewayEvent } from "./observe/events.ts";
+import type { EventSink } from "./observe/events.ts";
 import { gatewayMetrics, type MetricsNow } from "./observe/gateway-metrics.ts";
+import { LoopDelay } from "./observe/loop-delay.ts";
 import { createMetricsPage } from "./observe/metrics-prom.ts";
+import { type ProcessFigures, processFigures, sumProcesses } from "./observe/process-figures.ts";
 import { teeSinks } from "./observe/sinks.ts";
 import { createTally } from "./observe/tally.ts";
 import { type TallySnapshot, TallySum, tallySnapshot } from "./observe/tally-sum.ts";
@@ -58,9 +58,14 @@ import { openToStrangers, Proof } from "./proving.ts";
 import { fileEncoder } from "./reply/encode.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { createTunnelPlaces } from "./road/tunnel-places.ts";
-import { createWays, type Ways } from "./road/ways.ts";
+import { createWays, type MemberState, type Ways } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
-import { type Challenges, createChallenges } from "./tls/challenges.ts";
+import { keepWhatCannotChange } from "./start/lasting-settings.ts";
+import { lookupAll } from "./start/lookup-all.ts";
+import { isSpared, jailNews, maintenanceEvent } from "./start/news.ts";
+import { letIn, listenerNames, openListeners } from "./start/open-listeners.ts";
+import { prepareState } from "./start/state-folder.ts";
+import { createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
 import { Issuer } from "./tls/issuer.ts";
 import { loadTls, type TlsMaterial } from "./tls/load.ts";
@@ -135,6 +140,7 @@ export interface RunningGateway {
   readonly counters: () => CounterSnapshot;
   readonly tally: () => TallySnapshot;
   readonly spoolBytes: () => number;
+  readonly process: () => ProcessFigures;
   /** The state of maintenance, and what another process says of it. */
   readonly maintenance: () => Closed | null;
   maintain(closed: Closed | null): void;
@@ -203,7 +209,7 @@ export async function startGateway(
 
   const { worker, supervisor } = options;
   const ways = createWays({
-    settings: worker === undefined ? settings : shareOf(settings),
+    settings,
     odoo: settings.odoo,
     sink,
     clock,
@@ -387,16 +393,19 @@ export async function startGateway(
     changed: () => reloadCertificates(),
   });
 
+  const loopDelay = new LoopDelay();
   let ready: readonly string[] = ["checking itself"];
   const state = async (): Promise<AdminState> => {
     const own = ownState();
     if (supervisor === undefined) return own;
-    const { counters: theirs, workers } = await supervisor.gather();
+    const { counters: theirs, workers, queue, members } = await supervisor.gather();
     const total = (pick: (one: AdminWorker) => number) => workers.reduce((sum, one) => sum + pick(one), 0);
     return {
       ...own,
       counters: sumCounters([own.counters, ...theirs]),
       inFlight: { exchanges: total((one) => one.exchanges), tunnels: total((one) => one.tunnels) },
+      pools: members.length === 0 ? own.pools : members,
+      queue,
       workers,
     };
   };
@@ -437,15 +446,7 @@ export async function startGateway(
   const ownFigures = (): CacheFigures => ({ ...cache.figures, toCompress: squeeze.waiting });
   const adminCache: AdminCache = {
     async figures() {
-      const all = supervisor === undefined ? [ownFigures()] : (await supervisor.gather()).caches;
-      const total = (pick: (one: CacheFigures) => number) => all.reduce((sum, one) => sum + pick(one), 0);
-      return {
-        entries: total((one) => one.entries),
-        bytes: total((one) => one.bytes),
-        bytesMax: total((one) => one.bytesMax),
-        fetching: total((one) => one.fetching),
-        toCompress: total((one) => one.toCompress),
-      };
+      return sumCaches(supervisor === undefined ? [ownFigures()] : (await supervisor.gather()).caches);
     },
     async clear() {
       if (supervisor === undefined) return cache.clear();
@@ -481,6 +482,11 @@ export async function startGateway(
           exchanges: total((one) => one.exchanges),
           tunnels: total((one) => one.tunnels),
           spoolBytes: seen?.spoolBytes ?? 0,
+          queue: seen?.queue ?? ways.queue(),
+          members: shownMembers(seen?.members ?? [], seen?.busFallback ?? false),
+          cache: sumCaches(seen?.caches ?? []),
+          workerStates: (seen?.workers ?? []).map((one) => one.state),
+          process: sumProcesses([processFigures(loopDelay), ...(seen?.processes ?? [])]),
         }),
       }),
     );
@@ -490,6 +496,13 @@ export async function startGateway(
       return page();
     };
   };
+  /** Where the bus port is not there and websockets go to the web port, the bus is told as what it is: away. */
+  const shownMembers = (rows: readonly MemberState[], busFallback: boolean): MetricsNow["members"] =>
+    rows.map(({ name, member, up }) =>
+      name === "bus" && busFallback
+        ? { pool: name, member: ways.busName, up: false }
+        : { pool: name, member, up },
+    );
   const metricsNow = (): MetricsNow => ({
     version: packageRoot().version,
     startedWallMs,
@@ -509,14 +522,11 @@ export async function startGateway(
     logLinesDropped: options.logLinesDropped?.() ?? 0,
     certificates: tls.certificates.map(({ names, notAfterMs }) => ({ name: names[0] ?? "", notAfterMs })),
     nowWallMs: clock.wallMs(),
-    members: ways
-      .members()
-      .map(({ name, member, up }) =>
-        name === "bus" && ways.busFallback()
-          ? { pool: name, member: ways.busName, up: false }
-          : { pool: name, member, up },
-      ),
+    members: shownMembers(ways.members(), ways.busFallback()),
     queue: ways.queue(),
+    cache: ownFigures(),
+    workerStates: ["ready"],
+    process: processFigures(loopDelay),
   });
   const metrics =
     supervisor === undefined
@@ -611,6 +621,7 @@ export async function startGateway(
   const stop = async (): Promise<number> => {
     ready = ["stopping"];
     clearInterval(renewal);
+    loopDelay.close();
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
     ways.stop();
@@ -686,6 +697,7 @@ export async function startGateway(
     counters: () => counters.snapshot(),
     tally: () => tallySnapshot(tally),
     spoolBytes: () => spool.bytes,
+    process: () => processFigures(loopDelay),
     maintenance: () => maintenance.current,
     maintain: (now) => {
       if (now === null) maintenance.turnOff();
@@ -696,194 +708,4 @@ export async function startGateway(
     retire,
     stop,
   });
-}
-
-/**
- * The state folder exists and can be written, or that is a problem now and not at the first large upload. A disk that is full or
- * was made read-only by its system is told instead: a machine that starts again after such a fault should serve.
- */
-async function prepareState(directory: string, fault: (detail: string) => void): Promise<readonly Problem[]> {
-  try {
-    await readdir(directory).catch(() => mkdir(directory, { recursive: true, mode: 0o700 }));
-    // Not recursive: on a read-only disk Node would say that there is no such folder.
-    await mkdir(join(directory, "spool"), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    });
-    await readdir(join(directory, "spool"));
-    return [];
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    if (isDiskFault(error)) {
-      fault(`${directory} cannot be written: ${detail}; large requests get 503, bans end with the process`);
-      return [];
-    }
-    return [
-      {
-        place: "environment",
-        thing: `STATE_DIR ${directory} cannot be used: ${detail}`,
-        remedy: "make it writable for this user, or choose another",
-      },
-    ];
-  }
-}
-
-async function openListeners(
-  settings: Settings,
-  tlsOptions: Parameters<typeof listenTls>[1],
-  admission: () => Admission,
-  reportAdmission: () => Admission,
-  handlers: EdgeHandlers,
-  challenges: Challenges,
-  seams: Pick<StartOptions, "worker" | "supervisor">,
-): Promise<
-  Result<
-    { readonly https: Listener; readonly http: Listener | null; readonly report: Listener | null },
-    readonly Problem[]
-  >
-> {
-  const https = await listenTls(
-    settings.httpsListen,
-    tlsOptions,
-    admission,
-    handlers,
-    undefined,
-    challenges,
-    elsewhere("https", seams),
-  );
-  const http =
-    settings.httpListen === null
-      ? ok(null)
-      : await listenPlain(
-          settings.httpListen,
-          admission,
-          handlers,
-          undefined,
-          "plain",
-          elsewhere("http", seams),
-        );
-  const report =
-    settings.reportListen === null
-      ? ok(null)
-      : await listenPlain(
-          settings.reportListen,
-          reportAdmission,
-          handlers,
-          undefined,
-          "report",
-          elsewhere("report", seams),
-        );
-  if (https.ok && http.ok && report.ok)
-    return ok({ https: https.value, http: http.value, report: report.value });
-  const problems: Problem[] = [];
-  if (https.ok) https.value.stop();
-  else problems.push({ place: "environment", thing: `HTTPS_LISTEN ${https.error}`, remedy: "" });
-  if (http.ok) http.value?.stop();
-  else problems.push({ place: "environment", thing: `HTTP_LISTEN ${http.error}`, remedy: "" });
-  if (report.ok) report.value?.stop();
-  else problems.push({ place: "environment", thing: `REPORT_LISTEN ${report.error}`, remedy: "" });
-  return err(problems);
-}
-
-const listenerNames: readonly ListenerName[] = ["https", "http", "report"];
-
-const letIn: Admission = {
-  connectionsPerClientMax: Number.MAX_SAFE_INTEGER,
-  isBanned: () => false,
-  isExempt: () => true,
-};
-
-/** Who accepts and who serves on a listener, where that is not this process. */
-function elsewhere(
-  name: ListenerName,
-  { worker, supervisor }: Pick<StartOptions, "worker" | "supervisor">,
-): Elsewhere {
-  if (worker !== undefined) return { attach: (server) => worker.attach(name, server) };
-  if (supervisor === undefined) return {};
-  return { handOver: (socket, closed) => supervisor.handOver(name, socket, closed) };
-}
-
-/** One process's share of Odoo's workers and of the places to wait: all together, no more than one process would give out. */
-function shareOf(settings: Settings): Settings {
-  const { workers, odooWorkers, queueMax, holdMax } = settings;
-  const share = (all: number) => Math.max(1, Math.floor(all / workers));
-  return {
-    ...settings,
-    odooWorkers: odooWorkers === null ? null : share(odooWorkers),
-    queueMax: share(queueMax),
-    holdMax: share(holdMax),
-  };
-}
-
-/** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
-function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  return {
-    ...next,
-    httpsListen: running.httpsListen,
-    httpListen: running.httpListen,
-    adminListen: running.adminListen,
-    reportListen: running.reportListen,
-    odoo: running.odoo,
-    odooMore: running.odooMore,
-    odooBus: running.odooBus,
-    odooBusMore: running.odooBusMore,
-    odooBackup: running.odooBackup,
-    odooSticky: running.odooSticky,
-    odooResolveMs: running.odooResolveMs,
-    odooKeepAlive: running.odooKeepAlive,
-    odooWorkers: running.odooWorkers,
-    queueMax: running.queueMax,
-    queueTimeoutMs: running.queueTimeoutMs,
-    holdTimeoutMs: running.holdTimeoutMs,
-    holdMax: running.holdMax,
-    stateDir: running.stateDir,
-    spoolBytesMax: running.spoolBytesMax,
-    logLevel: running.logLevel,
-    logFormat: running.logFormat,
-    workers: running.workers,
-  };
-}
-
-/** Every address of a name, both families, as /etc/hosts and the system's resolver know them. */
-async function lookupAll(host: string): ReturnType<LookupAll> {
-  const found = await lookup(host, { all: true });
-  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
-}
-
-function maintenanceEvent(closed: Closed | null): GatewayEvent {
-  if (closed === null) return { type: "maintenance", state: "off", message: "", until: null, allow: [] };
-  const { message, untilWallMs, allow } = closed;
-  const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
-  return { type: "maintenance", state: "on", message, until, allow: allow.texts };
-}
-
-function jailNews(sink: EventSink, journal: BanJournal | null, banned: (ban: Ban) => void): JailNews {
-  /** One address of our own network may stand for everybody. */
-  const warn = (address: string, what: string, also: string) => {
-    const detail = `${address} ${what}: if a proxy or a container's network brings everybody from this address, name the proxy in TRUSTED_PROXIES; ${also}`;
-    sink.emit({ type: "warning", what: "bans", detail });
-  };
-  return {
-    strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
-    ban: (ban) => {
-      const { address, reason, untilWallMs, times } = ban;
-      journal?.record(ban);
-      banned(ban);
-      const until = new Date(untilWallMs).toISOString();
-      sink.emit({ type: "ban", client: address, why: reason, until, times });
-      const ip = parseIp(address.replace(/\/64$/, ""));
-      if (ip !== null && isPrivate(ip) && reason !== "operator")
-        warn(address, "is banned", "lift the ban with `odoo-gateway bans remove`");
-    },
-    spared: (address, reason) =>
-      warn(
-        address,
-        `would be banned (${reason}) but is let off, since a proxy's fields come from it`,
-        "until then every client counts as one",
-      ),
-  };
-}
-
-/** A proxy's connection carries everybody; trusted networks are never banned. */
-function isSpared({ settings }: Plan, ip: Ip): boolean {
-  return settings.trustedNetworks.contains(ip) || settings.trustedProxies.contains(ip);
 }

@@ -16,6 +16,18 @@ export interface CacheFigures {
   readonly toCompress: number;
 }
 
+/** Of several processes: each keeps files of its own. */
+export function sumCaches(parts: readonly CacheFigures[]): CacheFigures {
+  const total = (pick: (one: CacheFigures) => number) => parts.reduce((sum, one) => sum + pick(one), 0);
+  return {
+    entries: total((one) => one.entries),
+    bytes: total((one) => one.bytes),
+    bytesMax: total((one) => one.bytesMax),
+    fetching: total((one) => one.fetching),
+    toCompress: total((one) => one.toCompress),
+  };
+}
+
 /** No page of another site can send this field without being asked first, and we do not answer the asking. */
 export const cacheField = "x-odoo-gateway";
 

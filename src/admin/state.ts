@@ -75,6 +75,9 @@ export interface AdminWorker {
   readonly tunnels: number;
   /** It answered in time, so its figures are of now. */
   readonly answers: boolean;
+  readonly residentBytes: number;
+  /** Delay of its event loop, 99th percentile of the last 15 to 30 s. */
+  readonly loopDelayP99Ms: number;
 }
 
 /** What an operator wants to know about certificates from an authority. */

@@ -17,7 +17,7 @@ import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
 import { auditPgConf, roomOf } from "./postgres/audit-conf.ts";
 import { auditHba } from "./postgres/audit-hba.ts";
-import { auditServer, serverRoom } from "./postgres/audit-server.ts";
+import { auditServer, serverRole, serverRoom } from "./postgres/audit-server.ts";
 import { PgConf } from "./postgres/conf.ts";
 import { type Dsn, shownDsn } from "./postgres/dsn.ts";
 import { readHba } from "./postgres/hba.ts";
@@ -83,6 +83,7 @@ export async function audit(
     gateway: request.gateway,
     isContainer: request.compose.length > 0,
     connectionRoom: room,
+    serverRole: server === null || request.pgDsn === null ? null : serverRole(server, request.pgDsn),
     modesOf: surroundings.modesOf,
   };
 

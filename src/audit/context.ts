@@ -29,6 +29,15 @@ export interface ConnectionRoom {
   readonly from: string;
 }
 
+/** What the server that was asked tells of `db_user`. */
+export interface ServerRole {
+  readonly name: string;
+  readonly isSuperuser: boolean;
+  /** CREATEDB, CREATEROLE and their like, and memberships that reach files and programs. */
+  readonly rights: readonly string[];
+  readonly from: string;
+}
+
 /** Mode and owner of a file or folder; null when it cannot be looked at, or the system has no such modes. */
 export interface Modes {
   readonly mode: number;
@@ -47,6 +56,8 @@ export interface AuditContext {
   /** A compose file is looked at too: Odoo runs in a container. */
   readonly isContainer: boolean;
   readonly connectionRoom: ConnectionRoom | null;
+  /** null: no server was asked, or it has no such role. */
+  readonly serverRole: ServerRole | null;
   readonly modesOf: (path: string) => Modes | null;
 }
 

@@ -38,6 +38,7 @@ export function readTarget(text: string): Result<Target, string> {
   if (host === "") return err(`"${text}" names no host`);
   const secure = url.protocol === "https:";
   const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
+  if (port === 0) return err(`"${text}": a port is a number from 1 to 65535`);
   const authority = authorityOf(host, port, secure);
   return ok({ secure, host, port, authority, url: `${url.protocol}//${authority}` });
 }

@@ -3,8 +3,10 @@ import type { Ban } from "../guard/ban-table.ts";
 import type { Attempt, Entry } from "../guard/jail.ts";
 import type { Exhausted, LimitKeys, Outcome } from "../guard/limiter.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
+import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
 import type { Limit } from "../policy/decision.ts";
+import type { MemberState, QueueState } from "../road/ways.ts";
 import type { UpstreamAddress } from "../settings/settings.ts";
 
 /**
@@ -64,6 +66,8 @@ export interface WorkerStart {
   /** Hexadecimal, 48 bytes. */
   readonly ticketKeys: string;
   readonly workers: number;
+  /** Its place among them, 0 to `workers` − 1 (cluster/share). */
+  readonly share: number;
   readonly listeners: readonly {
     readonly name: ListenerName;
     readonly port: number;
@@ -111,6 +115,11 @@ export interface WorkerReport {
   readonly tunnels: number;
   readonly planRevision: number;
   readonly cache: CacheFigures | null;
+  /** What waits for Odoo there, and the members as it sees them. */
+  readonly queue: QueueState | null;
+  readonly members: readonly MemberState[];
+  readonly busFallback: boolean;
+  readonly process: ProcessFigures | null;
 }
 
 export type FromWorker =

@@ -10,8 +10,10 @@ import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { StagingTries } from "../guard/staging.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
+import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
 import type { TunnelPlaces } from "../road/tunnel-places.ts";
+import type { MemberState, QueueState } from "../road/ways.ts";
 import type { Challenges } from "../tls/challenges.ts";
 import type { CacheFigures, ListenerName } from "./messages.ts";
 
@@ -59,6 +61,10 @@ export interface SupervisorSeam {
     readonly tallies: readonly TallySnapshot[];
     readonly spoolBytes: number;
     readonly caches: readonly CacheFigures[];
+    readonly queue: QueueState;
+    readonly members: readonly MemberState[];
+    readonly busFallback: boolean;
+    readonly processes: readonly ProcessFigures[];
   }>;
   /** Reasons why nothing is served; empty: at least one worker is ready. */
   reasons(): readonly string[];

@@ -8,12 +8,14 @@ import { type Closed, maintenanceText } from "../guard/maintenance.ts";
 import { type CounterSnapshot, sumCounters } from "../observe/counters.ts";
 import type { EventSink } from "../observe/events.ts";
 import { type TallySnapshot, TallySum, tallySnapshot } from "../observe/tally-sum.ts";
+import type { QueueState } from "../road/ways.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { RunningGateway } from "../start.ts";
 import { ticketKeyBytes, ticketRotationMs } from "../tls/context.ts";
 import { type ListenerName, protocolVersion, type ToWorker, type WorkerStart } from "./messages.ts";
 import { Owner } from "./owner.ts";
 import type { SupervisorSeam } from "./seams.ts";
+import { sumMembers, sumQueues } from "./sums.ts";
 import { toldChallenges } from "./told-challenges.ts";
 import { WaitingRoom } from "./waiting-room.ts";
 import { WorkerProcess } from "./worker-process.ts";
@@ -53,6 +55,7 @@ export class Supervisor implements SupervisorSeam {
   /** Sums of workers that ended. */
   #past: CounterSnapshot[] = [];
   #pastTally: TallySnapshot[] = [];
+  #pastQueue: QueueState[] = [];
   #broken = 0;
   #turn = 0;
   #cut = 0;
@@ -76,7 +79,9 @@ export class Supervisor implements SupervisorSeam {
       this.#broadcast({ type: "ticket-keys", keys: this.#ticketKeys.toString("hex") });
     }, ticketRotationMs);
     this.#rotation.unref();
-    await Promise.all(Array.from({ length: this.#options.settings.workers }, () => this.#begin()));
+    await Promise.all(
+      Array.from({ length: this.#options.settings.workers }, (_, share) => this.#begin(share)),
+    );
   }
 
   /** Puts a new worker in the place of each, one after the other. A new one that does not come up ends it: the old ones stay. */
@@ -134,11 +139,15 @@ export class Supervisor implements SupervisorSeam {
     const workers = all.map((worker, at): AdminWorker => {
       const { exchanges = 0, tunnels = 0 } = worker.report ?? {};
       const { pid, state, connections } = worker;
-      return { pid, state, connections, exchanges, tunnels, answers: (reports[at] ?? null) !== null };
+      const { residentBytes = 0, loopDelayP99Ms = 0 } = worker.report?.process ?? {};
+      const answers = (reports[at] ?? null) !== null;
+      return { pid, state, connections, exchanges, tunnels, answers, residentBytes, loopDelayP99Ms };
     });
     const running = all.flatMap(({ report }) => (report?.counters ? [report.counters] : []));
     const caches = all.flatMap(({ report }) => (report?.cache ? [report.cache] : []));
     const tallies = all.flatMap(({ report }) => (report?.tally ? [report.tally] : []));
+    const queues = all.flatMap(({ report }) => (report?.queue ? [report.queue] : []));
+    const processes = all.flatMap(({ report }) => (report?.process ? [report.process] : []));
     const spoolBytes = all.reduce((sum, { report }) => sum + (report?.spoolBytes ?? 0), 0);
     return {
       counters: [...this.#past, ...running],
@@ -146,6 +155,10 @@ export class Supervisor implements SupervisorSeam {
       spoolBytes,
       workers,
       caches,
+      queue: sumQueues(queues, this.#pastQueue),
+      members: sumMembers(all.map(({ report }) => report?.members ?? [])),
+      busFallback: all.some(({ report }) => report?.busFallback === true),
+      processes,
     };
   }
 
@@ -172,7 +185,7 @@ export class Supervisor implements SupervisorSeam {
     this.#tell("changing", `${old.length} workers are replaced one by one`);
     for (const worker of old) {
       if (this.#stopping || !this.#workers.has(worker)) continue;
-      const fresh = await this.#begin();
+      const fresh = await this.#begin(worker.share);
       if (fresh === null) return this.#tell("not changed", "a new worker did not come up; the others stay");
       if (worker.state !== "ready") continue;
       worker.state = "retiring";
@@ -194,14 +207,14 @@ export class Supervisor implements SupervisorSeam {
     return best;
   }
 
-  /** Starts one worker; resolves with it when it serves, with null when it does not. */
-  #begin(): Promise<WorkerProcess | null> {
+  /** Starts one worker with this share (cluster/share); resolves with it when it serves, with null when it does not. */
+  #begin(share: number): Promise<WorkerProcess | null> {
     const owner = this.#owner;
     if (owner === null || this.#stopping) return Promise.resolve(null);
     return new Promise((resolve) => {
       let sinceMs = Number.POSITIVE_INFINITY;
       const late = setTimeout(() => worker.kill(), startMsMax);
-      const worker: WorkerProcess = new WorkerProcess(owner, {
+      const worker: WorkerProcess = new WorkerProcess(owner, share, {
         lines: this.#options.lines,
         hello: (protocol, version) => {
           if (protocol === protocolVersion) return this.#brief(worker);
@@ -230,25 +243,28 @@ export class Supervisor implements SupervisorSeam {
           resolve(null);
           if (wasRetiring || this.#stopping) return;
           if (performance.now() - sinceMs > soundMs) this.#broken = 0;
-          this.#replace(worker, how, sinceMs === Number.POSITIVE_INFINITY && this.#changing !== null);
+          this.#replace(worker, how);
         },
       });
       this.#workers.add(worker);
     });
   }
 
-  #replace(worker: WorkerProcess, how: string, wasOnlyTried: boolean): void {
+  #replace(worker: WorkerProcess, how: string): void {
+    // While workers are changed one by one, two have the same share for a moment; the other one goes on with it.
+    if ([...this.#workers].some(({ share, state }) => share === worker.share && state !== "retiring"))
+      return this.#tell("worker", `worker ${worker.pid} ended ${how} while another took its place`);
     const waitMs = Math.min(restartMsMax, restartMs * 2 ** Math.min(this.#broken, 20));
     this.#broken += 1;
-    if (wasOnlyTried) return this.#tell("worker", `new worker ${worker.pid} ended ${how} before it served`);
     this.#tell("worker", `worker ${worker.pid} ended ${how}; another starts in ${waitMs} ms`);
-    setTimeout(() => void this.#begin(), waitMs).unref();
+    setTimeout(() => void this.#begin(worker.share), waitMs).unref();
   }
 
   #ended(worker: WorkerProcess): void {
     this.#workers.delete(worker);
     this.#cut += worker.cut;
-    const { counters = null, tally = null } = worker.report ?? {};
+    const { counters = null, tally = null, queue = null } = worker.report ?? {};
+    if (queue !== null) this.#pastQueue = [sumQueues([], [...this.#pastQueue, queue])];
     if (tally !== null) {
       const sum = new TallySum();
       sum.fill([...this.#pastTally, tally]);
@@ -272,6 +288,7 @@ export class Supervisor implements SupervisorSeam {
       secret: Buffer.from(secret).toString("hex"),
       ticketKeys: this.#ticketKeys.toString("hex"),
       workers,
+      share: worker.share,
       listeners: running.listeners,
     };
     worker.send({ type: "start", start });

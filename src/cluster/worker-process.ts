@@ -26,6 +26,8 @@ export interface WorkerEvents {
 /** One worker's process as the supervisor sees it. */
 export class WorkerProcess {
   readonly seat: Seat;
+  /** Its part of what is for all (cluster/share). */
+  readonly share: number;
   state: "starting" | "ready" | "retiring" = "starting";
   /** What it counted, as last told. */
   report: WorkerReport | null = null;
@@ -36,7 +38,8 @@ export class WorkerProcess {
   #next = 0;
   #isGone = false;
 
-  constructor(owner: Owner, events: WorkerEvents) {
+  constructor(owner: Owner, share: number, events: WorkerEvents) {
+    this.share = share;
     this.#child = fork(program, ["worker"], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     this.seat = owner.seat((message) => this.send(message));
     this.#child.on("message", (message) => this.#heard(message as FromWorker, events));

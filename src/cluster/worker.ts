@@ -25,6 +25,7 @@ import { OwnerLink } from "./owner-link.ts";
 import { RemoteJail } from "./remote-jail.ts";
 import { RemoteLimiter } from "./remote-limiter.ts";
 import type { WorkerSeam } from "./seams.ts";
+import { shareOf } from "./share.ts";
 import { hearChallenge } from "./told-challenges.ts";
 
 export interface WorkerOptions {
@@ -247,22 +248,17 @@ export class Worker {
       tunnels: running?.gateway.tunnels ?? 0,
       planRevision: running?.plan().revision ?? 0,
       cache: running?.cache.figures() ?? null,
+      queue: running?.queue() ?? null,
+      members: running?.members() ?? [],
+      busFallback: running?.busFallback() ?? false,
+      process: running?.process() ?? null,
     };
   }
 }
 
 /** What the supervisor found out, and a worker's part of what is for all. */
-function ownSettings(settings: Settings, { odoo, odooBus, workers }: WorkerStart): Settings {
-  const part = (bytes: number) => Math.max(1, Math.floor(bytes / workers));
-  const cache = { ...settings.cache, bytesMax: part(settings.cache.bytesMax) };
-  return {
-    ...settings,
-    odoo,
-    odooBus,
-    adminListen: null,
-    spoolBytesMax: part(settings.spoolBytesMax),
-    cache,
-  };
+function ownSettings(settings: Settings, { odoo, odooBus, workers, share }: WorkerStart): Settings {
+  return shareOf({ ...settings, odoo, odooBus, adminListen: null, workers }, share);
 }
 
 /** The supervisor says these once for all. */

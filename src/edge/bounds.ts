@@ -21,6 +21,8 @@ export const edgeBounds = {
   requestsPerConnectionMax: 10_000,
   /** All connections of one listener. */
   connectionsMax: 20_000,
+  /** HTTP/2: requests of a listener's sessions that begin in one turn of the event loop; the others begin in the next ones. */
+  http2StreamsPerTurn: 24,
   /** HTTP/2: streams open at once, header list, window of one stream and of the connection (Envoy's edge guide). */
   http2StreamsMax: 100,
   http2HeaderListBytesMax: 32 * 1024,
@@ -32,9 +34,11 @@ export const edgeBounds = {
   /** HTTP/2: PING and SETTINGS frames of one session at once, and a second; past it the session ends. */
   http2ControlBurst: 200,
   http2ControlsPerSecond: 20,
-  /** HTTP/2: bytes of one session that belong to no request, at once and a second, beside half of what was sent to it. */
-  http2IdleBytesMax: 64 * 1024,
+  /** HTTP/2: bytes of one session that belong to no request, at once and a second, beside a sixteenth of what was sent to it. */
+  http2IdleBytesMax: 6 * 1024,
   http2IdleBytesPerSecond: 2 * 1024,
+  /** HTTP/2: how often these are looked at. */
+  http2LookMs: 250,
   /** TLS handshakes under way on one listener; past it a client with `handshakesPerClientMax` of them gets no further one. */
   handshakesMax: 1_000,
   handshakesPerClientMax: 32,

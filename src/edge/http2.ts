@@ -16,11 +16,13 @@ import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { Http2Toll } from "./http2-toll.ts";
 import { streamBody } from "./stream-body.ts";
+import { StreamTurns, type TurnLine } from "./stream-turns.ts";
 
 /** What belongs to a session. */
 interface Held {
   readonly connection: Connection;
   readonly toll: Http2Toll;
+  readonly line: TurnLine;
 }
 
 const sessions = new WeakMap<ServerHttp2Session, Held>();
@@ -40,6 +42,7 @@ export function createHttp2(
     maxSessionMemory: bounds.http2SessionMemoryMiB,
     maxHeaderListPairs: 128,
     maxOutstandingPings: 10,
+    maxSessionInvalidFrames: bounds.http2ControlBurst,
     streamResetBurst: bounds.http2ResetBurst,
     streamResetRate: bounds.http2ResetsPerSecond,
     unknownProtocolTimeout: 1_000,
@@ -52,13 +55,14 @@ export function createHttp2(
     },
   });
   const open = new Map<ServerHttp2Session, Http2Toll>();
+  const turns = new StreamTurns(bounds.http2StreamsPerTurn);
   let stopped = false;
   let isRetiring = false;
   const check = setInterval(() => {
     const nowMs = performance.now();
-    for (const toll of open.values()) toll.check(nowMs);
+    for (const toll of open.values()) toll.look(nowMs);
     if (stopped && open.size === 0) clearInterval(check);
-  }, bounds.connectionsCheckMs);
+  }, bounds.http2LookMs);
   check.unref();
   let accepting: Connection | null = null;
   let acceptedSocket: Socket | null = null;
@@ -66,7 +70,7 @@ export function createHttp2(
     if (accepting === null || acceptedSocket === null) return session.destroy();
     const socket = acceptedSocket;
     const toll = new Http2Toll(session, socket, bounds, performance.now());
-    sessions.set(session, { connection: accepting, toll });
+    sessions.set(session, { connection: accepting, toll, line: turns.line() });
     open.set(session, toll);
     // A connection whose handshake ended afterwards gets its first answer: some clients give up what they could not send yet.
     if (isRetiring) session.once("stream", () => leaveSoon(session));
@@ -103,16 +107,12 @@ export function createHttp2(
       stream.session === undefined ? undefined : sessions.get(stream.session as ServerHttp2Session);
     stream.on("error", () => {});
     if (held === undefined) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-    handlers.exchange(
-      new Http2Downstream(
-        stream,
-        headers,
-        rawHeaders as unknown as string[],
-        held,
-        handlers,
-        bounds.sendTimeoutMs,
-      ),
-    );
+    const fields = rawHeaders as unknown as string[];
+    const down = new Http2Downstream(stream, headers, fields, held, handlers, bounds.sendTimeoutMs);
+    turns.take(held.line, () => {
+      // A client that left before its turn asked for nothing; how often it may is nghttp2's budget of resets.
+      if (!stream.destroyed && !stream.closed) handlers.exchange(down);
+    });
   });
   return {
     accept(socket, connection) {
@@ -212,7 +212,7 @@ class Http2Downstream implements Downstream {
     this.secure = connection.secure;
     this.localPort = connection.localPort;
     this.body = stream.endAfterHeaders ? null : streamBody(stream, (bytes) => toll.body(bytes));
-    if (this.body !== null) stream.once("close", () => stream.readableEnded || toll.leaveBody());
+    if (this.body !== null) toll.openBody(stream);
     this.isReport = connection.isReport;
     const expect = headers["expect"];
     this.expectsContinue = typeof expect === "string" && /^100-continue$/i.test(expect);

@@ -1,5 +1,5 @@
 import type { Protocol } from "../message/facts.ts";
-import { framingRefusal } from "../message/framing.ts";
+import { chunkLine, framingRefusal } from "../message/framing.ts";
 import { asksUpgrade } from "../message/handshake.ts";
 import type { EdgeBounds } from "./bounds.ts";
 
@@ -290,9 +290,6 @@ export class RequestReader {
 }
 
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/([0-9])\.([0-9])$/;
-/** RFC 9112 §7.1, without the spaces that it calls bad: a size, and extensions whose values are tokens or quoted. */
-const chunkLine =
-  /^([0-9a-fA-F]{1,13})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e])*"))?)*\r\n$/;
 const fieldLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*$/;
 const trailerLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n$/;
 /** Fields that would frame the message after it was framed (RFC 9110 §6.5.1); all other trailers are dropped. */

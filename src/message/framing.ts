@@ -6,6 +6,13 @@ import type { RefusalCode } from "./refusals.ts";
 const decimal = /^(?:0|[1-9][0-9]{0,15})$/;
 
 /**
+ * The line before a chunk, with its CRLF (RFC 9112 §7.1), without the spaces that are called bad there: a size below 2^53, captured, and
+ * extensions whose values are tokens or quoted.
+ */
+export const chunkLine =
+  /^([0-9a-fA-F]{1,13})(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e])*"))?)*\r\n$/;
+
+/**
  * How the end of the body is found, with one meaning only (RFC 9112 §6): either one plain Content-Length up
  * to 2^53 − 1, or on HTTP/1.1 exactly `Transfer-Encoding: chunked`, or neither. The code of what is wrong, or null.
  */

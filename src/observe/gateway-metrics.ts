@@ -1,5 +1,7 @@
 import type { CounterSnapshot } from "./counters.ts";
 import { byWord, type MetricFamily, single } from "./metrics.ts";
+import { ownMetrics } from "./own-metrics.ts";
+import type { ProcessFigures } from "./process-figures.ts";
 import { statusClasses, type Tally } from "./tally.ts";
 
 /** How things stand at this moment, for gauges. */
@@ -30,6 +32,16 @@ export interface MetricsNow {
     readonly learnt: boolean;
     readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly waiting: number }[];
   };
+  /** Files in memory. */
+  readonly cache: {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly bytesMax: number;
+    readonly fetching: number;
+  };
+  /** One a process that serves. */
+  readonly workerStates: readonly ("starting" | "ready" | "retiring")[];
+  readonly process: ProcessFigures;
 }
 
 export interface MetricsSources {
@@ -47,6 +59,7 @@ export function gatewayMetrics({ counters, tally, now }: MetricsSources): readon
     ...exchangeMetrics(tally, counters),
     ...guardMetrics(tally, counters, now),
     ...upstreamMetrics(tally, counters, now),
+    ...cacheMetrics(counters, now),
     ...certificateMetrics(tally, now),
     ...ownMetrics(tally, counters, now),
   ];
@@ -79,7 +92,7 @@ function exchangeMetrics(
     {
       kind: "histogram",
       name: "odoo_gateway_exchange_gateway_seconds",
-      help: "Time of an exchange without Odoo's: in the gateway, and on the client's line. Tunnels are left out.",
+      help: "Time of an exchange without Odoo's and the wait for it: in the gateway, and on the client's line. Tunnels are left out.",
       histogram: tally.gateway,
     },
     single(
@@ -217,11 +230,42 @@ function upstreamMetrics(
           { labels: [lane, "waiting"], value: waiting },
         ]),
     },
+    {
+      kind: "histogram",
+      name: "odoo_gateway_exchange_queue_seconds",
+      help: "Exchanges that waited for Odoo to be back or for a worker: how long.",
+      histogram: tally.queue,
+    },
     byWord(
       "odoo_gateway_shed_total",
       "Requests that found no worker in time, by lane (docs/reliability).",
       "lane",
       () => counters().shed,
+    ),
+  ];
+}
+
+function cacheMetrics(counters: () => CounterSnapshot, now: () => MetricsNow): readonly MetricFamily[] {
+  return [
+    byWord(
+      "odoo_gateway_cache_total",
+      "Exchanges by what the cache was for them: hit, miss, revalidated, stale, pass (docs/operations, logs).",
+      "cache",
+      () => counters().cache,
+    ),
+    single("gauge", "odoo_gateway_cache_entries", "Files in memory.", () => now().cache.entries),
+    single("gauge", "odoo_gateway_cache_bytes", "Bytes of files in memory.", () => now().cache.bytes),
+    single(
+      "gauge",
+      "odoo_gateway_cache_max_bytes",
+      "Most bytes of files in memory (CACHE_BYTES).",
+      () => now().cache.bytesMax,
+    ),
+    single(
+      "gauge",
+      "odoo_gateway_cache_fetching",
+      "Files on their way from Odoo into memory.",
+      () => now().cache.fetching,
     ),
   ];
 }
@@ -263,76 +307,5 @@ function certificateMetrics(tally: Omit<Tally, "emit">, now: () => MetricsNow): 
       "Orders and renewals that failed.",
       () => tally.certificateFailures,
     ),
-  ];
-}
-
-function ownMetrics(
-  tally: Omit<Tally, "emit">,
-  counters: () => CounterSnapshot,
-  now: () => MetricsNow,
-): readonly MetricFamily[] {
-  const yes = (value: boolean) => (value ? 1 : 0);
-  return [
-    {
-      kind: "gauge",
-      name: "odoo_gateway_info",
-      help: "Always 1; the version is its label.",
-      labels: ["version"],
-      read: () => [{ labels: [now().version], value: 1 }],
-    },
-    single(
-      "gauge",
-      "odoo_gateway_start_timestamp_seconds",
-      "Moment of the start, seconds since 1970.",
-      () => now().startedWallMs / 1000,
-    ),
-    single("gauge", "odoo_gateway_ready", "1 when /readyz answers 200.", () => yes(now().ready)),
-    single(
-      "gauge",
-      "odoo_gateway_plan_revision",
-      "Revision of the plan; a reload adds one.",
-      () => now().planRevision,
-    ),
-    single(
-      "counter",
-      "odoo_gateway_reloads_refused_total",
-      "Reloads that kept the old plan or certificate because of a problem.",
-      () => tally.reloadsRefused,
-    ),
-    single("gauge", "odoo_gateway_maintenance", "1 while maintenance is on.", () => yes(now().maintenance)),
-    single(
-      "gauge",
-      "odoo_gateway_exchanges_in_flight",
-      "Exchanges under way, tunnels included.",
-      () => now().exchanges,
-    ),
-    single("gauge", "odoo_gateway_tunnels", "Websocket tunnels that are open.", () => now().tunnels),
-    {
-      kind: "gauge",
-      name: "odoo_gateway_connections",
-      help: "Connections of clients that are open, by listener.",
-      labels: ["listener"],
-      read: () => now().connections.map(({ listener, open }) => ({ labels: [listener], value: open })),
-    },
-    single(
-      "gauge",
-      "odoo_gateway_spool_bytes",
-      "Bytes of bodies and answers that wait on disk.",
-      () => now().spoolBytes,
-    ),
-    single(
-      "gauge",
-      "odoo_gateway_spool_max_bytes",
-      "Most that may wait on disk (SPOOL_MAX).",
-      () => now().spoolBytesMax,
-    ),
-    single(
-      "counter",
-      "odoo_gateway_log_lines_dropped_total",
-      "Log lines nobody took in time.",
-      () => now().logLinesDropped,
-    ),
-    single("counter", "odoo_gateway_warnings_total", "Warning events.", () => counters().warnings),
-    single("counter", "odoo_gateway_errors_total", "Error events.", () => counters().errors),
   ];
 }

@@ -7,6 +7,7 @@ export interface TallySnapshot {
   readonly logins: readonly (readonly [words: string, count: number])[];
   readonly gateway: { readonly counts: readonly number[]; readonly sum: number };
   readonly odoo: { readonly counts: readonly number[]; readonly sum: number };
+  readonly queue: { readonly counts: readonly number[]; readonly sum: number };
   readonly bansLifted: number;
   readonly certificatesIssued: number;
   readonly certificateFailures: number;
@@ -23,6 +24,7 @@ export function tallySnapshot(tally: Figures): TallySnapshot {
     logins: [...tally.logins],
     gateway: plain(tally.gateway),
     odoo: plain(tally.odoo),
+    queue: plain(tally.queue),
     bansLifted,
     certificatesIssued,
     certificateFailures,
@@ -36,6 +38,7 @@ export class TallySum implements Figures {
   readonly logins = new Map<string, number>();
   readonly gateway = new SecondsHistogram();
   readonly odoo = new SecondsHistogram();
+  readonly queue = new SecondsHistogram();
   bansLifted = 0;
   certificatesIssued = 0;
   certificateFailures = 0;
@@ -50,6 +53,7 @@ export class TallySum implements Figures {
     }
     this.gateway.become(parts.map((part) => part.gateway));
     this.odoo.become(parts.map((part) => part.odoo));
+    this.queue.become(parts.map((part) => part.queue));
     const total = (pick: (part: TallySnapshot) => number) => parts.reduce((sum, part) => sum + pick(part), 0);
     this.bansLifted = total((part) => part.bansLifted);
     this.certificatesIssued = total((part) => part.certificatesIssued);

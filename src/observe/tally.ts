@@ -10,10 +10,12 @@ export const statusClasses = ["1xx", "2xx", "3xx", "4xx", "499", "5xx"] as const
 export interface Tally extends EventSink {
   /** Exchanges that ended, by rule; one count for each of `statusClasses`. */
   readonly byRule: ReadonlyMap<string, Float64Array>;
-  /** Exchanges but tunnels: all their time but Odoo's. */
+  /** Exchanges but tunnels: all their time but Odoo's and the wait for it. */
   readonly gateway: SecondsHistogram;
   /** Exchanges that asked Odoo: to its first byte. */
   readonly odoo: SecondsHistogram;
+  /** Exchanges that waited for Odoo to be back or for a worker: how long. */
+  readonly queue: SecondsHistogram;
   /** Attempts to log in, by door and outcome, joined with a space. */
   readonly logins: ReadonlyMap<string, number>;
   readonly bansLifted: number;
@@ -28,6 +30,7 @@ export function createTally(): Tally {
   const logins = new Map<string, number>();
   const gateway = new SecondsHistogram();
   const odoo = new SecondsHistogram();
+  const queue = new SecondsHistogram();
   const totals = { bansLifted: 0, certificatesIssued: 0, certificateFailures: 0, reloadsRefused: 0 };
 
   const row = (rule: string): Float64Array => {
@@ -43,8 +46,9 @@ export function createTally(): Tally {
     const column = columnOf(record.status);
     counts[column] = (counts[column] ?? 0) + 1;
     if (record.upstreamMs !== null) odoo.observeMs(record.upstreamMs);
+    if (record.queueMs > 0) queue.observeMs(record.queueMs);
     // A tunnel's time is how long somebody had a page open.
-    if (record.status !== 101) gateway.observeMs(record.totalMs - (record.upstreamMs ?? 0));
+    if (record.status !== 101) gateway.observeMs(record.totalMs - record.queueMs - (record.upstreamMs ?? 0));
   };
   return {
     emit(event: GatewayEvent) {
@@ -77,6 +81,7 @@ export function createTally(): Tally {
     byRule,
     gateway,
     odoo,
+    queue,
     logins,
     get bansLifted() {
       return totals.bansLifted;

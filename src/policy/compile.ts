@@ -2,6 +2,7 @@ import { emptyIpSet, parseIpSet } from "../base/ip-set.ts";
 import { parseBytes, parseDurationMs, parseRatePerSecond } from "../base/units.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Settings } from "../settings/settings.ts";
+import { ClientRules } from "./client-rules.ts";
 import type { Decision, ForwardDecision, Limit, Reason } from "./decision.ts";
 import type { Located, LocatedLimit } from "./decode.ts";
 import {
@@ -37,6 +38,8 @@ export interface CompiledRule {
   readonly conditions: readonly Condition[];
   /** Those of `conditions` that the path alone decides; null: any path. */
   readonly ofPath: Condition | null;
+  /** Which of the policy's `from` conditions it has; -1: anybody. */
+  readonly ofClient: number;
   /** The rest of `conditions`. */
   readonly others: readonly Condition[];
   readonly decision: Decision;
@@ -57,6 +60,7 @@ export interface Policy {
   readonly limits: ReadonlyMap<string, Limit>;
   readonly skipped: readonly SkippedRule[];
   readonly pathRules: PathRules<CompiledRule>;
+  readonly clientRules: ClientRules;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
    * what opens a door is read strictly, what closes one widely.
@@ -118,6 +122,7 @@ export function compilePolicy(
   const compiled: CompiledRule[] = [];
   const patterns: (readonly PathPattern[] | null)[] = [];
   const skipped: SkippedRule[] = [];
+  const clients: Condition[] = [];
   for (const { document, file, line } of rules) {
     const because = excludedBecause(document.when, settings);
     if (because !== null) {
@@ -125,15 +130,14 @@ export function compilePolicy(
       continue;
     }
     const reason: Reason = Object.freeze({ rule: document.id, file, line, why: document.why });
-    const conditions = compileMatch(document, settings);
-    // The path comes first, where there is one.
-    const [first, ...rest] = conditions;
-    const ofPath = document.match?.path === undefined ? null : (first ?? null);
+    const { ofPath, ofClient, conditions } = compileMatch(document, settings);
+    if (ofClient !== null) clients.push(ofClient);
     compiled.push({
       reason,
       conditions,
       ofPath,
-      others: ofPath === null ? conditions : rest,
+      ofClient: ofClient === null ? -1 : clients.length - 1,
+      others: conditions.filter((one) => one !== ofPath && one !== ofClient),
       decision: Object.freeze(compileDecision(document, reason, limits)),
     });
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
@@ -143,6 +147,7 @@ export function compilePolicy(
     limits,
     skipped,
     pathRules: new PathRules(compiled, indexRules(patterns)),
+    clientRules: new ClientRules(clients),
     isStagingExempt: exemptTest(settings.stagingExempt),
   };
 }
@@ -166,25 +171,31 @@ export function patternsOf(texts: string | readonly string[]): readonly PathPatt
   });
 }
 
-function compileMatch(document: RuleDocument, settings: Settings): readonly Condition[] {
+/** The conditions of a rule, and which of them hang on the path or the client's address alone. */
+interface CompiledMatch {
+  readonly conditions: readonly Condition[];
+  readonly ofPath: Condition | null;
+  readonly ofClient: Condition | null;
+}
+
+function compileMatch(document: RuleDocument, settings: Settings): CompiledMatch {
   const match: MatchDocument = document.match ?? {};
   // A refusal looks at the path without case, everything else with it.
   const anyCase = document.deny !== undefined || document.drop !== undefined;
-  const conditions = compileConditions(match, anyCase, settings);
-  return match.not === undefined
-    ? conditions
-    : [...conditions, notAll(compileConditions(match.not, anyCase, settings))];
+  const compiled = compileConditions(match, anyCase, settings);
+  if (match.not === undefined) return compiled;
+  const { conditions } = compileConditions(match.not, anyCase, settings);
+  return { ...compiled, conditions: [...compiled.conditions, notAll(conditions)] };
 }
 
 /** In order of cost: the path first, the query last. */
-function compileConditions(
-  match: ConditionsDocument,
-  anyCase: boolean,
-  settings: Settings,
-): readonly Condition[] {
+function compileConditions(match: ConditionsDocument, anyCase: boolean, settings: Settings): CompiledMatch {
   const conditions: Condition[] = [];
-  if (match.path !== undefined) {
-    conditions.push(pathIs(patternsOf(match.path), anyCase));
+  const ofPath = match.path === undefined ? null : pathIs(patternsOf(match.path), anyCase);
+  const ofClient =
+    match.from === undefined ? null : fromIs(listOf(match.from).map((text) => networkOf(text, settings)));
+  if (ofPath !== null) {
+    conditions.push(ofPath);
   }
   if (match.method !== undefined) {
     conditions.push(methodIs(listOf(match.method)));
@@ -204,8 +215,8 @@ function compileConditions(
   if (match.content_type !== undefined) {
     conditions.push(contentTypeIs(listOf(match.content_type)));
   }
-  if (match.from !== undefined) {
-    conditions.push(fromIs(listOf(match.from).map((text) => networkOf(text, settings))));
+  if (ofClient !== null) {
+    conditions.push(ofClient);
   }
   if (match.query !== undefined) {
     conditions.push(queryHas(listOf(match.query)));
@@ -213,7 +224,7 @@ function compileConditions(
   if (match.offsite !== undefined) {
     conditions.push(offsiteIs(listOf(match.offsite), servedHosts(settings)));
   }
-  return conditions;
+  return { conditions, ofPath, ofClient };
 }
 
 function networkOf(text: string, settings: Settings): SourceNetwork {

@@ -1,4 +1,5 @@
 import type { RequestFacts } from "../message/facts.ts";
+import { meets } from "./client-rules.ts";
 import type { Policy } from "./compile.ts";
 import type { Decision } from "./decision.ts";
 import { allHold, type DecideExtra } from "./matchers.ts";
@@ -17,14 +18,17 @@ export const noRule: Decision = Object.freeze({
 });
 
 /**
- * The first rule that matches decides. Allocates nothing for a path that was asked before; the index leaves a handful of rules of any
- * number for one that was not.
+ * The first rule that matches decides. Allocates nothing for a path and a client that asked before; the index leaves a handful of rules
+ * of any number for a path that was not asked before.
  */
 export function decide(policy: Policy, facts: RequestFacts, extra: DecideExtra): Decision {
+  let client: Uint32Array | null = null;
   for (const rule of policy.pathRules.of(facts)) {
-    if (allHold(rule.others, facts, extra)) {
-      return rule.decision;
+    if (rule.ofClient >= 0) {
+      client ??= policy.clientRules.of(facts);
+      if (!meets(client, rule.ofClient)) continue;
     }
+    if (allHold(rule.others, facts, extra)) return rule.decision;
   }
   return noRule;
 }

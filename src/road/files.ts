@@ -1,3 +1,4 @@
+import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import type { Found } from "../cache/cache.ts";
 import type { FetchFile, Place } from "../cache/collapse.ts";
@@ -125,6 +126,7 @@ export class Files {
         request,
         // For everybody who waits: a crawler's question comes no later than a visitor's.
         lane: way.lanes === null ? null : x.sessionKey === null ? "site" : "user",
+        who: x.sessionKey ?? ipKey64(asked.facts.client),
         // With a stored copy at hand nobody waits for Odoo.
         mayWait: asked.answerTimeoutMs === null,
         sessionId: null,

@@ -1,3 +1,4 @@
+import { ipKey64 } from "../base/ip.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
@@ -62,6 +63,7 @@ export class Forwarding {
         way.lanes === null
           ? null
           : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
+      who: x.sessionKey ?? ipKey64(facts.client),
       mayWait: true,
       sessionId: facts.sessionId,
     };

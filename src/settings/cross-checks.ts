@@ -109,6 +109,19 @@ function checkMembers(settings: Settings, reader: SettingReader): void {
       remedy: "name the members it is the backup of",
     });
   }
+  const { workers, odooWorkers } = settings;
+  // Each process has its part of Odoo's workers (cluster/share), and each may print: with one each, all of them could be printing.
+  if (
+    workers > 1 &&
+    odooWorkers !== null &&
+    odooWorkers <= workers &&
+    reader.good("ODOO_WORKERS", "WORKERS")
+  ) {
+    reader.complain("ODOO_WORKERS", {
+      thing: `is ${odooWorkers}, and WORKERS=${workers} processes divide Odoo's workers among themselves`,
+      remedy: `set WORKERS=${Math.max(1, odooWorkers - 1)}, or ODOO_WORKERS above ${workers} if Odoo has as many`,
+    });
+  }
 }
 
 function checkTls(settings: Settings, reader: SettingReader): void {
@@ -195,13 +208,7 @@ function checkRest(settings: Settings, reader: SettingReader): void {
     const remedy = "set DOMAIN to the name they lead to";
     reader.complain("REDIRECT_DOMAINS", { thing: "needs DOMAIN", remedy });
   }
-  if (reader.good("SPOOL_MAX", "BODY_MAX") && settings.spoolBytesMax < settings.bodyBytesMax) {
-    const body = formatBytes(settings.bodyBytesMax);
-    reader.complain("SPOOL_MAX", {
-      thing: `must not be below BODY_MAX (${body})`,
-      remedy: "one body must fit",
-    });
-  }
+  checkSpool(settings, reader);
   if (reader.good("METHODS") && !settings.methods.includes("GET")) {
     reader.complain("METHODS", { thing: "must include GET", remedy: "add it" });
   }
@@ -216,6 +223,16 @@ function checkRest(settings: Settings, reader: SettingReader): void {
       remedy: "take it out",
     });
   }
+}
+
+/** Each of several processes has its part of the disk (cluster/share). */
+function checkSpool({ spoolBytesMax, bodyBytesMax, workers }: Settings, reader: SettingReader): void {
+  if (!reader.good("SPOOL_MAX", "BODY_MAX", "WORKERS") || spoolBytesMax / workers >= bodyBytesMax) return;
+  const times = workers === 1 ? "" : ` times WORKERS, ${formatBytes(bodyBytesMax * workers)}`;
+  reader.complain("SPOOL_MAX", {
+    thing: `must not be below BODY_MAX (${formatBytes(bodyBytesMax)})${times}`,
+    remedy: workers === 1 ? "one body must fit" : "one body must fit in each process's part",
+  });
 }
 
 function isEveryHost(host: string): boolean {

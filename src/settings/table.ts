@@ -95,7 +95,7 @@ export const settingTable = [
     defaultWords:
       "not known: nothing waits here until Odoo's listen queue overflows, and what fits is learnt",
     meaning:
-      "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print.",
+      "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print. Above WORKERS, whose processes divide them.",
   },
   {
     name: "QUEUE_MAX",

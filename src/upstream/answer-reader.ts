@@ -1,4 +1,5 @@
 import { nameIs } from "../message/fields.ts";
+import { chunkLine } from "../message/framing.ts";
 import type { FailureKind } from "../observe/events.ts";
 
 /** How the end of an answer is found (RFC 9112 §6.3). */
@@ -156,7 +157,7 @@ export class AnswerReader {
       if (!readFieldLine(lines[i] ?? "", fields))
         return this.#malformed("a field line of the head is malformed");
     }
-    if (status < 200) return this.#readInterim(status, fields, rest);
+    if (status < 200) return this.#readInterim(status, minor, fields, rest);
     const framing = this.#framing(status, minor, fields);
     if (typeof framing === "string") return this.#malformed(framing);
     const reusable = minor === 1 && framing.kind !== "close" && !listHas(fields, "connection", "close");
@@ -178,12 +179,14 @@ export class AnswerReader {
     }
   }
 
-  #readInterim(status: number, fields: readonly string[], rest: Buffer): Buffer | null {
+  #readInterim(status: number, minor: number, fields: readonly string[], rest: Buffer): Buffer | null {
     if (status === 101) {
       if (!this.#wantsTunnel) return this.#malformed("101 without a request to switch protocols");
       this.#sink.head({ status, fields, framing: { kind: "none" }, reusable: false });
       return this.#end(rest);
     }
+    // RFC 9110 §15.2: HTTP/1.0 knows no interim answers; what follows has two readings.
+    if (minor === 0) return this.#malformed("an interim answer in HTTP/1.0");
     this.#interim += 1;
     if (this.#interim > interimAnswersMax) return this.#malformed("more than 8 interim answers");
     return rest;
@@ -234,8 +237,7 @@ export class AnswerReader {
       return null;
     }
     const line = input.toString("latin1", 0, end + 1);
-    // RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; 13 hexadecimal digits stay below 2^53.
-    const match = /^([0-9a-fA-F]{1,13})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n$/.exec(line);
+    const match = chunkLine.exec(line);
     if (match === null || end > chunkLineBytesMax) return this.#malformed("a chunk-size line is malformed");
     this.#left = Number.parseInt(match[1] ?? "", 16);
     this.#state = this.#left === 0 ? "trailers" : "chunk-data";

@@ -43,6 +43,8 @@ export interface Way {
 export interface Parcel {
   readonly request: UpstreamRequest;
   readonly lane: LaneName | null;
+  /** Whose request it is, where others wait too: a session, or else an address. */
+  readonly who: string;
   /** False: there is another answer (a stored copy); without a member and a worker at once it is not sent. */
   readonly mayWait: boolean;
   /** For members that sessions stay with. */
@@ -193,7 +195,7 @@ export class Delivery implements UpstreamListener {
       if (shed.reason === "waited" && at !== null && at.crowd.answeredMs < sinceMs) this.#neverThere(at);
       else this.#listener.shed(shed);
     };
-    this.#waiting = lanes.wait(lane, placed, sinceMs);
+    this.#waiting = lanes.wait(lane, this.#parcel.who, placed, sinceMs);
   }
 
   #neverThere(member: PoolMember): void {

@@ -109,7 +109,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
     this.#counted = "connecting";
     this.#member.crowd.begins();
     this.#connectingMs = 0;
-    connection.bound(connectStallMs);
+    connection.bound(Math.min(connectStallMs, this.#connectMs));
   }
 
   #uncount(): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { LaneQueue, type Queued } from "./lane-queue.ts";
 
 /** Who waits for Odoo, highest first: when there is no room left in the queue, the lowest goes first. */
 export const laneNames = ["health", "login", "user", "report", "api", "site", "crawler"] as const;
@@ -65,12 +66,9 @@ export interface LaneSnapshot {
   readonly longestWaitMs: number;
 }
 
-interface Waiter extends Waiting {
+interface Waiter extends Waiting, Queued {
   readonly lane: Lane;
-  readonly sinceMs: number;
   readonly go: (shed: Shed | null) => void;
-  previous: Waiter | null;
-  next: Waiter | null;
   isWaiting: boolean;
 }
 
@@ -82,9 +80,7 @@ interface Lane {
   capacity: number;
   /** Virtual time of its next turn. */
   turn: number;
-  first: Waiter | null;
-  last: Waiter | null;
-  waiting: number;
+  readonly queue: LaneQueue<Waiter>;
   admitted: number;
   waited: number;
   shed: number;
@@ -97,7 +93,7 @@ const unbounded = 0x3fffffff;
 /**
  * Shares Odoo's workers. As many requests as there are workers are with Odoo at once, the others wait here, where they can be told
  * apart; Odoo's own queue is first come, first served, and its end is a connection that hangs. Turns go by weight (stride
- * scheduling), first come, first served inside a lane; a lane may use everything while nobody else wants it, but crawlers only half,
+ * scheduling), inside a lane from client to client; a lane may use everything while nobody else wants it, but crawlers only half,
  * and reports all workers but one: wkhtmltopdf asks Odoo for assets while it holds a worker, and with all workers printing
  * nobody would answer it. Log-ins and health have one place more than there are workers. Where workers are not known, nobody waits until
  * Odoo was found full (`LearntBound`); what is learnt then is workers and listen queue together, so reports have no bound of their own
@@ -129,9 +125,7 @@ export class Lanes {
       inFlight: 0,
       capacity: 0,
       turn: 0,
-      first: null,
-      last: null,
-      waiting: 0,
+      queue: new LaneQueue(),
       admitted: 0,
       waited: 0,
       shed: 0,
@@ -193,7 +187,7 @@ export class Lanes {
   /** A place at once, or false. Each place is given back with `release`. */
   take(name: LaneName): boolean {
     const lane = this.#lanes[name];
-    if (lane.waiting > 0 || !this.#hasRoom(lane)) return false;
+    if (lane.queue.size > 0 || !this.#hasRoom(lane)) return false;
     this.#admit(lane);
     return true;
   }
@@ -202,44 +196,38 @@ export class Lanes {
    * Waits for a place. `go` is called once and never from inside this call: null with a place, or why there is none. `sinceMs`: who has
    * waited before, or had a place that led nowhere, goes before those who came later.
    */
-  wait(name: LaneName, go: (shed: Shed | null) => void, sinceMs = this.#options.clock.nowMs()): Waiting {
+  wait(
+    name: LaneName,
+    who: string,
+    go: (shed: Shed | null) => void,
+    sinceMs = this.#options.clock.nowMs(),
+  ): Waiting {
     const lane = this.#lanes[name];
     const waiter: Waiter = {
       lane,
+      who,
       go,
       sinceMs,
-      previous: null,
-      next: null,
       isWaiting: true,
       leave: () => {
         if (waiter.isWaiting) this.#remove(waiter);
       },
     };
-    if (this.#waiting >= this.#options.queueMax && !this.#displaceBelow(lane)) {
+    if (
+      this.#waiting >= this.#options.queueMax &&
+      !this.#displaceBelow(lane) &&
+      !this.#displaceMost(lane, who)
+    ) {
       waiter.isWaiting = false;
       queueMicrotask(() => this.#shed(waiter, "queue-full"));
       return waiter;
     }
     // A lane that was empty does not collect turns it had no use for.
-    if (lane.first === null) lane.turn = Math.max(lane.turn, this.#now);
-    this.#insert(waiter);
-    lane.waiting += 1;
+    if (lane.queue.size === 0) lane.turn = Math.max(lane.turn, this.#now);
+    lane.queue.push(waiter);
     this.#waiting += 1;
     if (this.#waiting === 1) this.#options.onWaiting?.(true);
     return waiter;
-  }
-
-  /** Its place in its lane is by the time it came; nearly always the last. */
-  #insert(waiter: Waiter): void {
-    const { lane, sinceMs } = waiter;
-    let before = lane.last;
-    while (before !== null && before.sinceMs > sinceMs) before = before.previous;
-    waiter.previous = before;
-    waiter.next = before === null ? lane.first : before.next;
-    if (waiter.previous === null) lane.first = waiter;
-    else waiter.previous.next = waiter;
-    if (waiter.next === null) lane.last = waiter;
-    else waiter.next.previous = waiter;
   }
 
   /** The request is finished or given up. */
@@ -253,8 +241,9 @@ export class Lanes {
   expire(): void {
     const nowMs = this.#options.clock.nowMs();
     for (const lane of this.#byRank) {
-      while (lane.first !== null && nowMs - lane.first.sinceMs >= lane.timeoutMs) {
-        const waiter = lane.first;
+      for (;;) {
+        const waiter = lane.queue.oldest;
+        if (waiter === null || nowMs - waiter.sinceMs < lane.timeoutMs) break;
         this.#remove(waiter);
         this.#shed(waiter, "waited");
       }
@@ -262,18 +251,16 @@ export class Lanes {
   }
 
   snapshot(): readonly LaneSnapshot[] {
-    return this.#byRank.map(
-      ({ name, inFlight, waiting, capacity, admitted, waited, shed, longestWaitMs }) => ({
-        lane: name,
-        inFlight,
-        waiting,
-        capacity: capacity === unbounded ? null : capacity,
-        admitted,
-        waited,
-        shed,
-        longestWaitMs: Math.round(longestWaitMs),
-      }),
-    );
+    return this.#byRank.map(({ name, inFlight, queue, capacity, admitted, waited, shed, longestWaitMs }) => ({
+      lane: name,
+      inFlight,
+      waiting: queue.size,
+      capacity: capacity === unbounded ? null : capacity,
+      admitted,
+      waited,
+      shed,
+      longestWaitMs: Math.round(longestWaitMs),
+    }));
   }
 
   #hasRoom(lane: Lane): boolean {
@@ -293,12 +280,12 @@ export class Lanes {
     for (;;) {
       let best: Lane | null = null;
       for (const lane of this.#byRank) {
-        if (lane.first === null || !this.#hasRoom(lane)) continue;
+        if (lane.queue.size === 0 || !this.#hasRoom(lane)) continue;
         if (best === null || lane.turn < best.turn) best = lane;
       }
-      const waiter = best?.first ?? null;
+      const waiter = best?.queue.next ?? null;
       if (best === null || waiter === null) return;
-      this.#remove(waiter);
+      this.#remove(waiter, true);
       this.#admit(best);
       best.waited += 1;
       best.longestWaitMs = Math.max(best.longestWaitMs, this.#options.clock.nowMs() - waiter.sinceMs);
@@ -306,18 +293,30 @@ export class Lanes {
     }
   }
 
-  /** Makes room in a full queue: the one that came last in the lowest lane below this one goes. */
+  /** Makes room in a full queue: in the lowest lane below this one, who came last of the client that has most there goes. */
   #displaceBelow(above: Lane): boolean {
     for (let rank = this.#byRank.length - 1; rank >= 0; rank -= 1) {
       const lane = this.#byRank[rank];
       if (lane === undefined || lane === above) return false;
-      const waiter = lane.last;
+      const waiter = lane.queue.mostsLast;
       if (waiter === null) continue;
-      this.#remove(waiter);
-      this.#shed(waiter, "displaced");
+      this.#displace(waiter);
       return true;
     }
     return false;
+  }
+
+  /** In one's own lane: who has more waiting than the newcomer would have gives the last one up. */
+  #displaceMost({ queue }: Lane, who: string): boolean {
+    const waiter = queue.mostsLast;
+    if (waiter === null || queue.countOf(waiter.who) <= queue.countOf(who) + 1) return false;
+    this.#displace(waiter);
+    return true;
+  }
+
+  #displace(waiter: Waiter): void {
+    this.#remove(waiter);
+    this.#shed(waiter, "displaced");
   }
 
   #shed({ lane, go }: Waiter, reason: ShedReason): void {
@@ -325,14 +324,9 @@ export class Lanes {
     go({ lane: lane.name, reason, retryAfterSeconds: lane.rule.retryAfterSeconds });
   }
 
-  #remove(waiter: Waiter): void {
-    const { lane, previous, next } = waiter;
+  #remove(waiter: Waiter, isServed = false): void {
     waiter.isWaiting = false;
-    if (previous === null) lane.first = next;
-    else previous.next = next;
-    if (next === null) lane.last = previous;
-    else next.previous = previous;
-    lane.waiting -= 1;
+    waiter.lane.queue.remove(waiter, isServed);
     this.#waiting -= 1;
     if (this.#waiting === 0) this.#options.onWaiting?.(false);
   }

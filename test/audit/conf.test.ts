@@ -242,6 +242,35 @@ t.test("workers and their limits against the machine", async (t) => {
   t.equal(await outcome("workers = 2\nlimit_memory_hard = 800000000", "conf-memory", small), "pass");
   t.equal(await outcome("workers = 5", "conf-memory", small), "warn");
   t.equal(await outcome("workers = 20", "conf-memory", small), "fail");
+  const eight = "workers = 2\nmax_cron_threads = 1\nlimit_memory_hard = 1000000000";
+  t.equal(await outcome(eight, "conf-memory", small), "pass", "four processes of 1 GB");
+  t.equal(await outcome(eight.replace("2", "3"), "conf-memory", small), "warn", "the fifth does not fit");
+  const spared = `${eight.replace("2", "3")}\nlimit_memory_hard_gevent = 200000000`;
+  t.equal(await outcome(spared, "conf-memory", small), "pass", "the websockets' process has its own limit");
+  t.equal(await outcome("workers = 0\nmax_cron_threads = 40", "conf-memory", small), "pass", "threads");
   t.equal(await outcome("limit_time_cpu = 900\nlimit_time_real = 600", "conf-limits", small), "warn");
   t.equal(await outcome("limit_time_real = 0", "conf-limits", small), "fail");
+});
+
+t.test("memory and connections count the same processes", async (t) => {
+  const told = async (lines: string, id: string) => {
+    const result = await look({ odooConf: "odoo.conf" }, { "odoo.conf": `[options]\n${lines}\n` });
+    return result.findings.find((one) => one.id === id)?.seen ?? "";
+  };
+  for (const [lines, processes, connections] of [
+    [
+      "workers = 2\nmax_cron_threads = 1",
+      "4 processes (2 workers, 1 for scheduled jobs, 1 for websockets)",
+      256,
+    ],
+    ["workers = 2\nmax_cron_threads = 0", "3 processes (2 workers, 1 for websockets)", 192],
+    ["workers = 0\nmax_cron_threads = 2", "1 process (workers = 0)", 64],
+    ["workers = 1\nmax_cron_threads = 1\ndb_maxconn = 10\ndb_maxconn_gevent = 5", "3 processes", 25],
+    ["workers = 1\nmax_cron_threads = 1\ndb_maxconn = 10\ndb_maxconn_gevent = 0", "3 processes", 30],
+  ] as const) {
+    t.match(await told(lines, "conf-memory"), processes);
+    const sum = await told(lines, "conf-db-connections");
+    t.match(sum, processes);
+    t.match(sum, `is up to ${connections} connections`);
+  }
 });

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { auditChecks, auditGroups } from "../../src/audit/catalogue/catalogue.ts";
+import { elsewhereOf, strayElsewhere } from "../../src/audit/catalogue/elsewhere.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
 
 const path = join(packageRoot().directory, "docs/checks/inside.md");
@@ -10,6 +11,60 @@ const path = join(packageRoot().directory, "docs/checks/inside.md");
 function escaped(text: string): string {
   return text.replaceAll(/[<>*_|]/g, "\\$&");
 }
+
+/** Sections of the outside view, by id. */
+const outside = new Map(
+  readFileSync(join(packageRoot().directory, "docs/checks/outside.md"), "utf8")
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.split("\n", 1)[0] ?? "", section]),
+);
+
+/** A line of the outside view, with links that hold in this file. */
+function outsideLine(id: string, proxy: string): string {
+  const line = new RegExp(`^- ${proxy}: (.*)$`, "m").exec(outside.get(id) ?? "")?.[1];
+  if (line === undefined) throw new Error(`outside.md has no line for ${proxy} in ${id}`);
+  return line.replaceAll("[below](#", "[there](outside.md#").replaceAll("](#", "](outside.md#");
+}
+
+/** What is to be changed in the four proxies. */
+function proxyLines(id: string): string {
+  const written = elsewhereOf(id);
+  switch (written?.kind) {
+    case "all":
+      return `- nginx, Traefik, Caddy, odoo-gateway: ${written.line}\n`;
+    case "own": {
+      const { nginx, traefik, caddy, gateway } = written.lines;
+      return `- nginx: ${nginx}\n- Traefik: ${traefik}\n- Caddy: ${caddy}\n- odoo-gateway: ${gateway}\n`;
+    }
+    case "outside":
+      return ["nginx", "Traefik", "Caddy", "odoo-gateway"]
+        .map((proxy) =>
+          proxy === "nginx" && written.nginx !== null
+            ? `- nginx: ${written.nginx}\n`
+            : `- ${proxy}: ${outsideLine(written.id, proxy)}\n`,
+        )
+        .join("");
+    case undefined:
+      throw new Error(`nobody has written what ${id} means for nginx, Traefik, Caddy and us`);
+  }
+}
+
+t.test("every section says what to change in each of the four", async (t) => {
+  t.same(strayElsewhere(), [], "and nothing is written about ids that are gone");
+  const sections = readFileSync(path, "utf8").split(/^### /m).slice(1);
+  for (const section of sections) {
+    const id = section.split("\n", 1)[0] ?? "";
+    const inOne = section.includes("\n- nginx, Traefik, Caddy, odoo-gateway: ");
+    const inFour = ["nginx", "Traefik", "Caddy", "odoo-gateway"].every((name) =>
+      section.includes(`\n- ${name}: `),
+    );
+    t.ok(inOne || inFour, id);
+    t.ok(inFour || !id.startsWith("nginx-"), `${id}: a proxy's own line has four`);
+    t.match(section, /\nFix: \S.*\n\nFrom: \S/, `${id}: what to change, and where it comes from`);
+  }
+  t.equal(sections.length, auditChecks.length);
+});
 
 t.test("every check has a section, and every section a check", async (t) => {
   const made = [
@@ -23,6 +78,7 @@ t.test("every check has a section, and every section a check", async (t) => {
             `**${escaped(name)}.** ${escaped(why)}\n`,
             `Fix: ${escaped(fix)}\n`,
             `From: ${escaped(from)}.\n`,
+            proxyLines(id),
           ].join("\n"),
         ),
       ].join("\n"),

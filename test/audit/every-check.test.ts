@@ -3,10 +3,13 @@ import { join } from "node:path";
 import t from "tap";
 import type { AuditRequest } from "../../src/audit/audit.ts";
 import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
-import type { GatewayView, Modes } from "../../src/audit/context.ts";
+import type { AuditContext, GatewayView, Modes } from "../../src/audit/context.ts";
+import { auditServer } from "../../src/audit/postgres/audit-server.ts";
+import type { Dsn } from "../../src/audit/postgres/dsn.ts";
+import type { ServerFacts } from "../../src/audit/postgres/server.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
-import type { Finding } from "../../src/report/finding.ts";
-import { look } from "../support/audit.ts";
+import type { Finding, Outcome } from "../../src/report/finding.ts";
+import { look, nowMs } from "../support/audit.ts";
 
 const root = join(packageRoot().directory, "test/audit/fixtures");
 const files = Object.fromEntries(
@@ -248,7 +251,89 @@ t.test("conf-data-dir: a folder that everybody reads is seen", async (t) => {
   t.equal(await seen(0o040750), "pass");
 });
 
-t.test("every check of files is broken once above", async (t) => {
-  const own = auditChecks.map(({ id }) => id).filter((id) => !id.startsWith("pg-"));
-  t.same([...Object.keys(breaks), "conf-file-mode"].sort(), [...own].sort());
+const server: ServerFacts = {
+  version: 170_002,
+  settings: new Map([
+    ["ssl", "on"],
+    ["password_encryption", "scram-sha-256"],
+    ["log_connections", "on"],
+    ["log_disconnections", "on"],
+    ["log_min_duration_statement", "1000"],
+  ]),
+  database: "prod",
+  isPublicOpen: false,
+  encrypted: true,
+  proof: "scram-sha-256",
+  role: {
+    name: "odoo",
+    isSuperuser: false,
+    mayCreateDatabases: false,
+    mayCreateRoles: false,
+    mayReplicate: false,
+    bypassesRowSecurity: false,
+    powers: [],
+    passwordKind: "scram-sha-256",
+  },
+  databases: [{ name: "prod", owner: "postgres", isOpen: true }],
+};
+
+/** One change of a good server for each check of a running one. */
+const serverBreaks: Readonly<Record<string, readonly ["fail" | "warn", Partial<ServerFacts>]>> = {
+  "pg-role-superuser": ["fail", { role: { ...server.role, isSuperuser: true } }],
+  "pg-role-createdb": ["warn", { role: { ...server.role, mayCreateDatabases: true } }],
+  "pg-role-rights": ["fail", { role: { ...server.role, mayCreateRoles: true } }],
+  "pg-role-membership": ["fail", { role: { ...server.role, powers: ["pg_execute_server_program"] } }],
+  "pg-role-password": ["fail", { role: { ...server.role, passwordKind: "md5" } }],
+  "pg-database-owner": ["warn", { databases: [{ name: "prod", owner: "odoo", isOpen: true }] }],
+  "pg-other-databases": [
+    "warn",
+    { databases: [...server.databases, { name: "other", owner: "x", isOpen: true }] },
+  ],
+  "pg-public-schema": ["warn", { isPublicOpen: true }],
+  "pg-ssl": ["fail", { encrypted: false }],
+  "pg-password-encryption": [
+    "fail",
+    { settings: new Map([...server.settings, ["password_encryption", "md5"]]) },
+  ],
+  "pg-logs": ["warn", { settings: new Map([...server.settings, ["log_connections", "off"]]) }],
+  "pg-version": ["fail", { version: 130_020 }],
+};
+
+/** What a server with these facts, asked over the network, is told. */
+function serverOutcomes(change: Partial<ServerFacts>): ReadonlyMap<string, Outcome> {
+  const dsn: Dsn = {
+    host: "db.example.com",
+    port: 5432,
+    user: "odoo",
+    password: null,
+    database: "prod",
+    sslMode: "prefer",
+    rootCertificateFile: null,
+  };
+  const context: AuditContext = {
+    hosts: [],
+    databases: ["prod"],
+    machine: { cores: 1, memoryBytes: 1, from: "" },
+    gateway: null,
+    isContainer: false,
+    connectionRoom: null,
+    serverRole: null,
+    modesOf: () => null,
+  };
+  return new Map(
+    auditServer({ ...server, ...change }, dsn, context, nowMs).map(({ id, outcome }) => [id, outcome]),
+  );
+}
+
+t.test("a good server passes every check of a running one, and each can be broken", async (t) => {
+  const good = serverOutcomes({});
+  for (const [id, [outcome, change]] of Object.entries(serverBreaks)) {
+    t.equal(good.get(id), "pass", `${id}: the good server passes`);
+    t.equal(serverOutcomes(change).get(id), outcome, `${id}: ${JSON.stringify(change)}`);
+  }
+});
+
+t.test("every check is broken once above", async (t) => {
+  const broken = [...Object.keys(breaks), "conf-file-mode", ...Object.keys(serverBreaks)];
+  t.same(broken.sort(), auditChecks.map(({ id }) => id).sort(), "a new check brings what breaks it");
 });

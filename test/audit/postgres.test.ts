@@ -63,6 +63,8 @@ t.test("a real PostgreSQL", withPostgres, async (t) => {
     for (const { id } of auditChecks.filter((one) => one.id.startsWith("pg-")))
       t.same(seen(result, id), ["pass"], id);
     t.same(seen(result, "conf-db-connections"), ["pass"], "max_connections of the server is compared");
+    const role = result.findings.find(({ id }) => id === "conf-db-user");
+    t.match(role, { outcome: "pass", seen: /says "strong" has no rights of an administrator/ });
   });
 
   await t.test("a superuser that owns a database and keeps MD5 fails", async (t) => {
@@ -93,6 +95,20 @@ t.test("a real PostgreSQL", withPostgres, async (t) => {
     });
     t.match(result.findings.find(({ id }) => id === "pg-database-owner")?.seen, /owns "other"/);
     t.notMatch(JSON.stringify(result), /Kw93/, "the password is nowhere in the findings");
+  });
+
+  await t.test("a harmless name does not hide what the role may do", async (t) => {
+    const asked = async (name: string) => {
+      const result = await look(
+        { odooConf: "odoo.conf", pgDsn: superuserOf(server, "prod") },
+        { "odoo.conf": `[options]\ndb_user = ${name}\n` },
+      );
+      return result.findings.find(({ id }) => id === "conf-db-user");
+    };
+    t.match(await asked("by_md5"), { outcome: "fail", seen: /says "by_md5" is a superuser/ });
+    t.match(await asked("reader"), { outcome: "warn", seen: /has pg_execute_server_program/ });
+    const other = await asked("gone");
+    t.match(other, { outcome: "pass", seen: /by its name only/ }, "the session's role is not Odoo's");
   });
 
   await t.test("membership in a role that starts programs is seen", async (t) => {
@@ -315,6 +331,7 @@ t.test("what no server of Debian can show", async (t) => {
     gateway: null,
     isContainer: false,
     connectionRoom: null,
+    serverRole: null,
     modesOf: () => null,
   };
   const outcome = (change: Partial<ServerFacts>, id: string, host = "db.example.com") =>

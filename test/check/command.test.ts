@@ -57,6 +57,7 @@ t.test("what is not understood is refused before anything is asked", async (t) =
     [[], /give one site/],
     [["https://a.test", "https://b.test"], /"https:\/\/b\.test" is one too many/],
     [["ftp://a.test"], /neither https nor http/],
+    [["https://a.test:0"], /a port is a number from 1 to 65535/],
     [["https://u:p@a.test"], /user or password/],
     [["https://a.test/odoo?x=1"], /without a path: https:\/\/a\.test/],
     [["https://a.test", "--adress", "1.2.3.4"], /Unknown option '--adress'/],

@@ -124,6 +124,8 @@ export class WorkersGateway {
           localAddress: options.from ?? "127.0.0.1",
           headers: {
             Host: `odoo.test:${this.httpsPort}`,
+            // Without one it would be taken for a crawler.
+            "User-Agent": "Mozilla/5.0 (test)",
             ...(options.agent === undefined ? { Connection: "close" } : {}),
             ...(body === null ? {} : { "Content-Type": type, "Content-Length": body.length }),
             ...(form === undefined ? {} : { Accept: "text/html", Cookie: form.cookie }),

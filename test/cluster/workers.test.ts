@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
-import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { Agent } from "node:https";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import t from "tap";
 import { WebSocket } from "ws";
 import { withWideLogin } from "../support/bans.ts";
+import { Load } from "./load.ts";
 import { lives, WorkersGateway } from "./process.ts";
 
 /** Of this machine, and never limited: a loop on a quick machine asks more than a hundred times a second. */
@@ -169,53 +169,7 @@ t.test("SIGUSR2 and SIGHUP: every worker is another, and no request is lost", as
   const before = await gateway.serving();
   const idle = new Agent({ keepAlive: true, maxSockets: 1 });
   t.not((await gateway.ask("/web/login", { agent: idle })).connection, "close");
-  let done = false;
-  const failures: unknown[] = [];
-  let asked = 0;
-  const loop = async (agent?: Agent) => {
-    while (!done) {
-      asked += 1;
-      const answer = await gateway
-        .ask("/web/login", { from: unlimited, ...(agent === undefined ? {} : { agent }) })
-        .catch(String);
-      if (typeof answer === "string" || answer.status !== 200) failures.push(answer);
-    }
-  };
-  /** A browser's way: one connection until it hears GOAWAY, then another. */
-  const http2Loop = async () => {
-    let session: ClientHttp2Session | null = null;
-    while (!done) {
-      if (session === null || session.closed || session.destroyed) {
-        // `localAddress` goes through to tls.connect; the types of node:http2 do not name it.
-        const tls = { servername: "odoo.test", rejectUnauthorized: false, localAddress: unlimited };
-        session = connectHttp2(`https://127.0.0.1:${gateway.httpsPort}`, tls);
-        const opened = session;
-        opened.on("error", () => {});
-        opened.on("goaway", () => opened.close());
-      }
-      const stream = session.request({
-        ":path": "/web/login",
-        ":authority": `odoo.test:${gateway.httpsPort}`,
-      });
-      asked += 1;
-      const status = await new Promise<unknown>((resolve) => {
-        let got: unknown = "no answer";
-        stream.on("response", (fields) => {
-          got = fields[":status"];
-        });
-        // Never sent (RFC 9113 §8.7): GOAWAY was read before the frame left, and every browser asks again on the next connection.
-        stream.on("error", (error) =>
-          resolve(stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 200 : String(error)),
-        );
-        stream.on("close", () => resolve(got));
-        stream.resume();
-      });
-      if (status !== 200) failures.push(status);
-    }
-    session?.close();
-  };
-  const agents = [1, 2, 3].map(() => new Agent({ keepAlive: true, maxSockets: 1 }));
-  const loops = [...agents.map((agent) => loop(agent)), loop(), loop(), http2Loop()];
+  const load = new Load(gateway, unlimited);
   gateway.child.kill("SIGUSR2");
   await gateway.until(() => gateway.out.includes("workers: changed"));
   t.same(
@@ -226,9 +180,8 @@ t.test("SIGUSR2 and SIGHUP: every worker is another, and no request is lost", as
   const { revision } = (await gateway.status()).plan;
   gateway.child.kill("SIGHUP");
   await gateway.until(async () => (await gateway.status()).plan.revision === revision + 1);
-  done = true;
-  await Promise.all(loops);
-  for (const agent of [...agents, idle]) agent.destroy();
+  const { asked, failures } = await load.stop();
+  idle.destroy();
   t.same(failures, [], `${asked} requests`);
   const after = await gateway.serving();
   t.equal(after.length, 2);

@@ -39,12 +39,13 @@ export function hostOf(gateway: TestGateway): string {
   return `odoo.test:${gateway.httpsPort}`;
 }
 
-/** A TLS connection that chose HTTP/1.1; the certificate is checked. */
-export function openTls(gateway: TestGateway): Promise<TLSSocket> {
+/** A TLS connection that chose HTTP/1.1; the certificate is checked. `from`: the client's address, of 127.0.0.0/8. */
+export function openTls(gateway: TestGateway, from = "127.0.0.1"): Promise<TLSSocket> {
+  // `localAddress` goes through to net.connect; the types of node:tls do not name it.
+  const at = { port: gateway.httpsPort, host: "127.0.0.1", localAddress: from };
   return new Promise((resolve, reject) => {
     const socket = connectTls({
-      port: gateway.httpsPort,
-      host: "127.0.0.1",
+      ...at,
       servername: "odoo.test",
       ca: caOf(gateway),
       ALPNProtocols: ["http/1.1"],

@@ -111,6 +111,26 @@ t.test("a full queue turns crawlers away first, in each caller's own way", async
   await close();
 });
 
+t.test("one who fills the queue has his own requests turned away, and nobody else's", async (t) => {
+  const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1", QUEUE_MAX: "4" });
+  const many = [1, 2, 3, 4, 5].map((i) => h1(gateway, `GET /many?${i}`, html));
+  await until(() => odoo.held.length === 1 && waiting(gateway) === 4);
+  const socket = await openTls(gateway, "127.0.0.7");
+  const few = h1(gateway, "GET /few", html, "", { socket });
+  await until(() => gateway.records().length === 1);
+  t.match(gateway.records(), [{ verdict: "shed", peer: "127.0.0.1", status: 503 }]);
+  odoo.held[0]?.answer();
+  await until(() => odoo.asked.length === 2);
+  odoo.held[0]?.answer();
+  await until(() => odoo.asked.length === 3);
+  t.match(odoo.asked[2], /^GET \/few /, "its turn comes before the rest of theirs");
+  await answerAll(odoo, () => gateway.records().length === 6);
+  t.equal((await few).status, 200);
+  const statuses = (await Promise.all(many)).map(({ status }) => status).sort();
+  t.same(statuses, [200, 200, 200, 200, 503]);
+  await close();
+});
+
 t.test("a JSON-RPC caller that is turned away gets an error it can show", async (t) => {
   const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1", QUEUE_MAX: "1" });
   const first = h1(gateway, "GET /first", html);

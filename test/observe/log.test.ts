@@ -243,7 +243,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 19, "no access lines, all security events");
+    t.equal(seen("warn", format), 20, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -456,7 +456,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 6,
+    warnings: 7,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },

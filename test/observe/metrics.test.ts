@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { packageRoot } from "../../src/base/package-root.ts";
 import type { AccessRecord } from "../../src/observe/events.ts";
 import { SecondsHistogram } from "../../src/observe/histogram.ts";
+import { LoopDelay } from "../../src/observe/loop-delay.ts";
 import { seriesMax } from "../../src/observe/metrics.ts";
 import { createMetricsPage } from "../../src/observe/metrics-prom.ts";
 import { createTally, talliedRulesMax } from "../../src/observe/tally.ts";
@@ -81,6 +82,62 @@ t.test("a scrape tells what happened, in the text format of Prometheus", async (
     const lines = stderr.split("\n").filter((line) => /odoo_gateway/.test(line) && !/_days_left/.test(line));
     t.same(lines, []);
   } else t.comment("promtool is not here: its own check of the text was left out");
+});
+
+t.test("files in memory, the queue, its lanes and the process have their figures", async (t) => {
+  const gateway = await startTestGateway({ env: { ODOO_WORKERS: "1", QUEUE_TIMEOUT: "5m" } });
+  t.teardown(() => gateway.close());
+  const agent = ["User-Agent: Mozilla/5.0 (test)"];
+  const page = await h1(gateway, "GET /web/login", agent);
+  const asset = /"(\/web\/assets\/[^"]+\.js)"/.exec(page.body)?.[1] ?? "";
+  for (let i = 0; i < 2; i += 1) t.equal((await h1(gateway, `GET ${asset}`, agent)).status, 200);
+  const slow = h1(gateway, "GET /demo/slow?ms=400", agent);
+  await until(() => gateway.running.queue().inFlight === 1);
+  const behind = h1(gateway, "GET /demo/echo", agent);
+  await until(() => gateway.running.queue().waiting === 1);
+  const now = series(await scrape(gateway));
+  t.equal(now.get('odoo_gateway_lane_requests{lane="site",state="odoo"}'), 1);
+  t.equal(now.get('odoo_gateway_lane_requests{lane="site",state="waiting"}'), 1);
+  t.equal(now.get("odoo_gateway_held"), 0);
+  await Promise.all([slow, behind]);
+  await until(() => gateway.records().length === 5);
+  const later = series(await scrape(gateway));
+  t.equal(later.get("odoo_gateway_exchange_queue_seconds_count"), 1);
+  t.equal(later.get('odoo_gateway_cache_total{cache="miss"}'), 1);
+  t.equal(later.get('odoo_gateway_cache_total{cache="hit"}'), 1);
+  t.equal(later.get("odoo_gateway_cache_entries"), 1);
+  t.ok((later.get("odoo_gateway_cache_bytes") ?? 0) > 100);
+  t.equal(later.get("odoo_gateway_cache_max_bytes"), 256 * 1024 * 1024);
+  t.equal(later.get('odoo_gateway_processes{state="ready"}'), 1);
+  t.equal(later.get('odoo_gateway_processes{state="starting"}'), 0);
+  t.ok((later.get("odoo_gateway_resident_memory_bytes") ?? 0) > 1e7);
+  t.ok((later.get("odoo_gateway_event_loop_delay_p99_seconds") ?? -1) >= 0);
+});
+
+t.test("the event loop's delay is that of the last two windows, whoever reads it", async (t) => {
+  let p99Ms = 220;
+  const delay = new LoopDelay({
+    get count() {
+      return p99Ms === 0 ? 0 : 1;
+    },
+    percentile: () => p99Ms * 1e6,
+    reset: () => {
+      p99Ms = 0;
+    },
+    enable: () => true,
+    disable: () => true,
+  });
+  t.teardown(() => delay.close());
+  t.same(
+    [delay.p99Ms, delay.p99Ms],
+    [200, 200],
+    "reading does not forget; the timer's own 20 ms are no delay",
+  );
+  delay.turn();
+  p99Ms = 21;
+  t.equal(delay.p99Ms, 200, "the window before counts");
+  delay.turn();
+  t.equal(delay.p99Ms, 1, "and is forgotten after another");
 });
 
 t.test("strangers cannot make metrics grow", async (t) => {

@@ -450,6 +450,9 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ CACHE_STATIC_FRESH: "2d" }, "must be at most 24h"],
     [{ COMPRESSION: "gzip" }, "must be true or false"],
     [{ SPOOL_MAX: "64MiB" }, "must not be below BODY_MAX (128MiB)"],
+    [{ SPOOL_MAX: "255MiB", WORKERS: "2" }, "must not be below BODY_MAX (128MiB) times WORKERS, 256MiB"],
+    [{ ODOO_WORKERS: "1", WORKERS: "2" }, "is 1, and WORKERS=2 processes divide Odoo's workers"],
+    [{ ODOO_WORKERS: "2", WORKERS: "2" }, "is 2, and WORKERS=2 processes divide Odoo's workers"],
     [{ METHODS: "GET TRACE" }, '"TRACE" is never let through'],
     [{ METHODS: "GET connect" }, '"connect" is never let through'],
     [{ METHODS: "GET PSOT" }, '"PSOT" is no HTTP method; did you mean POST?'],
@@ -722,6 +725,8 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ODOO_URL: "http://odoo:80" }, null],
     // They hold for what is learnt, too.
     [{ QUEUE_MAX: "9", QUEUE_TIMEOUT: "9s" }, null],
+    [{ ODOO_WORKERS: "3", WORKERS: "2", SPOOL_MAX: "256MiB" }, null],
+    [{ ODOO_WORKERS: "1" }, null],
     [{ REPORT_LISTEN: "127.0.0.1:8070" }, null],
     [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "172.18.0.0/16" }, null],
     [{ REPORT_LISTEN: ":8070", ODOO_NETWORKS: "0.0.0.0/0" }, "whoever reaches REPORT_LISTEN"],

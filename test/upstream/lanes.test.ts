@@ -19,12 +19,12 @@ function made({ workers = 2, queueMax = 100, onWaiting = () => {} }: Made = {}) 
 function asker(lanes: Lanes) {
   const got: string[] = [];
   const shed: (Shed & { readonly who: string })[] = [];
-  const ask = (lane: LaneName, who: string): Waiting | null => {
+  const ask = (lane: LaneName, who: string, client = "one"): Waiting | null => {
     if (lanes.take(lane)) {
       got.push(who);
       return null;
     }
-    return lanes.wait(lane, (refused) => {
+    return lanes.wait(lane, client, (refused) => {
       if (refused === null) got.push(who);
       else shed.push({ ...refused, who });
     });
@@ -213,11 +213,11 @@ t.test("who comes back to its lane stands where it would have stood", async (t) 
   const { got, ask } = asker(lanes);
   ask("user", "running");
   clock.advance(100);
-  ask("user", "100");
+  ask("user", "100", "a");
   clock.advance(100);
-  ask("user", "200");
+  ask("user", "200", "b");
   for (const sinceMs of [50, 150, 250, 20])
-    lanes.wait("user", (shed) => got.push(shed === null ? `${sinceMs}` : "shed"), sinceMs);
+    lanes.wait("user", `who ${sinceMs}`, (shed) => got.push(shed === null ? `${sinceMs}` : "shed"), sinceMs);
   for (let i = 0; i < 7; i += 1) lanes.release("user");
   t.same(got, ["running", "20", "50", "100", "150", "200", "250"]);
 });
@@ -261,7 +261,7 @@ t.test(
               const id = next++;
               if (lanes.take(lane)) running.push(lane);
               else {
-                const waiting = lanes.wait(lane, (shed) => {
+                const waiting = lanes.wait(lane, "one", (shed) => {
                   settled += 1;
                   if (shed !== null) return void queued.delete(id);
                   for (const [other, { lane: otherLane }] of queued) {
@@ -317,3 +317,43 @@ t.test(
     );
   },
 );
+
+t.test("who asks for much waits for his own, and fills nobody else's queue", async (t) => {
+  const { lanes } = made({ workers: 1, queueMax: 6 });
+  const { got, shed, ask } = asker(lanes);
+  ask("site", "running", "many");
+  for (let i = 1; i <= 6; i += 1) ask("site", `many ${i}`, "many");
+  ask("site", "few 1", "few");
+  ask("site", "few 2", "few");
+  await Promise.resolve();
+  t.match(shed, [
+    { who: "many 6", reason: "displaced" },
+    { who: "many 5", reason: "displaced" },
+  ]);
+  ask("site", "many 7", "many");
+  await Promise.resolve();
+  t.match(shed.at(-1), { who: "many 7", reason: "queue-full" }, "nobody else goes for one who has most");
+  ask("site", "other 1", "other");
+  t.match(shed.at(-1), { who: "many 4", reason: "displaced" });
+  got.length = 0;
+  for (let i = 0; i < 6; i += 1) lanes.release("site");
+  t.same(got, ["many 1", "few 1", "other 1", "many 2", "few 2", "many 3"], "each client in turn");
+  t.equal(lanes.waiting, 0);
+});
+
+t.test("a client that leaves loses its place and no other does", async (t) => {
+  const { lanes } = made({ workers: 1 });
+  const { got, ask } = asker(lanes);
+  ask("site", "running", "a");
+  const first = ask("site", "a 1", "a");
+  ask("site", "a 2", "a");
+  const only = ask("site", "b 1", "b");
+  ask("site", "c 1", "c");
+  first?.leave();
+  only?.leave();
+  only?.leave();
+  got.length = 0;
+  for (let i = 0; i < 3; i += 1) lanes.release("site");
+  t.same(got, ["a 2", "c 1"]);
+  t.equal(lanes.waiting, 0);
+});

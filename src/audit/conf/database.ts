@@ -8,10 +8,11 @@ const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-
 
 /** How Odoo comes to PostgreSQL. */
 export function database(conf: ConfView, context: AuditContext): readonly Note[] {
-  return [role(conf), password(conf), sslMode(conf, context)];
+  return [role(conf, context), password(conf), sslMode(conf, context)];
 }
 
-function role(conf: ConfView): Note {
+/** By what the server says when it was asked (--pg-dsn), else by the name alone. */
+function role(conf: ConfView, { serverRole }: AuditContext): Note {
   const id = "conf-db-user";
   const user = conf.text("db_user");
   const place = conf.place("db_user");
@@ -22,6 +23,15 @@ function role(conf: ConfView): Note {
       "db_user = postgres is PostgreSQL's superuser; Odoo refuses to start with it",
       place,
     );
+  const shown = user === "" ? "the role is named as the system user of Odoo" : conf.shown("db_user");
+  if (serverRole !== null && user !== "" && user === serverRole.name) {
+    const { name, isSuperuser, rights, from } = serverRole;
+    const told = (words: string) => `${shown}; ${from} says ${quoted(name)} ${words}`;
+    if (isSuperuser) return note(id, "fail", told("is a superuser"), place);
+    return rights.length === 0
+      ? note(id, "pass", told("has no rights of an administrator"), place)
+      : note(id, "warn", told(`has ${rights.slice(0, 8).join(", ")}`), place);
+  }
   if (/^(?:root|admin|superuser|pgadmin|rds_superuser|doadmin|azure_pg_admin|cloudsqlsuperuser)$/i.test(user))
     return note(
       id,
@@ -29,12 +39,7 @@ function role(conf: ConfView): Note {
       `${conf.shown("db_user")} sounds like an administrator's role; --pg-dsn tells`,
       place,
     );
-  return note(
-    id,
-    "pass",
-    user === "" ? "the role is named as the system user of Odoo" : conf.shown("db_user"),
-    place,
-  );
+  return note(id, "pass", `${shown}; judged by its name only, --pg-dsn asks the server`, place);
 }
 
 function password(conf: ConfView): Note {

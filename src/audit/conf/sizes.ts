@@ -1,6 +1,7 @@
 import { formatBytes } from "../../base/units.ts";
 import type { AuditContext } from "../context.ts";
 import { type Note, note, orPass } from "../note.ts";
+import { odooProcesses } from "./processes.ts";
 import type { ConfView } from "./view.ts";
 
 const mebibyte = 1024 * 1024;
@@ -137,10 +138,10 @@ function limits(conf: ConfView): readonly Note[] {
 
 function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
   const id = "conf-memory";
-  const count = conf.whole("workers") ?? 0;
-  const processes = Math.max(count, 1) + (conf.whole("max_cron_threads") ?? 0);
+  const { workers, cron, gevent, count, words } = odooProcesses(conf);
   const hard = conf.whole("limit_memory_hard");
-  const usual = processes * usualWorkerBytes;
+  const usual = count * usualWorkerBytes;
+  const take = count === 1 ? "takes" : "take";
   const place = conf.place("limit_memory_hard");
   const room = `${formatBytes(machine.memoryBytes)} (${machine.from})`;
   if (usual > machine.memoryBytes)
@@ -148,7 +149,7 @@ function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
       note(
         id,
         "fail",
-        `${processes} processes usually take ${formatBytes(usual)}, and there are ${room}`,
+        `${words} usually ${take} ${formatBytes(usual)}, and there are ${room}`,
         conf.place("workers"),
       ),
     ];
@@ -157,17 +158,19 @@ function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
       note(
         id,
         "skipped",
-        `${processes} processes usually take ${formatBytes(usual)} of ${room}; limit_memory_hard says no amount`,
+        `${words} usually ${take} ${formatBytes(usual)} of ${room}; limit_memory_hard says no amount`,
         place,
       ),
     ];
-  const worst = processes * hard;
+  // Odoo: limit_memory_hard_gevent, where it is set, stands for limit_memory_hard in the process of the websocket port.
+  const hardGevent = conf.whole("limit_memory_hard_gevent") || hard;
+  const worst = count === 1 ? hard : (workers + cron) * hard + gevent * hardGevent;
   if (worst > machine.memoryBytes)
     return [
       note(
         id,
         "warn",
-        `${processes} processes may take up to ${formatBytes(worst)} (limit_memory_hard), and there are ${room}`,
+        `${words} may take up to ${formatBytes(worst)} (limit_memory_hard), and there are ${room}`,
         place,
       ),
     ];
@@ -175,7 +178,7 @@ function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
     note(
       id,
       "pass",
-      `${processes} processes usually take ${formatBytes(usual)}, at most ${formatBytes(worst)}, of ${room}`,
+      `${words} usually ${take} ${formatBytes(usual)}, at most ${formatBytes(worst)}, of ${room}`,
       place,
     ),
   ];
@@ -234,12 +237,12 @@ function connections(conf: ConfView, { connectionRoom }: AuditContext): readonly
   const each = conf.whole("db_maxconn");
   if (each === null || each < 1)
     return [note(id, "fail", `${conf.shown("db_maxconn")} is no number of connections`, place)];
-  const workers = conf.whole("workers") ?? 0;
-  // Prefork: workers, scheduled jobs and the gevent process have a pool each. Threaded: one pool.
-  const processes = workers > 0 ? workers + Math.max(conf.whole("max_cron_threads") ?? 0, 0) + 1 : 1;
-  const gevent = conf.whole("db_maxconn_gevent") ?? each;
-  const total = workers > 0 ? (processes - 1) * each + gevent : each;
-  const sum = `${processes} ${processes === 1 ? "process" : "processes"} × db_maxconn ${each} is up to ${total} connections`;
+  const { workers, cron, gevent, count, words } = odooProcesses(conf);
+  // Each process has a pool of its own; 0 or nothing for the websockets' process means db_maxconn there too.
+  const geventEach = conf.whole("db_maxconn_gevent") || each;
+  const total = count === 1 ? each : (workers + cron) * each + gevent * geventEach;
+  const other = count > 1 && geventEach !== each ? ` (db_maxconn_gevent ${geventEach})` : "";
+  const sum = `${words} × db_maxconn ${each}${other} is up to ${total} connections`;
   if (connectionRoom === null)
     return [
       note(
@@ -250,7 +253,7 @@ function connections(conf: ConfView, { connectionRoom }: AuditContext): readonly
       ),
     ];
   const { connections: room, from } = connectionRoom;
-  if (processes * 2 > room)
+  if (count * 2 > room)
     return [note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place)];
   return [note(id, total > room ? "warn" : "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
 }

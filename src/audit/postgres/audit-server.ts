@@ -1,8 +1,8 @@
-import type { AuditContext, ConnectionRoom } from "../context.ts";
+import type { AuditContext, ConnectionRoom, ServerRole } from "../context.ts";
 import { type Note, note, quoted } from "../note.ts";
 import { isOnText } from "./conf.ts";
 import { type Dsn, shownDsn } from "./dsn.ts";
-import type { ServerFacts } from "./server.ts";
+import type { RoleFacts, ServerFacts } from "./server.ts";
 
 /** Last day of each version (postgresql.org/support/versioning). */
 const lastDays: ReadonlyMap<number, string> = new Map([
@@ -52,6 +52,13 @@ export function serverRoom({ settings }: ServerFacts, dsn: Dsn): ConnectionRoom 
   };
 }
 
+/** What the role that was looked at may do, for the checks of odoo.conf. */
+export function serverRole({ role }: ServerFacts, dsn: Dsn): ServerRole {
+  const { name, isSuperuser } = role;
+  const rights = [...(role.mayCreateDatabases ? ["CREATEDB"] : []), ...furtherRights(role), ...role.powers];
+  return { name, isSuperuser, rights, from: shownDsn(dsn) };
+}
+
 function superuser({ role }: ServerFacts): Note {
   return note(
     "pg-role-superuser",
@@ -67,14 +74,18 @@ function createDb({ role }: ServerFacts): Note {
 }
 
 function createRole({ role }: ServerFacts): Note {
-  const rights = [
+  const rights = furtherRights(role);
+  return rights.length === 0
+    ? note("pg-role-rights", "pass", "neither CREATEROLE nor REPLICATION nor BYPASSRLS")
+    : note("pg-role-rights", "fail", `${quoted(role.name)} has ${rights.join(", ")}`);
+}
+
+function furtherRights(role: RoleFacts): readonly string[] {
+  return [
     ...(role.mayCreateRoles ? ["CREATEROLE"] : []),
     ...(role.mayReplicate ? ["REPLICATION"] : []),
     ...(role.bypassesRowSecurity ? ["BYPASSRLS"] : []),
   ];
-  return rights.length === 0
-    ? note("pg-role-rights", "pass", "neither CREATEROLE nor REPLICATION nor BYPASSRLS")
-    : note("pg-role-rights", "fail", `${quoted(role.name)} has ${rights.join(", ")}`);
 }
 
 function powers({ role }: ServerFacts): Note {

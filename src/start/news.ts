@@ -1,0 +1,48 @@
+import { type Ip, isPrivate, parseIp } from "../base/ip.ts";
+import type { BanJournal } from "../guard/ban-journal.ts";
+import type { Ban } from "../guard/ban-table.ts";
+import type { JailNews } from "../guard/jail.ts";
+import type { Closed } from "../guard/maintenance.ts";
+import type { EventSink, GatewayEvent } from "../observe/events.ts";
+import type { Plan } from "../plan.ts";
+
+/** The event of a maintenance that began, or ended (null). */
+export function maintenanceEvent(closed: Closed | null): GatewayEvent {
+  if (closed === null) return { type: "maintenance", state: "off", message: "", until: null, allow: [] };
+  const { message, untilWallMs, allow } = closed;
+  const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
+  return { type: "maintenance", state: "on", message, until, allow: allow.texts };
+}
+
+/** What the jail tells: journal, tunnels and log. */
+export function jailNews(sink: EventSink, journal: BanJournal | null, banned: (ban: Ban) => void): JailNews {
+  /** One address of our own network may stand for everybody. */
+  const warn = (address: string, what: string, also: string) => {
+    const detail = `${address} ${what}: if a proxy or a container's network brings everybody from this address, name the proxy in TRUSTED_PROXIES; ${also}`;
+    sink.emit({ type: "warning", what: "bans", detail });
+  };
+  return {
+    strike: (client, why, account, marks) => sink.emit({ type: "strike", client, why, account, marks }),
+    ban: (ban) => {
+      const { address, reason, untilWallMs, times } = ban;
+      journal?.record(ban);
+      banned(ban);
+      const until = new Date(untilWallMs).toISOString();
+      sink.emit({ type: "ban", client: address, why: reason, until, times });
+      const ip = parseIp(address.replace(/\/64$/, ""));
+      if (ip !== null && isPrivate(ip) && reason !== "operator")
+        warn(address, "is banned", "lift the ban with `odoo-gateway bans remove`");
+    },
+    spared: (address, reason) =>
+      warn(
+        address,
+        `would be banned (${reason}) but is let off, since a proxy's fields come from it`,
+        "until then every client counts as one",
+      ),
+  };
+}
+
+/** A proxy's connection carries everybody; trusted networks are never banned. */
+export function isSpared({ settings }: Plan, ip: Ip): boolean {
+  return settings.trustedNetworks.contains(ip) || settings.trustedProxies.contains(ip);
+}
