@@ -353,6 +353,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     shed: true,
     "member-down": true,
     "member-up": true,
+    "odoo-full": true,
     "odoo-away": true,
     "odoo-back": true,
     "untrusted-forwarding": true,

@@ -39,15 +39,18 @@ export interface AdminState {
   }[];
   /** What waits for Odoo. */
   readonly queue: {
-    /** Odoo's workers that are up; null: not known (ODOO_WORKERS), nothing waits for one. */
+    /** Odoo's workers that are up, or what was learnt without ODOO_WORKERS; null: not known, nothing waits. */
     readonly capacity: number | null;
+    /** The capacity was learnt: workers and Odoo's listen queue together. */
+    readonly learnt: boolean;
     readonly inFlight: number;
     readonly waiting: number;
     readonly lanes: readonly {
       readonly lane: string;
       readonly inFlight: number;
       readonly waiting: number;
-      readonly capacity: number;
+      /** null: not known, and not bounded. */
+      readonly capacity: number | null;
       /** Since the start. */
       readonly admitted: number;
       readonly waited: number;

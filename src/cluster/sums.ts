@@ -8,6 +8,7 @@ export function sumQueues(now: readonly QueueState[], past: readonly QueueState[
   const away = now.flatMap(({ awayMs }) => (awayMs === null ? [] : [awayMs]));
   return {
     capacity: isKnown ? total(({ capacity }) => capacity ?? 0) : null,
+    learnt: now.some(({ learnt }) => learnt),
     inFlight: total((one) => one.inFlight),
     waiting: total((one) => one.waiting),
     lanes: sumLanes(now, past.map(ended)),
@@ -35,7 +36,12 @@ export function sumMembers(parts: readonly (readonly MemberState[])[]): readonly
 
 /** Nothing of a process that is gone is under way. */
 function ended(queue: QueueState): QueueState {
-  const lanes = queue.lanes.map((lane) => ({ ...lane, inFlight: 0, waiting: 0, capacity: 0 }));
+  const lanes = queue.lanes.map((lane) => ({
+    ...lane,
+    inFlight: 0,
+    waiting: 0,
+    capacity: lane.capacity === null ? null : 0,
+  }));
   return { ...queue, inFlight: 0, waiting: 0, held: 0, lanes };
 }
 
@@ -53,10 +59,15 @@ function addLanes(a: LaneSnapshot, b: LaneSnapshot): LaneSnapshot {
     lane: a.lane,
     inFlight: a.inFlight + b.inFlight,
     waiting: a.waiting + b.waiting,
-    capacity: a.capacity + b.capacity,
+    capacity: sumKnown(a.capacity, b.capacity),
     admitted: a.admitted + b.admitted,
     waited: a.waited + b.waited,
     shed: a.shed + b.shed,
     longestWaitMs: Math.max(a.longestWaitMs, b.longestWaitMs),
   };
+}
+
+/** Of the processes that know one. */
+function sumKnown(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : a + b;
 }

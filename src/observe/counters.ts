@@ -99,6 +99,7 @@ export function createCounters(): Counters {
         case "bus-fallback":
         case "member-down":
         case "odoo-away":
+        case "odoo-full":
           totals.warnings += 1;
           return;
         case "error":

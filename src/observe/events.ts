@@ -42,7 +42,7 @@ export interface AccessRecord {
   readonly totalMs: number;
   /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */
   readonly upstreamMs: number | null;
-  /** Whose turn it took when Odoo was busy (docs/reliability); null without ODOO_WORKERS, or when Odoo was not asked. */
+  /** Whose turn it took when Odoo was busy (docs/reliability); null when Odoo was not asked. */
   readonly lane: string | null;
   /** Milliseconds it waited for Odoo to be back or for a worker; 0: it did not wait. */
   readonly queueMs: number;
@@ -99,6 +99,12 @@ export type GatewayEvent =
       readonly why: FailureKind;
     }
   | { readonly type: "member-up"; readonly pool: "web" | "bus"; readonly member: string }
+  | {
+      /** ODOO_WORKERS is not set and Odoo's listen queue overflowed: from now on no more than this is sent to a member at once. */
+      readonly type: "odoo-full";
+      readonly perMember: number;
+      readonly remedy: string;
+    }
   /** No member could be connected to: requests wait. */
   | { readonly type: "odoo-away"; readonly members: number }
   | { readonly type: "odoo-back"; readonly awayMs: number; readonly held: number }

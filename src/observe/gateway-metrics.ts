@@ -27,7 +27,9 @@ export interface MetricsNow {
   readonly queue: {
     readonly held: number;
     readonly awayMs: number | null;
-    /** Empty without ODOO_WORKERS. */
+    /** Requests Odoo takes at once; null: not known. */
+    readonly capacity: number | null;
+    readonly learnt: boolean;
     readonly lanes: readonly { readonly lane: string; readonly inFlight: number; readonly waiting: number }[];
   };
   /** Files in memory. */
@@ -209,8 +211,18 @@ function upstreamMetrics(
     ),
     {
       kind: "gauge",
+      name: "odoo_gateway_odoo_capacity",
+      help: "Most requests that are with Odoo at once: ODOO_WORKERS (set), or learnt without it from an overflow; missing: not known.",
+      labels: ["source"],
+      read: () => {
+        const { capacity, learnt } = now().queue;
+        return capacity === null ? [] : [{ labels: [learnt ? "learnt" : "set"], value: capacity }];
+      },
+    },
+    {
+      kind: "gauge",
       name: "odoo_gateway_lane_requests",
-      help: "With ODOO_WORKERS: requests of each lane that are with Odoo, or wait for a worker (docs/reliability).",
+      help: "Requests of each lane that are with Odoo, or wait for a place there (docs/reliability).",
       labels: ["lane", "state"],
       read: () =>
         now().queue.lanes.flatMap(({ lane, inFlight, waiting }) => [

@@ -59,6 +59,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "shed":
     case "member-down":
     case "odoo-away":
+    case "odoo-full":
     case "bus-fallback":
     case "certificate-expiring":
     case "certificate-missing":

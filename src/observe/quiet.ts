@@ -5,11 +5,12 @@ export const quietWindowMs = 60_000;
 /** Kinds that are told apart; further ones share a window. `warning` events differ by their `what`, a word of ours. */
 const kindsMax = 64;
 
-/** Events whose number strangers choose, and that say the same each time. Null: always written. */
+/** Events whose number strangers choose, or that a flood repeats, and that say the same each time. Null: always written. */
 function kindOf(event: GatewayEvent): string | null {
   switch (event.type) {
     case "untrusted-forwarding":
     case "unknown-host":
+    case "odoo-full":
       return event.type;
     case "shed":
       // Each of them has its access line.

@@ -5,6 +5,7 @@ import { BusWatch } from "../upstream/bus-watch.ts";
 import type { Way } from "../upstream/delivery.ts";
 import { HoldGate } from "../upstream/hold.ts";
 import { type LaneSnapshot, Lanes } from "../upstream/lanes.ts";
+import { LearntBound } from "../upstream/learnt-bound.ts";
 import { member, Pool } from "../upstream/pool.ts";
 import { PoolWatch } from "../upstream/pool-watch.ts";
 import { ReconnectPace } from "../upstream/reconnect-pace.ts";
@@ -38,8 +39,10 @@ export interface MemberState {
 
 /** What waits for Odoo at the moment. */
 export interface QueueState {
-  /** ODOO_WORKERS times the members that are up; null: not known, nothing waits for a worker. */
+  /** ODOO_WORKERS, or what was learnt, times the members that are up; null: not known, nothing waits for a worker. */
   readonly capacity: number | null;
+  /** The capacity was learnt: workers and Odoo's listen queue together. */
+  readonly learnt: boolean;
   readonly inFlight: number;
   readonly waiting: number;
   readonly lanes: readonly LaneSnapshot[];
@@ -88,10 +91,16 @@ export function createWays(parts: WaysParts): Ways {
   };
   const busWatch = isPlain ? new BusWatch(pools.bus, pools.web.member, busSink, clock) : null;
 
-  const expiry = new Ticker(expireEveryMs, () => lanes?.expire());
-  const lanes = lanesOf(parts, (isWaiting) => expiry.set(isWaiting));
+  const { odooWorkers: workers, queueMax, queueTimeoutMs } = settings;
+  const expiry = new Ticker(expireEveryMs, () => {
+    lanes.expire();
+    bound?.tick(lanes.waiting > 0);
+  });
+  const tickWhenNeeded = () => expiry.set(lanes.waiting > 0 || (bound !== null && bound.value !== null));
+  const lanes = new Lanes({ clock, workers, queueMax, queueTimeoutMs, onWaiting: tickWhenNeeded });
+  const bound = workers === null ? boundOf(lanes, tickWhenNeeded, parts) : null;
   const watches = {
-    web: new PoolWatch(pools.web, { sink, clock, onChange: (up) => lanes?.setMembers(up) }),
+    web: new PoolWatch(pools.web, { sink, clock, onChange: (up) => lanes.setMembers(up) }),
     bus: new PoolWatch(pools.bus, { sink, clock, onChange: () => {} }),
   };
   const hold = new HoldGate({
@@ -110,6 +119,7 @@ export function createWays(parts: WaysParts): Ways {
   const web: Way = {
     pool: pools.web,
     lanes,
+    bound,
     hold,
     clock,
     learnt(one, kind, begunMs) {
@@ -121,6 +131,7 @@ export function createWays(parts: WaysParts): Ways {
   const bus: Way = {
     pool: pools.bus,
     lanes: null,
+    bound: null,
     hold: null,
     clock,
     learnt(one, kind, begunMs) {
@@ -146,10 +157,11 @@ export function createWays(parts: WaysParts): Ways {
       ),
     ],
     queue: () => ({
-      capacity: lanes?.capacity ?? null,
-      inFlight: lanes?.inFlight ?? pools.web.members.reduce((sum, one) => sum + one.inFlight, 0),
-      waiting: lanes?.waiting ?? 0,
-      lanes: lanes?.snapshot() ?? [],
+      capacity: lanes.capacity,
+      learnt: bound !== null && bound.value !== null,
+      inFlight: lanes.inFlight,
+      waiting: lanes.waiting,
+      lanes: lanes.snapshot(),
       held: hold.waiting,
       awayMs: hold.awayMs === null ? null : Math.round(hold.awayMs),
     }),
@@ -218,12 +230,20 @@ function resolverOf(
   });
 }
 
-/** Shares workers only when their number was given: a guess would make people wait for workers that are free. */
-function lanesOf({ settings, clock }: WaysParts, onWaiting: (isWaiting: boolean) => void): Lanes | null {
-  const { odooWorkers, queueMax, queueTimeoutMs } = settings;
-  if (odooWorkers === null) return null;
-  return new Lanes({ clock, workers: odooWorkers, queueMax, queueTimeoutMs, onWaiting });
+/** Where nobody said how many workers there are. */
+function boundOf(lanes: Lanes, onChange: () => void, { sink, clock }: WaysParts): LearntBound {
+  return new LearntBound({
+    clock,
+    changed(perMember) {
+      lanes.bound(perMember);
+      onChange();
+    },
+    full: (perMember) => sink.emit({ type: "odoo-full", perMember, remedy: fullRemedy }),
+  });
 }
+
+const fullRemedy =
+  "Odoo's listen queue overflowed; requests now wait in the gateway: set ODOO_WORKERS to Odoo's workers, so that they wait in order of importance before that";
 
 function rowsOf(pool: Pool, clock: Clock, word: string): readonly MemberState[] {
   const nowMs = clock.nowMs();

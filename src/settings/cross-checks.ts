@@ -122,11 +122,6 @@ function checkMembers(settings: Settings, reader: SettingReader): void {
       remedy: `set WORKERS=${Math.max(1, odooWorkers - 1)}, or ODOO_WORKERS above ${workers} if Odoo has as many`,
     });
   }
-  for (const name of ["QUEUE_MAX", "QUEUE_TIMEOUT"] as const) {
-    if (reader.has(name) && settings.odooWorkers === null && reader.good("ODOO_WORKERS")) {
-      reader.warn(name, { thing: "has no effect without ODOO_WORKERS", remedy: "set it to Odoo's workers" });
-    }
-  }
 }
 
 function checkTls(settings: Settings, reader: SettingReader): void {

@@ -92,7 +92,8 @@ export const settingTable = [
     name: "ODOO_WORKERS",
     type: "count",
     default: null,
-    defaultWords: "not known: nothing waits here and nothing is shed",
+    defaultWords:
+      "not known: nothing waits here until Odoo's listen queue overflows, and what fits is learnt",
     meaning:
       "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print. Above WORKERS, whose processes divide them.",
   },
@@ -101,14 +102,14 @@ export const settingTable = [
     type: "count",
     default: "512",
     meaning:
-      "With ODOO_WORKERS: most requests that wait for a worker; beyond it the lowest lane is shed with 503.",
+      "Most requests that wait for a worker (without ODOO_WORKERS: for a place in an Odoo that was found full); beyond it the lowest lane is shed with 503.",
   },
   {
     name: "QUEUE_TIMEOUT",
     type: "duration",
     default: "30s",
     meaning:
-      "With ODOO_WORKERS: longest wait for a worker; a third of it for anonymous visitors, a tenth for crawlers. At least 1s.",
+      "Longest wait for a worker, or without ODOO_WORKERS for a place in an Odoo that was found full; a third of it for anonymous visitors, a tenth for crawlers. At least 1s.",
   },
   {
     name: "HOLD_TIMEOUT",

@@ -12,6 +12,7 @@ import {
 } from "./forward.ts";
 import type { HoldGate, HoldOutcome } from "./hold.ts";
 import type { LaneName, Lanes, Shed, Waiting } from "./lanes.ts";
+import type { LearntBound } from "./learnt-bound.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolMember } from "./pool-member.ts";
 
@@ -28,12 +29,14 @@ const notWaitedRetrySeconds = 5;
 /** Everything between the gateway and one kind of Odoo's ports. */
 export interface Way {
   readonly pool: Pool;
-  /** Shares the workers; null: nothing is known of them. */
+  /** Shares the workers, known or not; null: there is nothing to share. */
   readonly lanes: Lanes | null;
   /** Holds requests while Odoo is away; null: they are told at once. */
   readonly hold: HoldGate | null;
   /** What a request learnt of a member, for marks and events. */
   readonly learnt: (member: PoolMember, kind: FailureKind | null, begunMs: number) => void;
+  /** How many requests Odoo takes at once, where the lanes were not told; null: they were, or there are none. */
+  readonly bound: LearntBound | null;
   readonly clock: Clock;
 }
 
@@ -48,7 +51,7 @@ export interface Parcel {
   readonly sessionId: string | null;
 }
 
-export interface DeliveryListener extends Omit<UpstreamListener, "failure"> {
+export interface DeliveryListener extends Omit<UpstreamListener, "failure" | "stalled"> {
   /** A try failed; another one or `failure` follows. */
   tryFailed(kind: FailureKind, detail: string, member: string): void;
   /** Odoo's fault, after every try that was allowed. */
@@ -82,6 +85,10 @@ export class Delivery implements UpstreamListener {
   #waitedSinceMs = 0;
   #waitedMs = 0;
   #sentMs = 0;
+  /** Since when it is in its lane: waiting, or on a connection that never came about. */
+  #inLaneSinceMs: number | null = null;
+  /** Where it found the listen queue full. */
+  #stalledAt: PoolMember | null = null;
   #over = false;
 
   constructor(way: Way, parcel: Parcel, listener: DeliveryListener) {
@@ -143,6 +150,7 @@ export class Delivery implements UpstreamListener {
     this.#waitIsOver();
     this.#tried = noneTried;
     this.#tries = 0;
+    this.#inLaneSinceMs = null;
     switch (outcome) {
       case "go":
         return this.#takePlace();
@@ -166,7 +174,12 @@ export class Delivery implements UpstreamListener {
     }
     if (!this.#parcel.mayWait) return queueMicrotask(() => this.#notSent(lane));
     this.#waitedSinceMs = clock.nowMs();
-    this.#waiting = lanes.wait(lane, this.#parcel.who, (shed) => {
+    this.#inLaneSinceMs ??= this.#waitedSinceMs;
+    this.#waitForPlace(lanes, lane, this.#inLaneSinceMs);
+  }
+
+  #waitForPlace(lanes: Lanes, lane: LaneName, sinceMs: number): void {
+    const placed = (shed: Shed | null) => {
       this.#waitIsOver();
       if (this.#over) {
         if (shed === null) lanes.release(lane);
@@ -177,8 +190,43 @@ export class Delivery implements UpstreamListener {
         return this.#send();
       }
       this.#over = true;
-      this.#listener.shed(shed);
-    });
+      const at = this.#stalledAt;
+      // It was no full Odoo: whoever had a connection got no answer either.
+      if (shed.reason === "waited" && at !== null && at.crowd.answeredMs < sinceMs) this.#neverThere(at);
+      else this.#listener.shed(shed);
+    };
+    this.#waiting = lanes.wait(lane, this.#parcel.who, placed, sinceMs);
+  }
+
+  #neverThere(member: PoolMember): void {
+    const kind = "connect-timeout";
+    this.#listener.tryFailed(kind, "no connection, and no answer to anybody since", member.name);
+    this.#way.learnt(member, kind, this.#sentMs);
+    this.#listener.failure(kind);
+  }
+
+  /** Nothing was sent: when Odoo is full, any method may go back to its lane, to the place it would have there. */
+  stalled(): void {
+    const { lanes, bound } = this.#way;
+    const { lane, mayWait } = this.#parcel;
+    const member = this.#at;
+    if (this.#over || lanes === null || bound === null || lane === null || member === null) return;
+    if (!bound.stalled(member.crowd, this.#sentMs)) return;
+    this.#call?.abort();
+    this.#call = null;
+    this.#at = null;
+    member.inFlight -= 1;
+    this.#tried = noneTried;
+    this.#tries = 0;
+    if (mayWait) {
+      this.#stalledAt = member;
+      this.#inLaneSinceMs ??= this.#sentMs;
+      // The second that was lost counts as waited.
+      this.#waitedSinceMs = this.#sentMs;
+      this.#waitForPlace(lanes, lane, this.#inLaneSinceMs);
+    } else this.#notSent(lane);
+    // Last: it may be the place that is given to this one again.
+    this.#releasePlace();
   }
 
   #notSent(lane: LaneName): void {
@@ -207,7 +255,10 @@ export class Delivery implements UpstreamListener {
   }
 
   head(head: AnswerHead): void {
-    if (this.#at !== null) this.#way.learnt(this.#at, null, this.#sentMs);
+    if (this.#at !== null) {
+      this.#at.crowd.answeredMs = this.#way.clock.nowMs();
+      this.#way.learnt(this.#at, null, this.#sentMs);
+    }
     this.#listener.head(head);
   }
 

@@ -10,6 +10,8 @@ import type { RequestBody } from "./request-body.ts";
  * try again after 1, 3, 7, 15 seconds, and they do get in.
  */
 export const connectTimeoutMs = 30_000;
+/** A connection that is not there after this was dropped on its way: Linux tries again after 1 s, and no line takes as long. */
+export const connectStallMs = 1_000;
 /** ... to one of several members: another may be quicker. */
 export const connectTimeoutOfSeveralMs = 5_000;
 
@@ -35,6 +37,8 @@ export interface UpstreamListener {
   /** After a head with status 101: the connection is the caller's from here on. */
   tunnel(socket: Socket, rest: Buffer): void;
   failure(kind: FailureKind, detail: string): void;
+  /** A fresh connection is not there after `connectStallMs`; told again each time as long. The call may be aborted from inside. */
+  stalled(): void;
 }
 
 const readBytes = 64 * 1024;
@@ -55,6 +59,9 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   #sawBytes = false;
   #bodySent = false;
   #over = false;
+  /** How the member's crowd counts us. */
+  #counted: "connecting" | "established" | null = null;
+  #connectingMs = 0;
 
   constructor(
     member: PoolMember,
@@ -77,6 +84,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   /** The client is gone or the exchange is over for another reason: nothing more is told. */
   abort(): void {
     this.#over = true;
+    this.#uncount();
     this.#connection?.destroy();
   }
 
@@ -96,13 +104,27 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
     this.#bodySent = false;
     this.#reader = new AnswerReader(this.#request.method, this.#request.wantsTunnel, this);
     connection.use(this);
-    if (this.#reused) this.connected();
-    else connection.bound(this.#connectMs);
+    this.#uncount();
+    if (this.#reused) return this.connected();
+    this.#counted = "connecting";
+    this.#member.crowd.begins();
+    this.#connectingMs = 0;
+    connection.bound(Math.min(connectStallMs, this.#connectMs));
+  }
+
+  #uncount(): void {
+    const counted = this.#counted;
+    if (counted === null) return;
+    this.#counted = null;
+    this.#member.crowd[counted] -= 1;
   }
 
   connected(): void {
     const connection = this.#connection;
     if (connection === null) return;
+    this.#uncount();
+    this.#counted = "established";
+    this.#member.crowd.stands();
     connection.bound(this.#request.answerTimeoutMs);
     this.#send(connection.socket);
   }
@@ -186,12 +208,21 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
 
   silent(): void {
     if (this.#over) return;
-    if (this.#connection?.socket.connecting === true)
-      return this.failure("connect-timeout", `no connection in ${this.#connectMs} ms`);
+    if (this.#connection?.socket.connecting === true) return this.#stalled(this.#connection);
     if (!this.#bodySent) return this.failure("body-stalled", "Odoo stopped reading the request body");
     if (this.#head === null)
       return this.failure("answer-timeout", `no answer in ${this.#request.answerTimeoutMs} ms`);
     this.failure("answer-cut", `no byte in ${this.#request.answerTimeoutMs} ms`);
+  }
+
+  #stalled(connection: UpstreamConnection): void {
+    this.#connectingMs += connectStallMs;
+    if (this.#connectingMs >= this.#connectMs)
+      return this.failure("connect-timeout", `no connection in ${this.#connectMs} ms`);
+    // The same length again begins anew only after none.
+    connection.bound(0);
+    connection.bound(connectStallMs);
+    this.#listener.stalled();
   }
 
   #mayRetry(): boolean {
@@ -208,6 +239,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   end(rest: Buffer): void {
     if (this.#over) return;
     this.#over = true;
+    this.#uncount();
     const connection = this.#connection;
     // From here on the connection is somebody else's: a late abort must not reach it.
     this.#connection = null;
@@ -226,6 +258,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   failure(kind: FailureKind, detail: string): void {
     if (this.#over) return;
     this.#over = true;
+    this.#uncount();
     this.#connection?.destroy();
     this.#listener.failure(kind, detail);
   }

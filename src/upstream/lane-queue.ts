@@ -2,6 +2,8 @@
 export interface Queued {
   /** Whose request it is: a session, or else an address. */
   readonly who: string;
+  /** When it came. */
+  readonly sinceMs: number;
 }
 
 /**
@@ -10,9 +12,11 @@ export interface Queued {
  */
 export class LaneQueue<W extends Queued> {
   /** In order of arrival. */
-  readonly #all = new Set<W>();
+  #all = new Set<W>();
   /** By client; whose turn is next stands first. */
-  readonly #lines = new Map<string, W[]>();
+  #lines = new Map<string, W[]>();
+  /** When the last one in `#all` came. */
+  #newestMs = Number.NEGATIVE_INFINITY;
 
   get size(): number {
     return this.#all.size;
@@ -42,11 +46,30 @@ export class LaneQueue<W extends Queued> {
     return this.#lines.get(who)?.length ?? 0;
   }
 
+  /** One that came before others here (it comes back) stands before them, and its client before those whose next one came later. */
   push(one: W): void {
+    if (this.#all.size > 0 && one.sinceMs < this.#newestMs) return this.#insert(one);
+    this.#newestMs = one.sinceMs;
     this.#all.add(one);
     const line = this.#lines.get(one.who);
     if (line === undefined) this.#lines.set(one.who, [one]);
     else line.push(one);
+  }
+
+  #insert(one: W): void {
+    this.#all = new Set(inserted([...this.#all], one, (other) => other.sinceMs > one.sinceMs));
+    const line = this.#lines.get(one.who);
+    if (line !== undefined) {
+      this.#lines.set(
+        one.who,
+        inserted(line, one, (other) => other.sinceMs > one.sinceMs),
+      );
+      return;
+    }
+    const own: [string, W[]] = [one.who, [one]];
+    this.#lines = new Map(
+      inserted([...this.#lines], own, ([, [next]]) => next !== undefined && next.sinceMs > one.sinceMs),
+    );
   }
 
   /** It waits no longer. With `isServed` the others have their turn before the next of this client. */
@@ -57,4 +80,10 @@ export class LaneQueue<W extends Queued> {
     if (isServed || left.length === 0) this.#lines.delete(one.who);
     if (left.length > 0) this.#lines.set(one.who, left);
   }
+}
+
+/** The list with one more, before the first that comes after it. */
+function inserted<T, U extends T>(all: readonly T[], one: U, isAfter: (other: T) => boolean): T[] {
+  const at = all.findIndex(isAfter);
+  return at < 0 ? [...all, one] : [...all.slice(0, at), one, ...all.slice(at)];
 }

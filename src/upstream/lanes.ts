@@ -42,8 +42,8 @@ export interface Waiting {
 
 export interface LaneOptions {
   readonly clock: Clock;
-  /** Odoo's workers of one member. */
-  readonly workers: number;
+  /** Odoo's workers of one member; null: not known, everybody has a place until `bound` says otherwise. */
+  readonly workers: number | null;
   /** Most requests that wait at once. */
   readonly queueMax: number;
   /** Longest wait of the patient lanes, milliseconds. */
@@ -57,7 +57,8 @@ export interface LaneSnapshot {
   readonly lane: LaneName;
   readonly inFlight: number;
   readonly waiting: number;
-  readonly capacity: number;
+  /** null: not known, and not bounded. */
+  readonly capacity: number | null;
   /** Since the start. */
   readonly admitted: number;
   readonly waited: number;
@@ -67,7 +68,6 @@ export interface LaneSnapshot {
 
 interface Waiter extends Waiting, Queued {
   readonly lane: Lane;
-  readonly sinceMs: number;
   readonly go: (shed: Shed | null) => void;
   isWaiting: boolean;
 }
@@ -87,18 +87,28 @@ interface Lane {
   longestWaitMs: number;
 }
 
+/** More places than there can be requests; a small integer still, for `take`. */
+const unbounded = 0x3fffffff;
+
 /**
  * Shares Odoo's workers. As many requests as there are workers are with Odoo at once, the others wait here, where they can be told
  * apart; Odoo's own queue is first come, first served, and its end is a connection that hangs. Turns go by weight (stride
  * scheduling), inside a lane from client to client; a lane may use everything while nobody else wants it, but crawlers only half,
  * and reports all workers but one: wkhtmltopdf asks Odoo for assets while it holds a worker, and with all workers printing
- * nobody would answer it. Log-ins and health have one place more than there are workers.
+ * nobody would answer it. Log-ins and health have one place more than there are workers. Where workers are not known, nobody waits until
+ * Odoo was found full (`LearntBound`); what is learnt then is workers and listen queue together, so reports have no bound of their own
+ * and no place is kept.
  */
 export class Lanes {
   readonly #options: LaneOptions;
   readonly #lanes: Readonly<Record<LaneName, Lane>>;
   readonly #byRank: readonly Lane[];
+  #members = 1;
+  /** Of one member; null: not known. */
+  #perMember: number | null;
   #capacity = 0;
+  /** Places above the capacity for those who may use them. */
+  #reserve = 0;
   #inFlight = 0;
   #waiting = 0;
   /** Virtual time: the turn that was last given. */
@@ -106,6 +116,8 @@ export class Lanes {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#perMember = options.workers;
+    this.#reserve = options.workers === null ? 0 : 1;
     const lane = (name: LaneName): Lane => ({
       name,
       rule: rules[name],
@@ -140,24 +152,36 @@ export class Lanes {
     return this.#inFlight;
   }
 
-  get capacity(): number {
-    return this.#capacity;
+  /** null: not known, and not bounded. */
+  get capacity(): number | null {
+    return this.#perMember === null ? null : this.#capacity;
   }
 
   /** So many members are up; at least one is counted. */
   setMembers(count: number): void {
-    const members = Math.max(1, count);
-    const { workers } = this.#options;
-    this.#capacity = members * workers;
-    for (const lane of this.#byRank) lane.capacity = this.#capacityOf(lane, members);
+    this.#members = Math.max(1, count);
+    this.#count();
+  }
+
+  /** Where workers are not known: most requests that one member takes at once; null: not known any more. */
+  bound(perMember: number | null): void {
+    if (this.#options.workers !== null) return;
+    this.#perMember = perMember;
+    this.#count();
+  }
+
+  #count(): void {
+    this.#capacity = this.#perMember === null ? unbounded : this.#members * this.#perMember;
+    for (const lane of this.#byRank) lane.capacity = this.#capacityOf(lane);
     this.#grant();
   }
 
-  #capacityOf(lane: Lane, members: number): number {
+  #capacityOf({ name, rule }: Lane): number {
     const { workers } = this.#options;
-    if (lane.rule.mayUseReserve) return this.#capacity + 1;
-    if (lane.name === "report") return members * Math.max(1, workers - 1);
-    return lane.name === "crawler" ? Math.ceil(this.#capacity / 2) : this.#capacity;
+    if (this.#perMember === null) return unbounded;
+    if (rule.mayUseReserve) return this.#capacity + this.#reserve;
+    if (name === "report" && workers !== null) return this.#members * Math.max(1, workers - 1);
+    return name === "crawler" ? Math.ceil(this.#capacity / 2) : this.#capacity;
   }
 
   /** A place at once, or false. Each place is given back with `release`. */
@@ -168,14 +192,22 @@ export class Lanes {
     return true;
   }
 
-  /** Waits for a place. `go` is called once and never from inside this call: null with a place, or why there is none. */
-  wait(name: LaneName, who: string, go: (shed: Shed | null) => void): Waiting {
+  /**
+   * Waits for a place. `go` is called once and never from inside this call: null with a place, or why there is none. `sinceMs`: who has
+   * waited before, or had a place that led nowhere, goes before those who came later.
+   */
+  wait(
+    name: LaneName,
+    who: string,
+    go: (shed: Shed | null) => void,
+    sinceMs = this.#options.clock.nowMs(),
+  ): Waiting {
     const lane = this.#lanes[name];
     const waiter: Waiter = {
       lane,
       who,
       go,
-      sinceMs: this.#options.clock.nowMs(),
+      sinceMs,
       isWaiting: true,
       leave: () => {
         if (waiter.isWaiting) this.#remove(waiter);
@@ -223,7 +255,7 @@ export class Lanes {
       lane: name,
       inFlight,
       waiting: queue.size,
-      capacity,
+      capacity: capacity === unbounded ? null : capacity,
       admitted,
       waited,
       shed,
@@ -232,7 +264,7 @@ export class Lanes {
   }
 
   #hasRoom(lane: Lane): boolean {
-    const most = lane.rule.mayUseReserve ? this.#capacity + 1 : this.#capacity;
+    const most = lane.rule.mayUseReserve ? this.#capacity + this.#reserve : this.#capacity;
     return this.#inFlight < most && lane.inFlight < lane.capacity;
   }
 

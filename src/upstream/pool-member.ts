@@ -1,5 +1,6 @@
 import { connect, type LookupFunction, type Socket } from "node:net";
 import { UpstreamConnection } from "./connection.ts";
+import { Crowd } from "./crowd.ts";
 import { MemberHealth } from "./health.ts";
 import type { Member } from "./pool.ts";
 
@@ -22,6 +23,7 @@ export class PoolMember implements Member {
   /** Asked only when no other member is up. */
   readonly isBackup: boolean;
   readonly health = new MemberHealth();
+  readonly crowd = new Crowd();
   /** Requests and tunnels it has at the moment. */
   inFlight = 0;
   /** Probes in a row that it accepted and did not answer in time. */

@@ -24,7 +24,7 @@ function state(): AdminState {
     logLinesDropped: 0,
     inFlight: { exchanges: 2, tunnels: 7 },
     pools: [{ name: "web", member: "127.0.0.1:8069", state: "up", up: true, backup: false, inFlight: 0 }],
-    queue: { capacity: null, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
+    queue: { capacity: null, learnt: false, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
   };
 }
 
@@ -82,7 +82,7 @@ t.test("health, readiness and state are told", async (t) => {
     certificates: [{ names: ["localhost"], issuer: "CN=test", daysLeft: 2 }],
     inFlight: { exchanges: 2, tunnels: 7 },
     pools: [{ name: "web", member: "127.0.0.1:8069", state: "up", up: true, backup: false, inFlight: 0 }],
-    queue: { capacity: null, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
+    queue: { capacity: null, learnt: false, inFlight: 0, waiting: 0, lanes: [], held: 0, awayMs: null },
     counters: { exchanges: 0 },
   });
   t.equal(status.certificates[0].notAfter, new Date(clock.wallMs() + 2.5 * dayMs).toISOString());

@@ -75,10 +75,19 @@ t.test("what waits is added up, and a process that ended counts with what it did
     shed: 1,
     longestWaitMs: 70,
   } as const;
-  const one: QueueState = { capacity: 4, inFlight: 2, waiting: 3, lanes: [lane], held: 1, awayMs: null };
+  const one: QueueState = {
+    capacity: 4,
+    learnt: false,
+    inFlight: 2,
+    waiting: 3,
+    lanes: [lane],
+    held: 1,
+    awayMs: null,
+  };
   const other: QueueState = { ...one, held: 5, awayMs: 900, lanes: [{ ...lane, longestWaitMs: 80 }] };
   t.same(sumQueues([one, other], []), {
     capacity: 8,
+    learnt: false,
     inFlight: 4,
     waiting: 6,
     held: 6,
@@ -100,6 +109,7 @@ t.test("what waits is added up, and a process that ended counts with what it did
   t.same(sumQueues([one], past).lanes, [{ ...lane, admitted: 18, waited: 10, shed: 2 }]);
   t.same(sumQueues([one], past).held, 1);
   const unknown = { ...one, capacity: null, lanes: [] };
+  t.match(sumQueues([unknown, { ...one, learnt: true }], []), { capacity: 4, learnt: true });
   t.same(sumQueues([unknown, unknown], []), { ...unknown, inFlight: 4, waiting: 6, held: 2 });
 });
 

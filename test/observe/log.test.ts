@@ -87,6 +87,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   },
   "member-down": { type: "member-down", pool: "web", member: "10.0.0.2:8069", why: "connect-refused" },
   "member-up": { type: "member-up", pool: "web", member: "10.0.0.2:8069" },
+  "odoo-full": { type: "odoo-full", perMember: 16, remedy: "set ODOO_WORKERS" },
   "odoo-away": { type: "odoo-away", members: 1 },
   "odoo-back": { type: "odoo-back", awayMs: 4200, held: 12 },
   "untrusted-forwarding": { type: "untrusted-forwarding", peer: "127.0.0.1", field: "x-forwarded-for" },
@@ -242,7 +243,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 19, "no access lines, all security events");
+    t.equal(seen("warn", format), 20, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -455,7 +456,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 6,
+    warnings: 7,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },

@@ -41,7 +41,7 @@ t.test("a connection that is never made ends after its own time", async (t) => {
   };
   const failed = await new Promise<readonly [FailureKind, string]>((resolve) => {
     const never = () => t.fail("nothing else is told");
-    const listener = { head: never, data: never, end: never, tunnel: never };
+    const listener = { head: never, data: never, end: never, tunnel: never, stalled: never };
     new UpstreamCall(odoo, request, { ...listener, failure: (...told) => resolve(told) }, 20).start();
   });
   t.same(failed, ["connect-timeout", "no connection in 20 ms"]);

@@ -4,7 +4,7 @@ import { manualClock } from "../../src/base/clock.ts";
 import { type LaneName, Lanes, laneNames, type Shed, type Waiting } from "../../src/upstream/lanes.ts";
 
 interface Made {
-  readonly workers?: number;
+  readonly workers?: number | null;
   readonly queueMax?: number;
   readonly onWaiting?: (isWaiting: boolean) => void;
 }
@@ -165,6 +165,63 @@ t.test("workers of members that come up are used at once", async (t) => {
   t.equal(lanes.capacity, 2, "one member is always counted");
 });
 
+t.test(
+  "workers that are not known hold nobody up, until a number was learnt and once it is forgotten",
+  async (t) => {
+    const { lanes } = made({ workers: null });
+    const { got, ask } = asker(lanes);
+    for (let i = 0; i < 50; i += 1) ask(i % 2 === 0 ? "crawler" : "report", `${i}`);
+    t.equal(got.length, 50);
+    t.equal(lanes.capacity, null);
+    t.ok(lanes.snapshot().every(({ capacity }) => capacity === null));
+    lanes.bound(4);
+    t.equal(lanes.capacity, 4);
+    for (const lane of ["report", "health", "login", "user"] as const) ask(lane, lane);
+    t.equal(got.length, 50, "what is there already may finish first");
+    for (let i = 0; i < 25; i += 1) lanes.release("crawler");
+    for (let i = 0; i < 21; i += 1) lanes.release("report");
+    t.equal(got.length, 50, "four are with Odoo still, and no place is kept for log-ins");
+    lanes.release("report");
+    t.equal(got.length, 51);
+    lanes.bound(null);
+    t.same(got.slice(50).sort(), ["health", "login", "report", "user"]);
+    t.equal(lanes.waiting, 0);
+  },
+);
+
+t.test("what was learnt holds for each member, and reports have no bound of their own", async (t) => {
+  const { lanes } = made({ workers: null });
+  const { got, ask } = asker(lanes);
+  lanes.bound(3);
+  lanes.setMembers(2);
+  for (let i = 0; i < 9; i += 1) ask("report", `${i}`);
+  t.equal(got.length, 6);
+  lanes.setMembers(3);
+  t.equal(got.length, 9);
+});
+
+t.test("a number that was given is not learnt over", async (t) => {
+  const { lanes } = made({ workers: 2 });
+  lanes.bound(40);
+  t.equal(lanes.capacity, 2);
+  lanes.bound(null);
+  t.equal(lanes.capacity, 2);
+});
+
+t.test("who comes back to its lane stands where it would have stood", async (t) => {
+  const { lanes, clock } = made({ workers: 1 });
+  const { got, ask } = asker(lanes);
+  ask("user", "running");
+  clock.advance(100);
+  ask("user", "100", "a");
+  clock.advance(100);
+  ask("user", "200", "b");
+  for (const sinceMs of [50, 150, 250, 20])
+    lanes.wait("user", `who ${sinceMs}`, (shed) => got.push(shed === null ? `${sinceMs}` : "shed"), sinceMs);
+  for (let i = 0; i < 7; i += 1) lanes.release("user");
+  t.same(got, ["running", "20", "50", "100", "150", "200", "250"]);
+});
+
 type Step =
   | { readonly kind: "ask"; readonly lane: LaneName }
   | { readonly kind: "finish"; readonly which: number }
@@ -230,13 +287,13 @@ t.test(
               lanes.expire();
             } else lanes.setMembers(one.count);
             // With fewer members than before, what runs already may finish.
-            if (lanes.inFlight > Math.max(lanes.capacity + 1, before))
+            if (lanes.inFlight > Math.max((lanes.capacity ?? 0) + 1, before))
               throw new Error("more than there are workers");
             if (lanes.inFlight !== running.length) throw new Error("a place was lost");
             if (lanes.waiting !== queued.size) throw new Error("a waiter was lost");
             if (queued.size > queueMax) throw new Error("the queue has no bound");
             const reports = running.filter((lane) => lane === "report").length;
-            const members = lanes.capacity / workers;
+            const members = (lanes.capacity ?? 0) / workers;
             if (
               one.kind === "ask" &&
               one.lane === "report" &&
