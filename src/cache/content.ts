@@ -45,6 +45,11 @@ export class Content {
     return total;
   }
 
+  /** Has the body been compressed so, or is it just being? */
+  has(coding: Coding): boolean {
+    return this.#coded.has(coding);
+  }
+
   /** The bytes in this coding; null is identity. */
   in(coding: Coding | null): GrowingBytes {
     if (coding === null || !this.#compressible) return this.identity;
@@ -60,6 +65,8 @@ export class Content {
     const before = this.#coded.get(coding)?.buffer;
     if (before !== undefined && before !== null && before.length <= better.length) return;
     this.#coded.set(coding, GrowingBytes.whole(better));
+    // What was quick to make has done its service; who reads it reads on.
+    if (coding === "br") this.#coded.delete("zstd");
     this.onGrown?.();
   }
 

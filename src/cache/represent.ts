@@ -7,6 +7,11 @@ import type { Entry } from "./store.ts";
 
 /** In order of preference among equals: files are compressed once, so the smallest wins. */
 export const fileCodings: readonly Coding[] = ["br", "zstd", "gzip"];
+/**
+ * While brotli has not been at it: zstd gives as few bytes as the brotli that a visitor can wait for, in three fifths of the time
+ * (6 MB of Odoo's script: 147 ms against 241).
+ */
+const quickCodings: readonly Coding[] = ["zstd", "br", "gzip"];
 
 /** An answer made of an entry. `fields` lack the security fields and what frames the body. */
 export interface StoredAnswer {
@@ -26,7 +31,7 @@ export interface StoredAnswer {
 export function represent(entry: Entry, facts: RequestFacts, nowMs: number, compress: boolean): StoredAnswer {
   const { content } = entry;
   const codes = compress && content.isCompressible;
-  const coding = codes ? chooseCoding(facts.fields, fileCodings) : null;
+  const coding = codes ? chooseCoding(facts.fields, content.has("br") ? fileCodings : quickCodings) : null;
   const held = notModified(entry, facts, coding, codes);
   if (held !== null) {
     const fields = fieldsFor(entry, held, codes, nowMs, false);
