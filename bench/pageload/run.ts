@@ -200,6 +200,7 @@ async function visitOnce(access: Line, lab: Laboratory): Promise<Visit> {
 /** Waits until a process has no more helpers at work than before the visit. Seconds it took. */
 async function settle(pid: number, sizeBefore: number): Promise<number> {
   const startMs = performance.now();
+  await delay(squeezeAfterMs + 1_000);
   for (;;) {
     const waitedMs = performance.now() - startMs;
     if (treeSize(pid) <= sizeBefore) return waitedMs / 1_000;

@@ -6,6 +6,8 @@ import type { Content } from "./content.ts";
 export const squeezeQueueMax = 512;
 /** A file larger than this keeps its first form: it would take minutes. */
 export const squeezeBytesMax = 16 * 1024 * 1024;
+/** Begun so long after the last new file: who loads a page for the first time needs the processor more. */
+export const squeezeAfterMs = 4_000;
 /** How long the process stays when there is nothing to do. */
 export const squeezeIdleMs = 5_000;
 
@@ -23,6 +25,8 @@ export class Squeeze {
   #child: ChildProcess | null = null;
   #current: Content | null = null;
   #idle: NodeJS.Timeout | null = null;
+  #quiet: NodeJS.Timeout | null = null;
+  #addedMs = 0;
   #closed = false;
 
   constructor(fault: (detail: string) => void) {
@@ -40,6 +44,7 @@ export class Squeeze {
     if (content.bytes > squeezeBytesMax || this.#queue.length >= squeezeQueueMax) return;
     this.#done.add(content);
     this.#queue.push(content);
+    this.#addedMs = performance.now();
     this.#next();
   }
 
@@ -48,11 +53,22 @@ export class Squeeze {
     this.#closed = true;
     this.#queue.length = 0;
     this.#current = null;
+    if (this.#quiet !== null) clearTimeout(this.#quiet);
     this.#dismiss();
   }
 
   #next(): void {
-    while (this.#current === null && !this.#closed) {
+    if (this.#current !== null || this.#closed || this.#quiet !== null) return;
+    const waitMs = this.#addedMs + squeezeAfterMs - performance.now();
+    if (waitMs > 0 && this.#queue.length > 0) {
+      this.#quiet = setTimeout(() => {
+        this.#quiet = null;
+        this.#next();
+      }, waitMs);
+      this.#quiet.unref();
+      return;
+    }
+    while (this.#current === null) {
       const content = this.#queue.shift();
       if (content === undefined) return this.#rest();
       // Nobody holds the file any more: its work is not done.

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
@@ -378,7 +379,11 @@ t.test("from the second visitor on the file is as small as it gets", async (t) =
   const first = await get();
   let second = await get();
   const endMs = performance.now() + 60_000;
-  while (second.body.length >= first.body.length && performance.now() < endMs) second = await get();
+  // Compressing begins when nobody has brought a new file in for a while.
+  while (second.body.length >= first.body.length && performance.now() < endMs) {
+    await setTimeout(200);
+    second = await get();
+  }
   t.ok(
     second.body.length < first.body.length * 0.97,
     `${first.body.length} then ${second.body.length} bytes`,
