@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { squeezeAfterMs } from "../../src/cache/squeeze.ts";
 import { type CertificateFiles, makeCertificate, publicKeyHash } from "../certificate.ts";
 import {
   type Daemon,
