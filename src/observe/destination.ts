@@ -7,6 +7,8 @@ const flushMs = 1_000;
 const waitingLengthMax = 16 * 1024 * 1024;
 /** How long `close` waits for the last write. */
 const closeTimeoutMs = 2_000;
+/** ... and then for one that is just being made. */
+const hangMs = 1_000;
 /** A descriptor that takes nothing just now (EAGAIN) is asked again, ever later; at exit so many times in a row. */
 const againMs = 10;
 const againMsMax = 250;
@@ -46,6 +48,7 @@ export function openDestination(descriptor: number): BufferedDestination {
   let isGone = false;
   let dropped = 0;
   let onIdle: (() => void) | null = null;
+  let onWritten: (() => void) | null = null;
 
   const lose = () => {
     dropped += waitingLines + pendingLines;
@@ -70,6 +73,7 @@ export function openDestination(descriptor: number): BufferedDestination {
     isWriting = true;
     write(fd, buffer, (error, count) => {
       isWriting = false;
+      onWritten?.();
       if (error !== null) return failed(errorCodeOf(error));
       waitMs = againMs;
       pending = count < buffer.length ? buffer.subarray(count) : null;
@@ -141,6 +145,15 @@ export function openDestination(descriptor: number): BufferedDestination {
       onIdle = null;
       isGone = true;
       lose();
+      // A write that is only slow is waited for: just one that hangs makes the process end the hard way.
+      if (isWriting)
+        await new Promise<void>((resolve) => {
+          const deadline = setTimeout(resolve, hangMs);
+          onWritten = () => {
+            clearTimeout(deadline);
+            resolve();
+          };
+        });
       process.removeListener("exit", atExit);
     },
   };

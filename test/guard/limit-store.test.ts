@@ -157,13 +157,13 @@ server { listen 127.0.0.1:${port}; location / { limit_req zone=z burst=5 nodelay
       }
       t.ok(theirs.length > 10, `nginx let ${theirs.length} through`);
       t.ok(Math.abs(ours.length - theirs.length) <= 1, `ours ${ours.length}`);
-      // Within the millisecond of the rounding, or the very next request when there was none in it.
+      // In step: within the time one more takes to come (20 ms), or the very next request when there was none in it. A millisecond of
+      // rounding decides which of two requests it is.
       const others = theirs.filter(({ at, line }, i) => {
         const mine = ours[i];
-        return mine !== undefined && Math.abs(at - mine.at) > 2 && Math.abs(line - mine.line) > 1;
+        return mine !== undefined && Math.abs(at - mine.at) > 25 && Math.abs(line - mine.line) > 1;
       });
-      // A pause of the whole machine between nginx's two clocks moves a request or two.
-      t.ok(others.length <= theirs.length / 20, `${others.length} of ${theirs.length} at another time`);
+      t.same(others, [], "the same requests");
     } finally {
       child.kill("SIGKILL");
       rmSync(directory, { recursive: true, force: true });
