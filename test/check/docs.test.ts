@@ -5,9 +5,9 @@ import { packageRoot } from "../../src/base/package-root.ts";
 import { outsideChecks } from "../../src/check/catalogue.ts";
 import { startDemo } from "../../src/demo/start.ts";
 import { lookAt, troubles } from "../support/look.ts";
-import { freePorts } from "../support/pebble.ts";
 import { guideNginx, plainCaddy } from "../support/peer-configs.ts";
 import { peerMissing, startPeer } from "../support/peers.ts";
+import { freePorts } from "../support/ports.ts";
 
 const text = readFileSync(join(packageRoot().directory, "docs/checks/outside.md"), "utf8");
 const sections = text.split(/^## /m).slice(1);

@@ -5,9 +5,9 @@ import { startDemo } from "../../src/demo/start.ts";
 import type { Report } from "../../src/report/finding.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { findingIn, type LookOptions, lookAt, requestsOf, troubles } from "../support/look.ts";
-import { freePorts } from "../support/pebble.ts";
 import { documentationNginx, guideNginx, type OdooPorts, plainCaddy } from "../support/peer-configs.ts";
 import { type PeerName, type PeerPlace, peerMissing, startPeer } from "../support/peers.ts";
+import { freePorts } from "../support/ports.ts";
 
 /** Nobody can tell over loopback whether Odoo's own ports are open to others. */
 const always = ["direct-ports skipped"];

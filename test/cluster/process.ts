@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request as askPlain } from "node:http";
 import { type Agent, request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Demo, startDemo } from "../../src/demo/start.ts";
+import { freePort } from "../support/ports.ts";
 
 const program = fileURLToPath(new URL("../../src/main.js", import.meta.url));
 const waitMsMax = 60_000;
@@ -216,13 +216,4 @@ export function lives(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -9,6 +9,7 @@ import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
 import { LeakyBucket } from "../../src/guard/limit-store.ts";
 import { limitStoreContract } from "../contracts/limit-store.ts";
+import { freePort } from "../support/ports.ts";
 
 limitStoreContract("LeakyBucket", (options) => new LeakyBucket(options));
 
@@ -174,15 +175,6 @@ server { listen 127.0.0.1:${port}; location / { limit_req zone=z burst=5 nodelay
 /** Between attempts to connect while nginx starts. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 /** One kept connection; each call sends a GET and answers with the status. Tries to connect for 2 s. */

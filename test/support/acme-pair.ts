@@ -5,7 +5,8 @@ import { connect as connectTls } from "node:tls";
 import t from "tap";
 import type { GatewayEvent } from "../../src/observe/events.ts";
 import { startTestGateway, type TestGateway, type TestGatewayOptions } from "./gateway.ts";
-import { freePorts, type Pebble, type PebbleOptions, pebbleMissing, startPebble } from "./pebble.ts";
+import { type Pebble, type PebbleOptions, pebbleMissing, startPebble } from "./pebble.ts";
+import { freePorts } from "./ports.ts";
 
 const missing = pebbleMissing();
 /** Options of a test that needs pebble. */

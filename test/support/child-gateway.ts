@@ -2,12 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Demo, startDemo } from "../../src/demo/start.ts";
+import { freePort } from "./ports.ts";
 import { type RawAnswer, rawTalk } from "./upstream-raw.ts";
 
 const program = fileURLToPath(new URL("../../src/main.js", import.meta.url));
@@ -195,14 +195,4 @@ export class ChildGateway {
     await this.demo.close();
     if (!this.#keepsFolder) rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-/** A port nobody has at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

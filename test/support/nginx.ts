@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts } from "./pebble.ts";
+import { freePorts } from "./ports.ts";
 
 const program = "/usr/sbin/nginx";
 /** The header a request says its address with. */

@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get as getHttps } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "./ports.ts";
 
 /** Debian's pebble: a real ACME server for tests, with its own CA, that really validates. */
 export interface Pebble {
@@ -43,25 +43,6 @@ export function pebbleMissing(): string | null {
   if (process.env["CI"] === "true") throw new Error(why);
   process.stderr.write(`SKIPPED: ${why}\n`);
   return why;
-}
-
-/** Free loopback ports, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      server.close();
-      await once(server, "close");
-      return typeof address === "object" && address !== null ? address.port : 0;
-    }),
-  );
 }
 
 export async function startPebble(options: PebbleOptions): Promise<Pebble> {

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeAuthority, makeKeyPem, makeServerCertificate } from "../../src/tls/x509.ts";
-import { freePorts } from "./pebble.ts";
+import { freePorts } from "./ports.ts";
 
 /** Debian's PostgreSQL on a free port of the loopback and on a socket, with TLS. */
 export interface Postgres {

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
 import { fresh, orders, outcome, startPair, withPebble } from "../support/acme-pair.ts";
-import { freePorts } from "../support/pebble.ts";
+import { freePorts } from "../support/ports.ts";
 
 const dayMs = 86_400_000;
 

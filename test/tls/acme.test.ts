@@ -18,7 +18,8 @@ import {
   withPebble,
 } from "../support/acme-pair.ts";
 import { startTestGateway } from "../support/gateway.ts";
-import { freePorts, startPebble } from "../support/pebble.ts";
+import { startPebble } from "../support/pebble.ts";
+import { freePorts } from "../support/ports.ts";
 import { ready } from "../support/status.ts";
 
 const dayMs = 86_400_000;

@@ -4,7 +4,7 @@ import t from "tap";
 import { problemLine } from "../../src/base/problem.ts";
 import { challengePath, createChallenges } from "../../src/tls/challenges.ts";
 import { isContainerLayer, preflight } from "../../src/tls/preflight.ts";
-import { freePorts } from "../support/pebble.ts";
+import { freePorts } from "../support/ports.ts";
 
 /** A plain listener; `answers` false: another program. */
 async function listener(t: { teardown(work: () => unknown): unknown }, answers: boolean) {
