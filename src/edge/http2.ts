@@ -178,6 +178,7 @@ class Http2Downstream implements Downstream {
   readonly method: string;
   readonly target: string;
   readonly fields: RawFields;
+  readonly likeness = null;
   readonly authority: string | null;
   readonly scheme: string | null;
   readonly peer: Ip;
@@ -237,7 +238,8 @@ class Http2Downstream implements Downstream {
     if (!this.#stream.destroyed) this.#stream.additionalHeaders({ ":status": 100 });
   }
 
-  answer(status: number, fields: string[], body: Buffer | null, _close: boolean): void {
+  answer(status: number, given: readonly string[], body: Buffer | null, _close: boolean): void {
+    const fields = [...given];
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     if (status !== 204 && status !== 304)
@@ -256,7 +258,8 @@ class Http2Downstream implements Downstream {
     }
   }
 
-  start(status: number, fields: string[], framing: ReplyFraming): void {
+  start(status: number, given: readonly string[], framing: ReplyFraming): void {
+    const fields = [...given];
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
