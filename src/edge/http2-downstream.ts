@@ -45,6 +45,8 @@ export class Http2Downstream implements Downstream, Beginner {
   readonly #bodyBytes: number | null;
   #goneListener: (() => void) | null = null;
   #sentListener: (() => void) | null = null;
+  /** All of the answer was handed to Node. */
+  #ended = false;
   #isSending = false;
   #isWatched = false;
   #over = false;
@@ -88,9 +90,12 @@ export class Http2Downstream implements Downstream, Beginner {
 
   /** By the clock: what is still being sent is watched from now on. As a rule an answer is gone before. */
   look(): void {
-    if (!this.#isSending || this.#isWatched || this.#stream.writableLength === 0) return;
-    this.#isWatched = true;
     const stream = this.#stream;
+    // All of the body came and was answered, but the client does not say that it ends here.
+    if (this.#ended && stream.writableFinished && !stream.closed)
+      return stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.#isSending || this.#isWatched || stream.writableLength === 0) return;
+    this.#isWatched = true;
     stream.setTimeout(this.#carrier.sendTimeoutMs);
     stream.on("timeout", () => {
       if (stream.writableLength > 0) this.cut();
@@ -104,6 +109,7 @@ export class Http2Downstream implements Downstream, Beginner {
   answer(status: number, fields: string[], body: Buffer | null, _close: boolean): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
+    this.#ended = true;
     if (status !== 204 && status !== 304)
       fields.push("content-length", String(body === null ? 0 : body.length));
     const isUnread = this.#isUnread();
@@ -126,7 +132,8 @@ export class Http2Downstream implements Downstream, Beginner {
     if (stream.destroyed || stream.closed) return;
     if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
     stream.respond(answerFields(status, fields), framing.kind === "none" ? endsWithHead : undefined);
-    this.#isSending = framing.kind !== "none";
+    this.#ended = framing.kind === "none";
+    this.#isSending = !this.#ended;
     if (this.#isUnread()) this.#awaitFinish();
   }
 
@@ -136,6 +143,7 @@ export class Http2Downstream implements Downstream, Beginner {
   }
 
   end(): void {
+    this.#ended = true;
     if (!this.#stream.destroyed) this.#stream.end();
   }
 
@@ -165,7 +173,7 @@ export class Http2Downstream implements Downstream, Beginner {
 
   /** The request's body has not come to its end: the stream stays open behind the answer. */
   #isUnread(): boolean {
-    return this.body !== null && !this.#stream.readableEnded;
+    return this.body !== null && this.body.whole === null && !this.#stream.readableEnded;
   }
 
   /** The answer may be sent long before the stream is closed. */
@@ -181,8 +189,7 @@ export class Http2Downstream implements Downstream, Beginner {
   /** A stream whose request ended first is closed with its last frame, and Node emits no "finish" then. */
   #closed(): void {
     const stream = this.#stream;
-    if (this.body !== null)
-      this.#carrier.toll.closeBody(stream, stream.readableEnded || this.body.whole !== null);
+    if (this.body !== null) this.#carrier.toll.closeBody(stream, !this.#isUnread());
     this.#carrier.over(this);
     if (this.#over) return;
     this.#over = true;

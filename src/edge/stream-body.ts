@@ -12,11 +12,14 @@ export class StreamBody implements BodySource {
     this.#came = came;
   }
 
-  /** Takes it as `whole` if so many bytes are there, which are all there will be. Nothing waits for their end then, and no `take` follows. */
+  /**
+   * Takes it as `whole` if so many bytes are there, which are all there will be. Nothing waits for their end then, and no `take`
+   * follows. The stream does not end by this: one that is closed before its last write came back costs an error object each time.
+   */
   takeWhole(bytes: number): boolean {
     const stream = this.#stream;
     if (stream.readableLength !== bytes) return false;
-    const whole: unknown = stream.read();
+    const whole: unknown = stream.read(bytes);
     if (!Buffer.isBuffer(whole)) return false;
     this.whole = whole;
     this.#came(bytes);
