@@ -1,18 +1,9 @@
-import { constants, createServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, createServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { type EdgeBounds, edgeBounds } from "./bounds.ts";
-import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
-import { type Http2Carrier, Http2Downstream } from "./http2-downstream.ts";
-import { Http2Toll } from "./http2-toll.ts";
+import { Http2Session, type Http2Shared } from "./http2-session.ts";
 import { StreamTurns } from "./stream-turns.ts";
-
-/** What belongs to a session. */
-interface Held {
-  readonly toll: Http2Toll;
-  /** At most `http2StreamsMax`. */
-  readonly streams: ReadonlySet<Http2Downstream>;
-}
 
 /** The HTTP/2 side: Node's nghttp2 with every bound set, fed by hand with TLS sockets that chose `h2`. */
 export function createHttp2(
@@ -43,16 +34,13 @@ export function createHttp2(
       enableConnectProtocol: false,
     },
   });
-  const open = new Map<ServerHttp2Session, Held>();
-  const turns = new StreamTurns(bounds.http2StreamsPerTurn);
+  const open = new Map<ServerHttp2Session, Http2Session>();
+  const shared: Http2Shared = { handlers, bounds, turns: new StreamTurns(bounds.http2StreamsPerTurn) };
   let stopped = false;
   let isRetiring = false;
   const check = setInterval(() => {
     const nowMs = performance.now();
-    for (const { toll, streams } of open.values()) {
-      toll.look(nowMs);
-      for (const stream of streams) stream.look();
-    }
+    for (const held of open.values()) held.look(nowMs);
     if (stopped && open.size === 0) clearInterval(check);
   }, bounds.http2LookMs);
   check.unref();
@@ -60,48 +48,10 @@ export function createHttp2(
   let acceptedSocket: Socket | null = null;
   server.on("session", (session) => {
     if (accepting === null || acceptedSocket === null) return session.destroy();
-    const socket = acceptedSocket;
-    const toll = new Http2Toll(session, socket, bounds, performance.now());
-    const line = turns.line();
-    const streams = new Set<Http2Downstream>();
-    let leaving = false;
-    const left = () => {
-      if (leaving && streams.size === 0) closeSoon(socket);
-    };
-    const carrier: Http2Carrier = {
-      connection: accepting,
-      toll,
-      handlers,
-      sendTimeoutMs: bounds.sendTimeoutMs,
-      over(stream) {
-        streams.delete(stream);
-        left();
-      },
-    };
-    open.set(session, { toll, streams });
+    open.set(session, new Http2Session(session, acceptedSocket, accepting, shared, performance.now()));
+    session.on("close", () => open.delete(session));
     // A connection whose handshake ended afterwards gets its first answer: some clients give up what they could not send yet.
     if (isRetiring) session.once("stream", () => leaveSoon(session));
-    session.on("error", () => {});
-    session.on("close", () => open.delete(session));
-    session.on("goaway", () => {
-      leaving = true;
-      left();
-    });
-    session.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders) => {
-      const raw = rawHeaders as unknown as string[];
-      toll.head(raw);
-      const down = new Http2Downstream(stream, raw, carrier);
-      streams.add(down);
-      turns.take(line, down);
-    });
-    session.setTimeout(bounds.keepAliveTimeoutMs, () => {
-      // Streams have their own bounds; a session without one has nothing left to wait for.
-      if (streams.size === 0) session.close();
-      // Behind a client's GOAWAY Node may stop reading for good without an event, and its streams would never end.
-      else if (leaving) session.destroy(new Error("the client said GOAWAY"), constants.NGHTTP2_CANCEL);
-      else return;
-      closeSoon(socket);
-    });
   });
   server.on("sessionError", () => {});
   return {
