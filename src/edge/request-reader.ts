@@ -124,6 +124,11 @@ export class RequestReader {
     this.#pending = store.subarray(from, from + bytes);
   }
 
+  /** The client is quiet: what its last fields were is not kept. */
+  forget(): void {
+    this.#known = null;
+  }
+
   /** The exchange before is over: reads on, from what was set aside. */
   next(): void {
     if (this.#state !== "between") return;
