@@ -1,4 +1,5 @@
 import { rememberNames, sameNames } from "../message/field-names.ts";
+import { Worth } from "../message/known-block.ts";
 import { type Http2Head, readHead } from "./http2-fields.ts";
 
 /** Field sections remembered for each session: a browser asks for scripts, pictures and data in turn, each in its own words. */
@@ -18,17 +19,17 @@ interface Known {
 export class KnownHttp2Fields {
   #known: Known[] = [];
   #next = 0;
-  #isFirst = true;
+  readonly #worth = new Worth();
 
   read(raw: readonly string[]): Http2Head {
     for (const known of this.#known) {
       const head = match(known, raw);
-      if (head !== null) return head;
+      if (head === null) continue;
+      this.#worth.matched();
+      return head;
     }
     const head = readHead(raw);
-    // The fields of a session's only request are worth no memory.
-    if (this.#isFirst) this.#isFirst = false;
-    else this.#learn(raw, head);
+    if (this.#worth.missed()) this.#learn(raw, head);
     return head;
   }
 

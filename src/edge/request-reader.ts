@@ -2,6 +2,7 @@ import { BoundedMap } from "../base/bounded-map.ts";
 import type { Likeness, Protocol } from "../message/facts.ts";
 import { chunkLine, framingRefusal } from "../message/framing.ts";
 import { asksUpgrade } from "../message/handshake.ts";
+import { Worth } from "../message/known-block.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { KnownFields } from "./known-fields.ts";
 
@@ -74,8 +75,7 @@ export class RequestReader {
   #left = 0;
   #trailerBytes = 0;
   #reading = false;
-  /** Heads read so far, two at most; the fields of a connection's only request are worth no memory. */
-  #heads = 0;
+  readonly #worth = new Worth();
   #known: KnownFields | null = null;
 
   constructor(sink: RequestSink, bounds: EdgeBounds) {
@@ -232,7 +232,9 @@ export class RequestReader {
     if (bytes < 0 || fields.end - 4 - start > this.#headBytesMax) return null;
     const line = readRequestLine(input.toString("latin1", start, lineEnd));
     const head = typeof line === "number" ? null : fields.headOf(line, bytes);
-    if (head !== null) this.#take(fields.end);
+    if (head === null) return null;
+    this.#worth.matched();
+    this.#take(fields.end);
     return head;
   }
 
@@ -241,11 +243,10 @@ export class RequestReader {
     const lineEnd = input.indexOf("\r\n", start, "latin1");
     const line = readRequestLine(input.toString("latin1", start, lineEnd));
     if (typeof line === "number") return line;
-    const likeness = this.#heads === 0 ? null : {};
+    const likeness = this.#worth.missed() ? {} : null;
     const head = readHead(line, input.toString("latin1", Math.min(lineEnd + 2, end), end), likeness);
     if (typeof head === "number") return head;
-    this.#known = likeness === null ? null : KnownFields.of(head, input.subarray(lineEnd, end + 4));
-    this.#heads = 1;
+    if (likeness !== null) this.#known = KnownFields.of(head, input.subarray(lineEnd, end + 4));
     return head;
   }
 

@@ -3,6 +3,32 @@ const blockBytesMax = 8 * 1024;
 /** Digits of a number below 2^53 in any case. */
 const digitsMax = 15;
 
+/** Heads in a row that were not known again, after which only each eighth is learnt. */
+const missesMax = 4;
+const learnEach = 8;
+
+/**
+ * Is it worth remembering a head: not the first of a connection, which may be the only one, and seldom where each brings other fields, since
+ * remembering costs as much as reading.
+ */
+export class Worth {
+  #heads = 0;
+  #misses = 0;
+
+  /** A head had to be read. */
+  missed(): boolean {
+    this.#heads = Math.min(this.#heads + 1, 2);
+    if (this.#heads === 1) return false;
+    this.#misses += 1;
+    return this.#misses <= missesMax || this.#misses % learnEach === 0;
+  }
+
+  /** A head was known. */
+  matched(): void {
+    this.#misses = 0;
+  }
+}
+
 /**
  * The end of a head that was read before, to know it again when it differs in nothing but the number in Content-Length: two
  * comparisons of memory instead of looking for its end and reading it line by line.

@@ -1,5 +1,5 @@
 import { lowerName, rememberNames, sameNames } from "../message/field-names.ts";
-import { KnownBlock } from "../message/known-block.ts";
+import { KnownBlock, Worth } from "../message/known-block.ts";
 import type { AnswerHead } from "./answer-reader.ts";
 
 /** Heads remembered: Odoo's answers to calls have a handful. */
@@ -36,6 +36,7 @@ export class KnownHeads {
   readonly #known: Known[] = [];
   #next = 0;
   #end = 0;
+  readonly #worth = new Worth();
 
   /** Where the head that matched last ends, its empty line included. */
   get end(): number {
@@ -48,6 +49,7 @@ export class KnownHeads {
       const bytes = block.match(input, 0);
       if (bytes < 0) continue;
       this.#end = block.end;
+      this.#worth.matched();
       if (head.framing.kind !== "length" || head.framing.bytes === bytes) return head;
       const { status, reusable } = head;
       const likeness = head.likeness ?? null;
@@ -68,6 +70,7 @@ export class KnownHeads {
       if (name === "content-length") lengthAt = i + 1;
     }
     const length = lengthAt < 0 ? null : (fields[lengthAt] ?? "");
+    if (!this.#worth.missed()) return head;
     // A length that does not frame the answer (204, 304), or is written with zeros in front, is not worth telling apart.
     if (length !== (framing.kind === "length" ? String(framing.bytes) : null)) return head;
     const block = KnownBlock.of(bytes, length);

@@ -81,6 +81,7 @@ t.test(
       t.equal(learnt.likeness ?? null, null, name);
       t.equal(again, null, name);
     }
+    t.equal(learn(["Content-Type", "text/html"]).again, null, "the first may be the only one");
     const { learnt, again } = learn(["Content-Type", "text/html"]);
     t.type(learnt.likeness, "object");
     t.equal(again?.likeness, learnt.likeness);
