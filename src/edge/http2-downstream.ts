@@ -1,9 +1,9 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
-import type { Protocol, RawFields } from "../message/facts.ts";
+import type { Likeness, Protocol, RawFields } from "../message/facts.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
-import { answerFields, readHead } from "./http2-fields.ts";
+import { answerFields, type Http2Head } from "./http2-fields.ts";
 import type { Http2Toll } from "./http2-toll.ts";
 import { StreamBody } from "./stream-body.ts";
 import type { Beginner } from "./stream-turns.ts";
@@ -31,6 +31,7 @@ export class Http2Downstream implements Downstream, Beginner {
   readonly method: string;
   readonly target: string;
   readonly fields: RawFields;
+  readonly likeness: Likeness | null;
   readonly authority: string | null;
   readonly scheme: string | null;
   readonly peer: Ip;
@@ -51,9 +52,8 @@ export class Http2Downstream implements Downstream, Beginner {
   #isWatched = false;
   #over = false;
 
-  constructor(stream: ServerHttp2Stream, raw: readonly string[], carrier: Http2Carrier) {
+  constructor(stream: ServerHttp2Stream, head: Http2Head, carrier: Http2Carrier) {
     const { connection, toll, handlers } = carrier;
-    const head = readHead(raw);
     this.#stream = stream;
     this.#carrier = carrier;
     this.method = head.method;
@@ -61,6 +61,7 @@ export class Http2Downstream implements Downstream, Beginner {
     this.authority = head.authority;
     this.scheme = head.scheme;
     this.fields = head.fields;
+    this.likeness = head.likeness;
     this.peer = connection.peer;
     this.secure = connection.secure;
     this.localPort = connection.localPort;
@@ -106,32 +107,32 @@ export class Http2Downstream implements Downstream, Beginner {
     if (!this.#stream.destroyed) this.#stream.additionalHeaders({ ":status": 100 });
   }
 
-  answer(status: number, fields: string[], body: Buffer | null, _close: boolean): void {
+  answer(status: number, fields: readonly string[], body: Buffer | null, _close: boolean): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     this.#ended = true;
-    if (status !== 204 && status !== 304)
-      fields.push("content-length", String(body === null ? 0 : body.length));
+    const bytes = status === 204 || status === 304 ? null : (body?.length ?? 0);
+    const section = answerFields(status, fields, bytes);
     const isUnread = this.#isUnread();
     if (isUnread) this.#awaitFinish();
     if (body === null || body.length === 0 || this.method === "HEAD") {
-      stream.respond(answerFields(status, fields), endsWithHead);
+      stream.respond(section, endsWithHead);
       // The rest of an unread body is not wanted (RFC 9113 §8.1): reset without error after the answer.
       if (isUnread) stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
-    stream.respond(answerFields(status, fields));
+    stream.respond(section);
     // A window that stays shut holds short answers too.
     this.#isSending = true;
     stream.end(body);
     if (isUnread) stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
   }
 
-  start(status: number, fields: string[], framing: ReplyFraming): void {
+  start(status: number, fields: readonly string[], framing: ReplyFraming): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    if (framing.kind === "length") fields.push("content-length", String(framing.bytes));
-    stream.respond(answerFields(status, fields), framing.kind === "none" ? endsWithHead : undefined);
+    const section = answerFields(status, fields, framing.kind === "length" ? framing.bytes : null);
+    stream.respond(section, framing.kind === "none" ? endsWithHead : undefined);
     this.#ended = framing.kind === "none";
     this.#isSending = !this.#ended;
     if (this.#isUnread()) this.#awaitFinish();

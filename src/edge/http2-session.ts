@@ -4,6 +4,7 @@ import type { EdgeBounds } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { type Http2Carrier, Http2Downstream } from "./http2-downstream.ts";
+import { HeadReader } from "./http2-fields.ts";
 import { Http2Toll } from "./http2-toll.ts";
 import type { StreamTurns, TurnLine } from "./stream-turns.ts";
 
@@ -24,6 +25,7 @@ export class Http2Session implements Http2Carrier {
   readonly #socket: Socket;
   readonly #turns: StreamTurns;
   readonly #line: TurnLine;
+  readonly #reader = new HeadReader();
   readonly #keepAliveTimeoutMs: number;
   /** Open ones, at most `http2StreamsMax`. */
   readonly #streams = new Set<Http2Downstream>();
@@ -67,8 +69,8 @@ export class Http2Session implements Http2Carrier {
     session.on("remoteSettings", active);
     session.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders) => {
       const raw = rawHeaders as unknown as string[];
-      this.toll.head(raw);
-      const down = new Http2Downstream(stream, raw, this);
+      const head = this.#reader.read(raw, this.toll.head(raw));
+      const down = new Http2Downstream(stream, head, this);
       this.#streams.add(down);
       this.#turns.take(this.#line, down);
     });

@@ -1,7 +1,9 @@
-import type { Protocol } from "../message/facts.ts";
+import { BoundedMap } from "../base/bounded-map.ts";
+import type { Likeness, Protocol } from "../message/facts.ts";
 import { chunkLine, framingRefusal } from "../message/framing.ts";
 import { asksUpgrade } from "../message/handshake.ts";
 import type { EdgeBounds } from "./bounds.ts";
+import { KnownFields } from "./known-fields.ts";
 
 /** How the end of a request's body is found (RFC 9112 §6.3). `refused`: it has two readings; the screen says which. */
 export type RequestFraming =
@@ -16,6 +18,8 @@ export interface RequestHead {
   readonly target: string;
   /** Name and value alternating, as sent, in Latin-1. */
   readonly fields: readonly string[];
+  /** The same as of the request before, when its fields differ in their Content-Length at most; null: not known to be. */
+  readonly likeness: Likeness | null;
   readonly framing: RequestFraming;
   /** The client wants to leave HTTP (Upgrade, CONNECT): what follows the head is not ours to read. */
   readonly leaves: boolean;
@@ -46,6 +50,7 @@ const leadingBytesMax = 4;
 type State = "head" | "length" | "chunk-size" | "chunk-data" | "chunk-end" | "trailers" | "between" | "over";
 
 const empty = Buffer.alloc(0);
+const noLines: readonly string[] = [];
 const noBody: RequestFraming = { kind: "none" };
 const chunked: RequestFraming = { kind: "chunked" };
 const refused: RequestFraming = { kind: "refused" };
@@ -69,6 +74,9 @@ export class RequestReader {
   #left = 0;
   #trailerBytes = 0;
   #reading = false;
+  /** Heads read so far, two at most; the fields of a connection's only request are worth no memory. */
+  #heads = 0;
+  #known: KnownFields | null = null;
 
   constructor(sink: RequestSink, bounds: EdgeBounds) {
     this.#sink = sink;
@@ -126,6 +134,7 @@ export class RequestReader {
   /** Nothing more is read; answers what was set aside. */
   stop(): Buffer {
     this.#state = "over";
+    this.#known = null;
     const rest = this.#pending;
     this.#pending = empty;
     return rest;
@@ -177,11 +186,8 @@ export class RequestReader {
     if (tokenBytes[first] !== 1) return this.#broken(400, "message-malformed");
     const end = input.indexOf("\r\n\r\n", Math.max(start, this.#scanned - 3), "latin1");
     if (end < 0 || end - start > this.#headBytesMax) return this.#waitForHead(input, start);
-    const lines = input.toString("latin1", start, end).split("\r\n");
-    const head = readHead(lines);
-    if (typeof head === "number") {
-      return this.#broken(head, codeOf(head));
-    }
+    const head = this.#headOf(input, start, end);
+    if (typeof head === "number") return this.#broken(head, codeOf(head));
     this.#take(end + 4);
     this.#scanned = 0;
     const { framing } = head;
@@ -204,6 +210,21 @@ export class RequestReader {
     }
     this.#sink.head(head, whole, isOpen);
     return true;
+  }
+
+  /** The head between `start` and its empty line; a number is the status that refuses it. */
+  #headOf(input: Buffer, start: number, end: number): RequestHead | number {
+    const lineEnd = input.indexOf("\r\n", start, "latin1");
+    const line = readRequestLine(input.toString("latin1", start, lineEnd));
+    if (typeof line === "number") return line;
+    const same = this.#known?.match(input, lineEnd, end, line) ?? null;
+    if (same !== null) return same;
+    const likeness = this.#heads === 0 ? null : {};
+    const head = readHead(line, input.toString("latin1", Math.min(lineEnd + 2, end), end), likeness);
+    if (typeof head === "number") return head;
+    this.#known = likeness === null ? null : KnownFields.of(head, input.subarray(lineEnd, end));
+    this.#heads = 1;
+    return head;
   }
 
   /** No end of the head yet: too long is said at once, and so is a line end that will never match. */
@@ -299,14 +320,28 @@ function codeOf(status: number): string {
   return status === 505 ? "version-unsupported" : "message-malformed";
 }
 
-interface RequestLine {
+export interface RequestLine {
   readonly method: string;
   readonly target: string;
   readonly protocol: Protocol;
 }
 
+/** Lines of requests without a query, which programs and browsers send again and again. */
+const knownLines = new BoundedMap<string, RequestLine>(1_024);
+const knownLineCharsMax = 256;
+
 /** RFC 9112 §3; a number is the status that refuses it. */
 function readRequestLine(line: string): RequestLine | number {
+  const known = knownLines.get(line);
+  if (known !== undefined) return known;
+  const read = readLineAnew(line);
+  // A query may hold a secret: it is not kept.
+  if (typeof read !== "number" && line.length <= knownLineCharsMax && !line.includes("?"))
+    knownLines.set(line, read);
+  return read;
+}
+
+function readLineAnew(line: string): RequestLine | number {
   const match = requestLine.exec(line);
   if (match === null) return 400;
   const [, method = "", target = "", major = "", minor = ""] = match;
@@ -314,18 +349,19 @@ function readRequestLine(line: string): RequestLine | number {
   return { method, target, protocol: minor === "1" ? "HTTP/1.1" : "HTTP/1.0" };
 }
 
-/** A head from its lines; a number is the status that refuses it. */
-function readHead(lines: readonly string[]): RequestHead | number {
-  const line = readRequestLine(lines[0] ?? "");
-  if (typeof line === "number") return line;
-  const { method, target, protocol } = line;
+/** A head from its request line and the lines behind it; a number is the status that refuses it. */
+function readHead(
+  { method, target, protocol }: RequestLine,
+  block: string,
+  likeness: Likeness | null,
+): RequestHead | number {
+  const lines = block === "" ? noLines : block.split("\r\n");
   const fields: string[] = [];
   let framed = false;
   let connection = "";
   let upgrades = false;
   let expects = false;
-  for (let i = 1; i < lines.length; i += 1) {
-    const line = lines[i] ?? "";
+  for (const line of lines) {
     // RFC 9112 §5.1, §5.2: a token, no space before the colon, no folded lines, no control character but HTAB.
     if (!fieldLine.test(line)) return 400;
     const colon = line.indexOf(":");
@@ -359,6 +395,7 @@ function readHead(lines: readonly string[]): RequestHead | number {
     method,
     target,
     fields,
+    likeness,
     framing: framed ? framingOf(protocol, fields) : noBody,
     leaves: method === "CONNECT" || ((upgrades || connection !== "") && asksUpgrade(fields)),
     persists: persists(protocol, connection),
