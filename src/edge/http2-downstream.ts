@@ -111,17 +111,16 @@ export class Http2Downstream implements Downstream, Beginner {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
     this.#ended = true;
-    const bytes = status === 204 || status === 304 ? null : (body?.length ?? 0);
-    const section = answerFields(status, fields, bytes);
+    const length = status === 204 || status === 304 ? null : (body?.length ?? 0);
     const isUnread = this.#isUnread();
     if (isUnread) this.#awaitFinish();
     if (body === null || body.length === 0 || this.method === "HEAD") {
-      stream.respond(section, endsWithHead);
+      stream.respond(answerFields(status, fields, length), endsWithHead);
       // The rest of an unread body is not wanted (RFC 9113 §8.1): reset without error after the answer.
       if (isUnread) stream.close(constants.NGHTTP2_NO_ERROR);
       return;
     }
-    stream.respond(section);
+    stream.respond(answerFields(status, fields, length));
     // A window that stays shut holds short answers too.
     this.#isSending = true;
     stream.end(body);
@@ -131,8 +130,8 @@ export class Http2Downstream implements Downstream, Beginner {
   start(status: number, fields: readonly string[], framing: ReplyFraming): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
-    const section = answerFields(status, fields, framing.kind === "length" ? framing.bytes : null);
-    stream.respond(section, framing.kind === "none" ? endsWithHead : undefined);
+    const length = framing.kind === "length" ? framing.bytes : null;
+    stream.respond(answerFields(status, fields, length), framing.kind === "none" ? endsWithHead : undefined);
     this.#ended = framing.kind === "none";
     this.#isSending = !this.#ended;
     if (this.#isUnread()) this.#awaitFinish();

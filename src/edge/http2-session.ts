@@ -1,11 +1,11 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { EdgeBounds } from "./bounds.ts";
+import { type EdgeBounds, quietMs } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { type Http2Carrier, Http2Downstream } from "./http2-downstream.ts";
-import { HeadReader } from "./http2-fields.ts";
 import { Http2Toll } from "./http2-toll.ts";
+import { KnownHttp2Fields } from "./known-http2-fields.ts";
 import type { StreamTurns, TurnLine } from "./stream-turns.ts";
 
 /** What the sessions of one listener share. */
@@ -25,10 +25,10 @@ export class Http2Session implements Http2Carrier {
   readonly #socket: Socket;
   readonly #turns: StreamTurns;
   readonly #line: TurnLine;
-  readonly #reader = new HeadReader();
   readonly #keepAliveTimeoutMs: number;
   /** Open ones, at most `http2StreamsMax`. */
   readonly #streams = new Set<Http2Downstream>();
+  readonly #known = new KnownHttp2Fields();
   /** The client said GOAWAY. */
   #isLeaving = false;
   /** There was a request, an answer's end, or PING or SETTINGS since the last look. */
@@ -69,8 +69,8 @@ export class Http2Session implements Http2Carrier {
     session.on("remoteSettings", active);
     session.on("stream", (stream: ServerHttp2Stream, _headers, _flags, rawHeaders) => {
       const raw = rawHeaders as unknown as string[];
-      const head = this.#reader.read(raw, this.toll.head(raw));
-      const down = new Http2Downstream(stream, head, this);
+      this.toll.head(raw);
+      const down = new Http2Downstream(stream, this.#known.read(raw), this);
       this.#streams.add(down);
       this.#turns.take(this.#line, down);
     });
@@ -94,6 +94,7 @@ export class Http2Session implements Http2Carrier {
       this.#session.close();
       closeSoon(this.#socket);
     }
+    if (nowMs - this.#activeMs >= quietMs) this.#known.forget();
     this.#wasActive = false;
   }
 

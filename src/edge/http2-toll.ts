@@ -55,13 +55,11 @@ export class Http2Toll {
     session.on("remoteSettings", control);
   }
 
-  /** A request has come, with this head (names and values in turn). Answers the most bytes it may have taken. */
-  head(raw: readonly string[]): number {
-    const bytes = headBytes(raw);
-    this.#usefulBytes += bytes;
+  /** A request has come, with this head (names and values in turn). */
+  head(raw: readonly string[]): void {
+    this.#usefulBytes += headBytes(raw);
     this.#looksOver = 0;
     this.#wasOverAtControl = false;
-    return bytes;
   }
 
   /** A request has a body. */

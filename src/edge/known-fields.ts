@@ -1,3 +1,4 @@
+import { rememberNames, sameNames } from "../message/field-names.ts";
 import { KnownBlock } from "../message/known-block.ts";
 import type { RequestHead, RequestLine } from "./request-reader.ts";
 
@@ -14,27 +15,38 @@ export class KnownFields {
     this.#lengthAt = lengthAt;
   }
 
-  /** `block`: from the line end of the request line to the end of the last field line. Null: such a head is not remembered. */
+  /** `block`: from the line end of the request line to the end of the empty line. Null: such a head is not remembered. */
   static of(head: RequestHead, block: Buffer): KnownFields | null {
     const { framing, leaves, likeness, fields } = head;
     if (leaves || likeness === null) return null;
     if (framing.kind !== "none" && framing.kind !== "length") return null;
     const at = framing.kind === "length" ? lengthAt(fields) : -1;
     const known = KnownBlock.of(block, at < 0 ? null : (fields[at] ?? ""));
-    return known === null ? null : new KnownFields(head, known, at);
+    if (known === null) return null;
+    rememberNames(fields);
+    return new KnownFields(head, known, at);
   }
 
-  /** The head with this request line, when its fields are the known ones; else null. */
-  match(input: Buffer, from: number, to: number, line: RequestLine): RequestHead | null {
+  /** Where the head that matched last ends, its empty line included. */
+  get end(): number {
+    return this.#block.end;
+  }
+
+  /** Do the known fields stand behind a request line that ends there: their Content-Length, 0 when they have none; -1: others. */
+  match(input: Buffer, lineEnd: number): number {
+    return this.#block.match(input, lineEnd);
+  }
+
+  /** The head with this request line and these fields, of this Content-Length; null: with this line they mean something else. */
+  headOf(line: RequestLine, bytes: number): RequestHead | null {
     const before = this.#head;
     // What the fields mean depends on the version (RFC 9112 §6.1, §9.3), and CONNECT leaves HTTP whatever they are.
     if (line.protocol !== before.protocol || line.method === "CONNECT") return null;
-    const bytes = this.#block.match(input, from, to);
-    if (bytes < 0) return null;
     let { fields, framing } = before;
     if (framing.kind === "length" && bytes !== framing.bytes) {
       framing = { kind: "length", bytes };
       fields = fields.with(this.#lengthAt, String(bytes));
+      sameNames(fields, before.fields);
     }
     return {
       protocol: line.protocol,

@@ -124,6 +124,11 @@ export class RequestReader {
     this.#pending = store.subarray(from, from + bytes);
   }
 
+  /** The client is quiet: what its last fields were is not kept. */
+  forget(): void {
+    this.#known = null;
+  }
+
   /** The exchange before is over: reads on, from what was set aside. */
   next(): void {
     if (this.#state !== "between") return;
@@ -184,11 +189,18 @@ export class RequestReader {
       return false;
     // What is no method from its first byte on (a TLS hello, binary) is not waited for.
     if (tokenBytes[first] !== 1) return this.#broken(400, "message-malformed");
+    const known = this.#known === null ? null : this.#again(input, start, this.#known);
+    if (known !== null) return this.#begin(known);
     const end = input.indexOf("\r\n\r\n", Math.max(start, this.#scanned - 3), "latin1");
     if (end < 0 || end - start > this.#headBytesMax) return this.#waitForHead(input, start);
     const head = this.#headOf(input, start, end);
     if (typeof head === "number") return this.#broken(head, codeOf(head));
     this.#take(end + 4);
+    return this.#begin(head);
+  }
+
+  /** The head is read, and taken from what is pending. */
+  #begin(head: RequestHead): boolean {
     this.#scanned = 0;
     const { framing } = head;
     let whole: Buffer | null = null;
@@ -212,17 +224,27 @@ export class RequestReader {
     return true;
   }
 
+  /** The same fields as last time behind another request line, or the same; null: they are not, and nothing is taken. */
+  #again(input: Buffer, start: number, fields: KnownFields): RequestHead | null {
+    const lineEnd = input.indexOf(13, start);
+    if (lineEnd < 0) return null;
+    const bytes = fields.match(input, lineEnd);
+    if (bytes < 0 || fields.end - 4 - start > this.#headBytesMax) return null;
+    const line = readRequestLine(input.toString("latin1", start, lineEnd));
+    const head = typeof line === "number" ? null : fields.headOf(line, bytes);
+    if (head !== null) this.#take(fields.end);
+    return head;
+  }
+
   /** The head between `start` and its empty line; a number is the status that refuses it. */
   #headOf(input: Buffer, start: number, end: number): RequestHead | number {
     const lineEnd = input.indexOf("\r\n", start, "latin1");
     const line = readRequestLine(input.toString("latin1", start, lineEnd));
     if (typeof line === "number") return line;
-    const same = this.#known?.match(input, lineEnd, end, line) ?? null;
-    if (same !== null) return same;
     const likeness = this.#heads === 0 ? null : {};
     const head = readHead(line, input.toString("latin1", Math.min(lineEnd + 2, end), end), likeness);
     if (typeof head === "number") return head;
-    this.#known = likeness === null ? null : KnownFields.of(head, input.subarray(lineEnd, end));
+    this.#known = likeness === null ? null : KnownFields.of(head, input.subarray(lineEnd, end + 4));
     this.#heads = 1;
     return head;
   }

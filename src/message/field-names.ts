@@ -44,11 +44,32 @@ let otherNames: readonly string[] = [];
 export function lowerNames(fields: RawFields): readonly string[] {
   if (fields === lastFields && lastNames.length === fields.length >> 1) return lastNames;
   if (fields === otherFields && otherNames.length === fields.length >> 1) return otherNames;
-  const names: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) names.push(lowerName(fields[i] ?? ""));
+  return asLast(fields, kept.get(fields) ?? namesOf(fields));
+}
+
+function asLast(fields: RawFields, names: readonly string[]): readonly string[] {
   otherFields = lastFields;
   otherNames = lastNames;
   lastFields = fields;
   lastNames = names;
   return names;
+}
+
+function namesOf(fields: RawFields): readonly string[] {
+  const names: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) names.push(lowerName(fields[i] ?? ""));
+  return names;
+}
+
+/** Lists that will be asked about again, as long as they live. */
+const kept = new WeakMap<RawFields, readonly string[]>();
+
+/** Keeps the names of a list that stands for many messages; it must not change from here on. */
+export function rememberNames(fields: RawFields): void {
+  kept.set(fields, namesOf(fields));
+}
+
+/** A list has the names of another, which is kept. */
+export function sameNames(fields: RawFields, other: RawFields): void {
+  asLast(fields, lowerNames(other));
 }

@@ -4,14 +4,15 @@ const blockBytesMax = 8 * 1024;
 const digitsMax = 15;
 
 /**
- * A block of field lines that was read before, to know it again when it differs in nothing but the number in Content-Length: two
- * comparisons of memory instead of reading it line by line.
+ * The end of a head that was read before, to know it again when it differs in nothing but the number in Content-Length: two
+ * comparisons of memory instead of looking for its end and reading it line by line.
  */
 export class KnownBlock {
   readonly #bytes: Buffer;
   /** Where the digits begin and end; both the block's end where there is no Content-Length. */
   readonly #digits: number;
   readonly #rest: number;
+  #end = 0;
 
   private constructor(bytes: Buffer, digits: number, rest: number) {
     this.#bytes = bytes;
@@ -20,8 +21,8 @@ export class KnownBlock {
   }
 
   /**
-   * `block`: bytes that begin with the line end before the first field, or with a line before it. `length`: the text of its one Content-Length; null:
-   * it has none. Null: it is too long, or Content-Length is spelt in a way nobody uses.
+   * `block`: bytes that begin with the line end before the first field, or with a line before it, and end with the empty line. `length`: the
+   * text of its one Content-Length; null: it has none. Null: it is too long, or Content-Length is spelt in a way nobody uses.
    */
   static of(block: Buffer, length: string | null): KnownBlock | null {
     if (block.length > blockBytesMax) return null;
@@ -33,16 +34,30 @@ export class KnownBlock {
     return digits < 0 ? null : new KnownBlock(bytes, digits, digits + length.length);
   }
 
-  /** Its Content-Length, 0 where the block has none; -1: other bytes. */
-  match(input: Buffer, from: number, to: number): number {
+  /** Where the bytes that matched last end, their empty line included. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Does this block stand there: its Content-Length, 0 where it has none; -1: other bytes, or not all of them yet. */
+  match(input: Buffer, from: number): number {
     const bytes = this.#bytes;
     const at = from + this.#digits;
-    const rest = to - (bytes.length - this.#rest);
-    if (at > to || rest < at || rest - at > digitsMax) return -1;
-    if (input.compare(bytes, 0, this.#digits, from, at) !== 0) return -1;
-    if (this.#digits === bytes.length) return at === to ? 0 : -1;
-    const number = decimal(input, at, rest);
-    if (number < 0 || input.compare(bytes, this.#rest, bytes.length, rest, to) !== 0) return -1;
+    if (at > input.length || input.compare(bytes, 0, this.#digits, from, at) !== 0) return -1;
+    this.#end = at;
+    if (this.#digits === bytes.length) return 0;
+    let rest = at;
+    let number = 0;
+    for (; rest - at < digitsMax; rest += 1) {
+      const digit = (input[rest] ?? 0) - 0x30;
+      if (digit < 0 || digit > 9) break;
+      number = number * 10 + digit;
+    }
+    // No digit, or a zero in front, is nothing the screen would take.
+    if (rest === at || (input[at] === 0x30 && rest - at > 1)) return -1;
+    const end = rest + bytes.length - this.#rest;
+    if (end > input.length || input.compare(bytes, this.#rest, bytes.length, rest, end) !== 0) return -1;
+    this.#end = end;
     return number;
   }
 }
@@ -54,16 +69,4 @@ function digitsOf(block: Buffer): number {
     if (at >= 0) return at + name.length;
   }
   return -1;
-}
-
-/** A number without leading zeros, at least one digit; -1: none. */
-function decimal(input: Buffer, from: number, to: number): number {
-  if (to === from || (input[from] === 0x30 && to - from > 1)) return -1;
-  let number = 0;
-  for (let i = from; i < to; i += 1) {
-    const digit = (input[i] ?? 0) - 0x30;
-    if (digit < 0 || digit > 9) return -1;
-    number = number * 10 + digit;
-  }
-  return number;
 }

@@ -140,6 +140,9 @@ export class AnswerReader {
   }
 
   #readHead(input: Buffer): Buffer | null {
+    const mayBeKnown = !this.#headRequest && !this.#wantsTunnel;
+    const known = mayBeKnown ? knownHeads.match(input) : null;
+    if (known !== null) return this.#final(known, input.subarray(knownHeads.end));
     const end = input.indexOf("\r\n\r\n", 0, "latin1");
     if (end < 0 || end > answerHeadBytesMax) {
       if (input.length > answerHeadBytesMax) return this.#malformed("the head is larger than 64 KiB");
@@ -150,9 +153,6 @@ export class AnswerReader {
       return null;
     }
     const rest = input.subarray(end + 4);
-    const mayBeKnown = !this.#headRequest && !this.#wantsTunnel;
-    const known = mayBeKnown ? knownHeads.match(input, end) : null;
-    if (known !== null) return this.#final(known, rest);
     const lines = input.toString("latin1", 0, end).split("\r\n");
     const start = lines[0] ?? "";
     // RFC 9112 §4: HTTP-version SP status-code SP [ reason-phrase ]
@@ -171,7 +171,7 @@ export class AnswerReader {
     if (typeof framing === "string") return this.#malformed(framing);
     const reusable = minor === 1 && framing.kind !== "close" && !listHas(fields, "connection", "close");
     const head = { status, fields, framing, reusable, likeness: null };
-    return this.#final(mayBeKnown ? knownHeads.learn(head, input.subarray(0, end)) : head, rest);
+    return this.#final(mayBeKnown ? knownHeads.learn(head, input.subarray(0, end + 4)) : head, rest);
   }
 
   #final(head: AnswerHead, rest: Buffer): Buffer | null {

@@ -76,7 +76,8 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   }
 
   start(): void {
-    const idle = this.#request.wantsTunnel ? null : this.#member.takeIdle();
+    if (this.#request.wantsTunnel) return this.#use(this.#member.connectForTunnel());
+    const idle = this.#member.takeIdle();
     this.#reused = idle !== null;
     this.#use(idle ?? this.#member.connect());
   }

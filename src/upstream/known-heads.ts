@@ -1,4 +1,4 @@
-import { lowerName } from "../message/field-names.ts";
+import { lowerName, rememberNames, sameNames } from "../message/field-names.ts";
 import { KnownBlock } from "../message/known-block.ts";
 import type { AnswerHead } from "./answer-reader.ts";
 
@@ -35,22 +35,30 @@ interface Known {
 export class KnownHeads {
   readonly #known: Known[] = [];
   #next = 0;
+  #end = 0;
 
-  /** The head at the beginning of `input` up to `end`; null: it has to be read. */
-  match(input: Buffer, end: number): AnswerHead | null {
+  /** Where the head that matched last ends, its empty line included. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The head at the beginning of `input`; null: it has to be read. */
+  match(input: Buffer): AnswerHead | null {
     for (const { block, head, lengthAt } of this.#known) {
-      const bytes = block.match(input, 0, end);
+      const bytes = block.match(input, 0);
       if (bytes < 0) continue;
+      this.#end = block.end;
       if (head.framing.kind !== "length" || head.framing.bytes === bytes) return head;
       const { status, reusable } = head;
       const likeness = head.likeness ?? null;
       const fields = head.fields.with(lengthAt, String(bytes));
+      sameNames(fields, head.fields);
       return { status, fields, framing: { kind: "length", bytes }, reusable, likeness };
     }
     return null;
   }
 
-  /** The head that was read from these bytes, with a likeness from now on where it is remembered. */
+  /** The head that was read from these bytes, which end with the empty line, with a likeness from now on where it is remembered. */
   learn(head: AnswerHead, bytes: Buffer): AnswerHead {
     const { framing, fields } = head;
     let lengthAt = -1;
@@ -65,6 +73,7 @@ export class KnownHeads {
     const block = KnownBlock.of(bytes, length);
     if (block === null) return head;
     const known = { ...head, likeness: {} };
+    rememberNames(fields);
     this.#known[this.#next] = { block, head: known, lengthAt };
     this.#next = (this.#next + 1) % headsMax;
     return known;
