@@ -9,6 +9,7 @@ const programs: readonly (readonly string[])[] = [
   ["run.js", "--full", ...process.argv.slice(2)],
   ["functions/run.js"],
   ["flat.js", "--rounds", "5"],
+  ["scale.js"],
   ["slow.js"],
   ["memory.js"],
   ["addresses.js"],

@@ -10,6 +10,8 @@ export interface Load {
   readonly clients: number;
   /** Whole seconds: wrk knows no others. */
   readonly seconds: number;
+  /** HTTP/1.1: fields beside those of `request.ts`. */
+  readonly headers?: readonly (readonly [string, string])[];
   /** For scripts and logs of the load generators. */
   readonly dir: string;
 }
@@ -52,7 +54,7 @@ const mark = "RESULT ";
 async function runWrk(load: Load): Promise<LoadResult> {
   const script = join(load.dir, "post.lua");
   // No `request` function: wrk then formats the request once, not for each.
-  const headers = [...requestHeaders, ["Host", requestHost] as const];
+  const headers = [...requestHeaders, ...(load.headers ?? []), ["Host", requestHost] as const];
   const lines = headers.map(([name, value]) => `wrk.headers[${luaText(name)}] = ${luaText(value)}`);
   writeFileSync(
     script,
