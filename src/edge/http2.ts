@@ -15,6 +15,7 @@ import { type EdgeBounds, edgeBounds } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { Http2Toll } from "./http2-toll.ts";
+import { readPriority, type Sender, SendOrder } from "./send-order.ts";
 import { streamBody } from "./stream-body.ts";
 import { StreamTurns, type TurnLine } from "./stream-turns.ts";
 
@@ -23,6 +24,7 @@ interface Held {
   readonly connection: Connection;
   readonly toll: Http2Toll;
   readonly line: TurnLine;
+  readonly order: SendOrder;
 }
 
 const sessions = new WeakMap<ServerHttp2Session, Held>();
@@ -70,7 +72,7 @@ export function createHttp2(
     if (accepting === null || acceptedSocket === null) return session.destroy();
     const socket = acceptedSocket;
     const toll = new Http2Toll(session, socket, bounds, performance.now());
-    sessions.set(session, { connection: accepting, toll, line: turns.line() });
+    sessions.set(session, { connection: accepting, toll, line: turns.line(), order: new SendOrder() });
     open.set(session, toll);
     // A connection whose handshake ended afterwards gets its first answer: some clients give up what they could not send yet.
     if (isRetiring) session.once("stream", () => leaveSoon(session));
@@ -167,6 +169,7 @@ function readFields(raw: readonly string[]): string[] {
   return fields;
 }
 
+/** The value of a pseudo-field, or of a field that stands there once. */
 function pseudo(headers: IncomingHttpHeaders, name: string): string | null {
   const value = headers[name];
   return typeof value === "string" ? value : null;
@@ -189,6 +192,11 @@ class Http2Downstream implements Downstream {
   readonly arrivedMs: number;
   readonly #stream: ServerHttp2Stream;
   readonly #sendTimeoutMs: number;
+  readonly #order: SendOrder;
+  readonly #priority: string | null;
+  /** Its place among the session's answers, from `start` on. */
+  #sender: Sender | null = null;
+  #drainListener: (() => void) | null = null;
   #goneListener: (() => void) | null = null;
   #sentListener: (() => void) | null = null;
   #over = false;
@@ -197,12 +205,14 @@ class Http2Downstream implements Downstream {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    { connection, toll }: Held,
+    { connection, toll, order }: Held,
     handlers: EdgeHandlers,
     sendTimeoutMs: number,
   ) {
     this.#sendTimeoutMs = sendTimeoutMs;
     this.#stream = stream;
+    this.#order = order;
+    this.#priority = pseudo(headers, "priority");
     this.method = pseudo(headers, ":method") ?? "";
     this.target = pseudo(headers, ":path") ?? "";
     this.authority = pseudo(headers, ":authority");
@@ -263,6 +273,13 @@ class Http2Downstream implements Downstream {
     stream.respond(headerObject(status, fields), { endStream: framing.kind === "none" });
     if (framing.kind === "none") return;
     this.#watchSending();
+    const sender = this.#order.enter(stream, stream.id ?? 0, readPriority(this.#priority), () =>
+      this.#drainListener?.(),
+    );
+    this.#sender = sender;
+    stream.on("drain", () => sender.drained());
+    stream.on("finish", () => sender.leave());
+    stream.on("close", () => sender.leave());
   }
 
   #watchSending(): void {
@@ -274,8 +291,8 @@ class Http2Downstream implements Downstream {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#stream.destroyed || this.#stream.closed) return true;
-    return this.#stream.write(chunk);
+    if (this.#sender === null || this.#stream.destroyed || this.#stream.closed) return true;
+    return this.#sender.write(chunk);
   }
 
   end(): void {
@@ -295,7 +312,7 @@ class Http2Downstream implements Downstream {
   onBroken(): void {}
 
   onDrain(listener: () => void): void {
-    this.#stream.on("drain", listener);
+    this.#drainListener = listener;
   }
 
   onSent(listener: () => void): void {
