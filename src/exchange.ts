@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Ip } from "./base/ip.ts";
-import type { Protocol, RawFields } from "./message/facts.ts";
+import type { Likeness, Protocol, RawFields } from "./message/facts.ts";
 import type { BodySource } from "./upstream/body-source.ts";
 
 /** How the end of what we send is found. */
@@ -18,6 +18,8 @@ export interface Downstream {
   readonly method: string;
   readonly target: string;
   readonly fields: RawFields;
+  /** What equal fields of this connection have in common; null: nothing is known to be equal. */
+  readonly likeness: Likeness | null;
   /** HTTP/2 `:authority` and `:scheme`; null on HTTP/1. */
   readonly authority: string | null;
   readonly scheme: string | null;
@@ -32,10 +34,13 @@ export interface Downstream {
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   sendContinue(): void;
-  /** A whole answer of our own. `close`: end the connection behind it (HTTP/2: only this stream ends). */
-  answer(status: number, fields: string[], body: Buffer | null, close: boolean): void;
+  /**
+   * A whole answer. `fields` without Content-Length; a frozen list is known again, and written once for all answers it is given to. `close`: end the
+   * connection behind it (HTTP/2: only this stream ends).
+   */
+  answer(status: number, fields: readonly string[], body: Buffer | null, close: boolean): void;
   /** The head of an answer whose body follows by `write` and `end`. */
-  start(status: number, fields: string[], framing: ReplyFraming): void;
+  start(status: number, fields: readonly string[], framing: ReplyFraming): void;
   /** False when the client reads too slowly; `onDrain` is called when it caught up. */
   write(chunk: Buffer): boolean;
   end(): void;
@@ -49,5 +54,8 @@ export interface Downstream {
   /** Every byte of the answer was handed to the system. */
   onSent(listener: () => void): void;
   /** Turns the connection into a tunnel after writing this head; null on HTTP/2 and without an upgrade. */
-  upgrade(status: number, fields: string[]): { readonly socket: Socket; readonly head: Buffer } | null;
+  upgrade(
+    status: number,
+    fields: readonly string[],
+  ): { readonly socket: Socket; readonly head: Buffer } | null;
 }

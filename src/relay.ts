@@ -32,7 +32,7 @@ export interface RelayEnds extends AnswerFlow {
 export class Relay {
   readonly #ends: RelayEnds;
   readonly #status: number;
-  readonly #fields: string[];
+  readonly #fields: readonly string[];
   readonly #framing: ReplyFraming;
   readonly #coding: Coding | null;
   #buffer: AnswerBuffer | null = null;
@@ -40,7 +40,7 @@ export class Relay {
   #answered = false;
 
   /** `fields`: cleaned and with the security fields; with a coding also those of `encodedFields`. */
-  constructor(ends: RelayEnds, head: AnswerHead, fields: string[], coding: Coding | null) {
+  constructor(ends: RelayEnds, head: AnswerHead, fields: readonly string[], coding: Coding | null) {
     this.#ends = ends;
     this.#status = head.status;
     this.#fields = fields;

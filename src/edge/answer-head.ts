@@ -9,11 +9,39 @@ let dateSecond = 0;
 let dateText = "";
 
 /**
- * The head of an HTTP/1.1 answer, with its empty line. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
+ * The head of an HTTP/1.1 answer, with its empty line; `more`: fields behind the others. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
  * the head: that is our mistake, and must not become a second answer on the wire.
  */
-export function answerHead(status: number, fields: readonly string[]): string {
-  let text = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n`;
+export function answerHead(status: number, fields: readonly string[], more: readonly string[] = []): string {
+  const { text, hasDate } = beginning(status, fields);
+  const whole = more.length === 0 ? text : text + linesOf(more).text;
+  return hasDate ? `${whole}\r\n` : `${whole}Date: ${dateNow()}\r\n\r\n`;
+}
+
+/** The same list goes with many answers when it is frozen: its lines are written once. */
+const beginnings = new WeakMap<readonly string[], { readonly status: number } & Lines>();
+
+function beginning(status: number, fields: readonly string[]): Lines {
+  const isKept = Object.isFrozen(fields);
+  const known = isKept ? beginnings.get(fields) : undefined;
+  if (known?.status === status) return known;
+  const { text, hasDate } = linesOf(fields);
+  const written = {
+    status,
+    text: `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n${text}`,
+    hasDate,
+  };
+  if (isKept) beginnings.set(fields, written);
+  return written;
+}
+
+interface Lines {
+  readonly text: string;
+  readonly hasDate: boolean;
+}
+
+function linesOf(fields: readonly string[]): Lines {
+  let text = "";
   let hasDate = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? "";
@@ -26,7 +54,7 @@ export function answerHead(status: number, fields: readonly string[]): string {
     if (name.length === 4 && name.toLowerCase() === "date") hasDate = true;
     text += `${name}: ${value}\r\n`;
   }
-  return hasDate ? `${text}\r\n` : `${text}Date: ${dateNow()}\r\n\r\n`;
+  return { text, hasDate };
 }
 
 function dateNow(): string {

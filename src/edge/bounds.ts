@@ -46,3 +46,6 @@ export const edgeBounds = {
 
 /** The same table with other figures, for tests of what happens at a bound. */
 export type EdgeBounds = { readonly [name in keyof typeof edgeBounds]: number };
+
+/** After so long without a request nothing of a client's last one is kept but the connection. */
+export const quietMs = 10_000;

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Ip } from "../base/ip.ts";
 import type { Placed } from "../base/roster.ts";
-import type { EdgeBounds } from "./bounds.ts";
+import { type EdgeBounds, quietMs } from "./bounds.ts";
 import { closeSoon } from "./close-soon.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { type Carrier, Http1Downstream } from "./http1-downstream.ts";
@@ -82,6 +82,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
       this.#isPiped = false;
       this.broken(408, "header-timeout");
     } else if (waitedMs > this.#bounds.keepAliveTimeoutMs) this.close();
+    else if (waitedMs > quietMs) this.#reader.forget();
   }
 
   /** Ends a connection on which nothing is under way. */

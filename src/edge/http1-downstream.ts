@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
-import type { Protocol, RawFields } from "../message/facts.ts";
+import type { Likeness, Protocol, RawFields } from "../message/facts.ts";
 import { answerHead } from "./answer-head.ts";
 import type { InboundBody } from "./inbound-body.ts";
 import type { RequestHead } from "./request-reader.ts";
@@ -34,6 +34,7 @@ export class Http1Downstream implements Downstream {
   readonly method: string;
   readonly target: string;
   readonly fields: RawFields;
+  readonly likeness: Likeness | null;
   readonly authority = null;
   readonly scheme = null;
   readonly peer: Ip;
@@ -70,6 +71,7 @@ export class Http1Downstream implements Downstream {
     this.method = head.method;
     this.target = head.target;
     this.fields = head.fields;
+    this.likeness = head.likeness;
     this.peer = carrier.peer;
     this.secure = carrier.secure;
     this.localPort = carrier.localPort;
@@ -116,13 +118,14 @@ export class Http1Downstream implements Downstream {
     if (!this.#over) this.#carrier.socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
   }
 
-  answer(status: number, fields: string[], body: Buffer | null, close: boolean): void {
+  answer(status: number, fields: readonly string[], body: Buffer | null, close: boolean): void {
     if (this.#over) return;
     // What is sent without being read is not trusted to end where it says.
     if (close || this.body?.isOpen === true || this.body?.isUnread === true) this.#closes = true;
+    const more: string[] = [];
     if (status !== 204 && status !== 304)
-      fields.push("Content-Length", String(body === null ? 0 : body.length));
-    const head = this.#head(status, fields);
+      more.push("Content-Length", String(body === null ? 0 : body.length));
+    const head = this.#head(status, fields, more);
     this.#hasStarted = true;
     this.#ended = true;
     if (body === null || body.length === 0 || this.method === "HEAD") this.#writeText(head);
@@ -136,14 +139,15 @@ export class Http1Downstream implements Downstream {
     }
   }
 
-  start(status: number, fields: string[], framing: ReplyFraming): void {
+  start(status: number, fields: readonly string[], framing: ReplyFraming): void {
     if (this.#over) return;
-    if (framing.kind === "length") fields.push("Content-Length", String(framing.bytes));
+    const more: string[] = [];
+    if (framing.kind === "length") more.push("Content-Length", String(framing.bytes));
     this.#endsWithConnection = framing.kind === "stream" && this.protocol === "HTTP/1.0";
     if (this.#endsWithConnection) this.#closes = true;
     this.#framing = framing.kind;
-    if (framing.kind === "stream" && !this.#endsWithConnection) fields.push("Transfer-Encoding", "chunked");
-    const head = this.#head(status, fields);
+    if (framing.kind === "stream" && !this.#endsWithConnection) more.push("Transfer-Encoding", "chunked");
+    const head = this.#head(status, fields, more);
     this.#hasStarted = true;
     // What came in the same packet as the head leaves with it.
     const { socket } = this.#carrier;
@@ -193,7 +197,10 @@ export class Http1Downstream implements Downstream {
     this.#sentListener = listener;
   }
 
-  upgrade(status: number, fields: string[]): { readonly socket: Socket; readonly head: Buffer } | null {
+  upgrade(
+    status: number,
+    fields: readonly string[],
+  ): { readonly socket: Socket; readonly head: Buffer } | null {
     if (this.#over || !this.#leaves) return null;
     const text = answerHead(status, fields);
     const head = this.#carrier.leave();
@@ -204,12 +211,12 @@ export class Http1Downstream implements Downstream {
     return { socket, head };
   }
 
-  #head(status: number, fields: string[]): string {
+  #head(status: number, fields: readonly string[], more: string[]): string {
     if (this.#carrier.isDraining) this.#closes = true;
     // RFC 9110 §7.8: an Upgrade field (426) goes with the connection option of that name.
-    if (this.#closes) fields.push("Connection", status === 426 ? "close, upgrade" : "close");
-    else if (this.protocol === "HTTP/1.0") fields.push("Connection", "keep-alive");
-    return answerHead(status, fields);
+    if (this.#closes) more.push("Connection", status === 426 ? "close, upgrade" : "close");
+    else if (this.protocol === "HTTP/1.0") more.push("Connection", "keep-alive");
+    return answerHead(status, fields, more);
   }
 
   #write(bytes: Buffer): boolean {

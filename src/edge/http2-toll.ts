@@ -53,21 +53,24 @@ export class Http2Toll {
     const control = () => this.#control();
     session.on("ping", control);
     session.on("remoteSettings", control);
-    session.on("stream", (_stream, _headers, _flags, rawHeaders) => {
-      this.#usefulBytes += headBytes(rawHeaders as unknown as string[]);
-      this.#looksOver = 0;
-      this.#wasOverAtControl = false;
-    });
+  }
+
+  /** A request has come, with this head (names and values in turn). */
+  head(raw: readonly string[]): void {
+    this.#usefulBytes += headBytes(raw);
+    this.#looksOver = 0;
+    this.#wasOverAtControl = false;
   }
 
   /** A request has a body. */
   openBody(stream: Readable): void {
     this.#bodies.add(stream);
-    stream.once("close", () => {
-      this.#bodies.delete(stream);
-      // It will not be read to its end: as much of it as the window lets through may still come.
-      if (!stream.readableEnded) this.#leftBytes += this.#bounds.http2StreamWindowBytes;
-    });
+  }
+
+  /** Its stream is closed. Not `isWhole`: it will not be read to its end, and as much of it as the window lets through may still come. */
+  closeBody(stream: Readable, isWhole: boolean): void {
+    this.#bodies.delete(stream);
+    if (!isWhole) this.#leftBytes += this.#bounds.http2StreamWindowBytes;
   }
 
   /** A piece of a body was taken. */

@@ -1,7 +1,10 @@
-import type { Protocol } from "../message/facts.ts";
+import { BoundedMap } from "../base/bounded-map.ts";
+import type { Likeness, Protocol } from "../message/facts.ts";
 import { chunkLine, framingRefusal } from "../message/framing.ts";
 import { asksUpgrade } from "../message/handshake.ts";
+import { Worth } from "../message/known-block.ts";
 import type { EdgeBounds } from "./bounds.ts";
+import { KnownFields } from "./known-fields.ts";
 
 /** How the end of a request's body is found (RFC 9112 §6.3). `refused`: it has two readings; the screen says which. */
 export type RequestFraming =
@@ -16,6 +19,8 @@ export interface RequestHead {
   readonly target: string;
   /** Name and value alternating, as sent, in Latin-1. */
   readonly fields: readonly string[];
+  /** The same as of the request before, when its fields differ in their Content-Length at most; null: not known to be. */
+  readonly likeness: Likeness | null;
   readonly framing: RequestFraming;
   /** The client wants to leave HTTP (Upgrade, CONNECT): what follows the head is not ours to read. */
   readonly leaves: boolean;
@@ -46,6 +51,7 @@ const leadingBytesMax = 4;
 type State = "head" | "length" | "chunk-size" | "chunk-data" | "chunk-end" | "trailers" | "between" | "over";
 
 const empty = Buffer.alloc(0);
+const noLines: readonly string[] = [];
 const noBody: RequestFraming = { kind: "none" };
 const chunked: RequestFraming = { kind: "chunked" };
 const refused: RequestFraming = { kind: "refused" };
@@ -69,6 +75,8 @@ export class RequestReader {
   #left = 0;
   #trailerBytes = 0;
   #reading = false;
+  readonly #worth = new Worth();
+  #known: KnownFields | null = null;
 
   constructor(sink: RequestSink, bounds: EdgeBounds) {
     this.#sink = sink;
@@ -116,6 +124,11 @@ export class RequestReader {
     this.#pending = store.subarray(from, from + bytes);
   }
 
+  /** The client is quiet: what its last fields were is not kept. */
+  forget(): void {
+    this.#known = null;
+  }
+
   /** The exchange before is over: reads on, from what was set aside. */
   next(): void {
     if (this.#state !== "between") return;
@@ -126,6 +139,7 @@ export class RequestReader {
   /** Nothing more is read; answers what was set aside. */
   stop(): Buffer {
     this.#state = "over";
+    this.#known = null;
     const rest = this.#pending;
     this.#pending = empty;
     return rest;
@@ -175,14 +189,18 @@ export class RequestReader {
       return false;
     // What is no method from its first byte on (a TLS hello, binary) is not waited for.
     if (tokenBytes[first] !== 1) return this.#broken(400, "message-malformed");
+    const known = this.#known === null ? null : this.#again(input, start, this.#known);
+    if (known !== null) return this.#begin(known);
     const end = input.indexOf("\r\n\r\n", Math.max(start, this.#scanned - 3), "latin1");
     if (end < 0 || end - start > this.#headBytesMax) return this.#waitForHead(input, start);
-    const lines = input.toString("latin1", start, end).split("\r\n");
-    const head = readHead(lines);
-    if (typeof head === "number") {
-      return this.#broken(head, codeOf(head));
-    }
+    const head = this.#headOf(input, start, end);
+    if (typeof head === "number") return this.#broken(head, codeOf(head));
     this.#take(end + 4);
+    return this.#begin(head);
+  }
+
+  /** The head is read, and taken from what is pending. */
+  #begin(head: RequestHead): boolean {
     this.#scanned = 0;
     const { framing } = head;
     let whole: Buffer | null = null;
@@ -204,6 +222,32 @@ export class RequestReader {
     }
     this.#sink.head(head, whole, isOpen);
     return true;
+  }
+
+  /** The same fields as last time behind another request line, or the same; null: they are not, and nothing is taken. */
+  #again(input: Buffer, start: number, fields: KnownFields): RequestHead | null {
+    const lineEnd = input.indexOf(13, start);
+    if (lineEnd < 0) return null;
+    const bytes = fields.match(input, lineEnd);
+    if (bytes < 0 || fields.end - 4 - start > this.#headBytesMax) return null;
+    const line = readRequestLine(input.toString("latin1", start, lineEnd));
+    const head = typeof line === "number" ? null : fields.headOf(line, bytes);
+    if (head === null) return null;
+    this.#worth.matched();
+    this.#take(fields.end);
+    return head;
+  }
+
+  /** The head between `start` and its empty line; a number is the status that refuses it. */
+  #headOf(input: Buffer, start: number, end: number): RequestHead | number {
+    const lineEnd = input.indexOf("\r\n", start, "latin1");
+    const line = readRequestLine(input.toString("latin1", start, lineEnd));
+    if (typeof line === "number") return line;
+    const likeness = this.#worth.missed() ? {} : null;
+    const head = readHead(line, input.toString("latin1", Math.min(lineEnd + 2, end), end), likeness);
+    if (typeof head === "number") return head;
+    if (likeness !== null) this.#known = KnownFields.of(head, input.subarray(lineEnd, end + 4));
+    return head;
   }
 
   /** No end of the head yet: too long is said at once, and so is a line end that will never match. */
@@ -299,14 +343,28 @@ function codeOf(status: number): string {
   return status === 505 ? "version-unsupported" : "message-malformed";
 }
 
-interface RequestLine {
+export interface RequestLine {
   readonly method: string;
   readonly target: string;
   readonly protocol: Protocol;
 }
 
+/** Lines of requests without a query, which programs and browsers send again and again. */
+const knownLines = new BoundedMap<string, RequestLine>(1_024);
+const knownLineCharsMax = 256;
+
 /** RFC 9112 §3; a number is the status that refuses it. */
 function readRequestLine(line: string): RequestLine | number {
+  const known = knownLines.get(line);
+  if (known !== undefined) return known;
+  const read = readLineAnew(line);
+  // A query may hold a secret: it is not kept.
+  if (typeof read !== "number" && line.length <= knownLineCharsMax && !line.includes("?"))
+    knownLines.set(line, read);
+  return read;
+}
+
+function readLineAnew(line: string): RequestLine | number {
   const match = requestLine.exec(line);
   if (match === null) return 400;
   const [, method = "", target = "", major = "", minor = ""] = match;
@@ -314,18 +372,19 @@ function readRequestLine(line: string): RequestLine | number {
   return { method, target, protocol: minor === "1" ? "HTTP/1.1" : "HTTP/1.0" };
 }
 
-/** A head from its lines; a number is the status that refuses it. */
-function readHead(lines: readonly string[]): RequestHead | number {
-  const line = readRequestLine(lines[0] ?? "");
-  if (typeof line === "number") return line;
-  const { method, target, protocol } = line;
+/** A head from its request line and the lines behind it; a number is the status that refuses it. */
+function readHead(
+  { method, target, protocol }: RequestLine,
+  block: string,
+  likeness: Likeness | null,
+): RequestHead | number {
+  const lines = block === "" ? noLines : block.split("\r\n");
   const fields: string[] = [];
   let framed = false;
   let connection = "";
   let upgrades = false;
   let expects = false;
-  for (let i = 1; i < lines.length; i += 1) {
-    const line = lines[i] ?? "";
+  for (const line of lines) {
     // RFC 9112 §5.1, §5.2: a token, no space before the colon, no folded lines, no control character but HTAB.
     if (!fieldLine.test(line)) return 400;
     const colon = line.indexOf(":");
@@ -359,6 +418,7 @@ function readHead(lines: readonly string[]): RequestHead | number {
     method,
     target,
     fields,
+    likeness,
     framing: framed ? framingOf(protocol, fields) : noBody,
     leaves: method === "CONNECT" || ((upgrades || connection !== "") && asksUpgrade(fields)),
     persists: persists(protocol, connection),

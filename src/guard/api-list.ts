@@ -1,4 +1,5 @@
 import type { Ip } from "../base/ip.ts";
+import { remembered } from "../base/remembered.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Limit } from "../policy/decision.ts";
 import type { ApiEntry, ApiService } from "../settings/settings.ts";
@@ -85,8 +86,12 @@ const jsonOne = /^(?:\/[^/]+)?\/json\/1(?:\/|$)/;
 const doc = /^(?:\/[^/]+)?\/doc-bearer(?:\/|$)/;
 
 /** What is called at this path, in any of its readings; null: no RPC route. Any first segment may be a language. */
-export function apiPathOf(facts: Pick<RequestFacts, "paths">): ApiPath | null {
-  for (const path of facts.paths) {
+export function apiPathOf({ paths }: Pick<RequestFacts, "paths">): ApiPath | null {
+  return apiPathAt(paths);
+}
+
+const apiPathAt = remembered((paths: readonly string[]): ApiPath | null => {
+  for (const path of paths) {
     const service = xmlRpc.exec(path)?.[1];
     if (service !== undefined) return { kind: "xml-rpc", service };
     if (jsonRpc.test(path)) return { kind: "json-rpc" };
@@ -97,7 +102,7 @@ export function apiPathOf(facts: Pick<RequestFacts, "paths">): ApiPath | null {
     if (doc.test(path)) return { kind: "route", service: "doc", model: null, method: null };
   }
   return null;
-}
+});
 
 export const networkRefusal: ApiRefusal = {
   rule: "api-network",

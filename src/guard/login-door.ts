@@ -1,3 +1,4 @@
+import { remembered } from "../base/remembered.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { fieldValues } from "../message/fields.ts";
 
@@ -59,18 +60,26 @@ const below: readonly (readonly [string, Door])[] = [
 
 /** The door this request knocks at; null: nothing is tried. Any first segment may be a language of the website, as in the rules. */
 export function doorOf(facts: AskedFacts): Door | null {
-  for (const path of facts.paths) {
-    const door = doorAt(path, facts) ?? doorAt(path.slice(Math.max(0, path.indexOf("/", 1))), facts);
-    if (door !== null) return door;
-  }
-  return null;
+  const doors = doorsAt(facts.paths);
+  return doors.length === 0 ? null : (doors.find((door) => mayTry(door, facts)) ?? null);
 }
 
-function doorAt(path: string, facts: AskedFacts): Door | null {
+/** Doors that stand at a path, in the order they are tried. */
+const doorsAt = remembered((paths: readonly string[]): readonly Door[] => {
+  const doors: Door[] = [];
+  for (const path of paths) {
+    for (const reading of [path, path.slice(Math.max(0, path.indexOf("/", 1)))]) {
+      const door = doorAt(reading);
+      if (door !== null) doors.push(door);
+    }
+  }
+  return doors;
+});
+
+function doorAt(path: string): Door | null {
   const door = exact.get(path);
-  if (door !== undefined) return mayTry(door, facts) ? door : null;
-  for (const [prefix, under] of below)
-    if (path.startsWith(prefix)) return mayTry(under, facts) ? under : null;
+  if (door !== undefined) return door;
+  for (const [prefix, under] of below) if (path.startsWith(prefix)) return under;
   return null;
 }
 

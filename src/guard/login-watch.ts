@@ -69,10 +69,9 @@ export class LoginWatch {
     this.#parts.push(part);
     this.#bytes += part.length;
     if (this.door !== "call" || this.#parts.length > 1) return;
-    const beginning = Buffer.from(part.subarray(0, resultFirstBytes)).toString("latin1");
-    if (!resultFirst.test(beginning)) return;
+    if (!resultFirst.test(bufferOf(part).toString("latin1", 0, resultFirstBytes))) return;
     this.#told = true;
-    this.#parts = [Buffer.from(beginning, "latin1")];
+    this.#parts = [part.subarray(0, resultFirstBytes)];
   }
 
   /** More of the answer would tell nothing new. */
@@ -118,9 +117,10 @@ const calledMethod: Wanted = { members: { params: { members: { method: { as: "me
  * alone must do.
  */
 function passwordCall(body: AskedBody): AskedCall | null {
-  const memory = Buffer.from(body.memory.buffer, body.memory.byteOffset, body.memory.byteLength);
-  const named = passwordMethods.find((method) => memory.includes(method, 0, "latin1"));
-  if (named === undefined && !memory.includes("\\u00", 0, "latin1")) return null;
+  const memory = bufferOf(body.memory);
+  const text = memory.toString("latin1");
+  const named = passwordMethods.find((method) => text.includes(method));
+  if (named === undefined && !text.includes("\\u00")) return null;
   if (!body.whole) return named === undefined ? null : { service: null, method: named };
   const scan = new JsonScan(calledMethod);
   scan.push(memory);
@@ -128,4 +128,8 @@ function passwordCall(body: AskedBody): AskedCall | null {
   const method = scanned.ok ? scanned.found.get("method") : undefined;
   if (method?.kind !== "text" || !passwordMethods.includes(method.text)) return null;
   return { service: null, method: method.text };
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { BoundedMap } from "../base/bounded-map.ts";
 import { setCookieName } from "../message/cookies.ts";
-import type { RawFields, RequestFacts } from "../message/facts.ts";
+import type { Likeness, RawFields, RequestFacts } from "../message/facts.ts";
 import { fieldValues, firstField } from "../message/fields.ts";
 import { isRoute, ownPath, readLogin } from "./login-outcome.ts";
 
@@ -31,6 +31,7 @@ export class KnownSessions {
   readonly #prefix: string;
   readonly #keys: BoundedMap<string, true>;
   readonly #news: SessionNews | null;
+  readonly #hashes = new WeakMap<Likeness, string>();
 
   /** `secret`: at least 16 random bytes, made at start. `news` hears of each key that is new, and of each that is forgotten. */
   constructor(secret: Uint8Array, max: number = sessionsMax, news: SessionNews | null = null) {
@@ -55,11 +56,23 @@ export class KnownSessions {
     return this.keyOf(sessionId) !== null;
   }
 
-  /** The key limits count a known session by; null for one that is not known, or no session. */
-  keyOf(sessionId: string | null): string | null {
+  /**
+   * The key limits count a known session by; null for one that is not known, or no session. `likeness`: what the request's fields have in common
+   * with others, which is then hashed once for all.
+   */
+  keyOf(sessionId: string | null, likeness: Likeness | null = null): string | null {
     if (sessionId === null || sessionId.length < sessionCharsMin || this.#keys.size === 0) return null;
-    const key = this.#hash(sessionId);
+    const key = likeness === null ? this.#hash(sessionId) : this.#hashOf(sessionId, likeness);
     return this.#keys.get(key) === true ? key : null;
+  }
+
+  /** Hashed once for all requests with equal fields, and so with an equal cookie. */
+  #hashOf(sessionId: string, likeness: Likeness): string {
+    const before = this.#hashes.get(likeness);
+    if (before !== undefined) return before;
+    const key = this.#hash(sessionId);
+    this.#hashes.set(likeness, key);
+    return key;
   }
 
   /** Remembers a session that just logged in, e.g. by a JSON answer read with `readLogin`. */

@@ -11,6 +11,13 @@ export type Protocol = "HTTP/1.0" | "HTTP/1.1" | "HTTP/2";
 export type RawFields = readonly string[];
 
 /**
+ * One object for all requests of a connection whose fields are the same, byte for byte, but for the number in Content-Length: a program
+ * that calls again and again, a browser that loads one page. What follows from the fields alone is worked out once and remembered by it;
+ * what follows from Content-Length is not. It ends with its connection, and what is remembered with it.
+ */
+export type Likeness = object;
+
+/**
  * What was read about a request: who, where to, what. Immutable; everything that decides looks at facts,
  * never at the message again. Built by `screen` and only for a message with exactly one meaning.
  */
@@ -47,6 +54,8 @@ export interface RequestFacts {
   readonly sessionId: string | null;
   /** A well-formed WebSocket handshake (RFC 6455 §4.2.1) asks for an upgrade; null otherwise. */
   readonly upgrade: "websocket" | null;
+  /** What equal fields of this connection have in common; null or left out: nothing is known to be equal. */
+  readonly likeness?: Likeness | null;
   /** The field lines as received, but several Cookie lines are one, joined with `; `. */
   readonly fields: RawFields;
   /**

@@ -31,18 +31,45 @@ export function lowerName(name: string): string {
   return fieldName(name).lower;
 }
 
+/** Lists that were asked about last: as a rule a request's and its answer's. */
 let lastFields: RawFields = [];
-let lastNames: string[] = [];
+let lastNames: readonly string[] = [];
+let otherFields: RawFields = [];
+let otherNames: readonly string[] = [];
 
 /**
  * The names of a list of fields in lower case, one for each pair. The many questions about one message are asked one after
- * the other, so the last list is remembered; a list must not get other names behind this (longer it may get).
+ * the other, so the last two lists are remembered; a list must not get other names behind this (longer it may get).
  */
 export function lowerNames(fields: RawFields): readonly string[] {
   if (fields === lastFields && lastNames.length === fields.length >> 1) return lastNames;
-  const names: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) names.push(lowerName(fields[i] ?? ""));
+  if (fields === otherFields && otherNames.length === fields.length >> 1) return otherNames;
+  return asLast(fields, kept.get(fields) ?? namesOf(fields));
+}
+
+function asLast(fields: RawFields, names: readonly string[]): readonly string[] {
+  otherFields = lastFields;
+  otherNames = lastNames;
   lastFields = fields;
   lastNames = names;
   return names;
+}
+
+function namesOf(fields: RawFields): readonly string[] {
+  const names: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) names.push(lowerName(fields[i] ?? ""));
+  return names;
+}
+
+/** Lists that will be asked about again, as long as they live. */
+const kept = new WeakMap<RawFields, readonly string[]>();
+
+/** Keeps the names of a list that stands for many messages; it must not change from here on. */
+export function rememberNames(fields: RawFields): void {
+  kept.set(fields, namesOf(fields));
+}
+
+/** A list has the names of another, which is kept. */
+export function sameNames(fields: RawFields, other: RawFields): void {
+  asLast(fields, lowerNames(other));
 }

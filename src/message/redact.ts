@@ -22,6 +22,8 @@ const secretPart = /token|secret|passw|apikey|api_key/;
 // A secret parameter inside a value, as in ?redirect=%2Fweb%2Freset_password%3Ftoken%3D…; decoded, lower case.
 const secretWithin =
   /(?:token|secret|passw|apikey|api_key)[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|session_id|master_pwd)=/;
+/** A path that is shown as it is: most of them. */
+const plainPath = /^\/(?!\/)[!"$->@-~]{0,1023}$/;
 const percentEscape = /%([0-9a-f]{2})/gi;
 const invisible = /[^!-~]/g;
 const mark = "***";
@@ -33,6 +35,7 @@ const mark = "***";
  * become `?`. At most 2,048 characters come back, the last of them `…` when something was cut.
  */
 export function redactTarget(target: string): string {
+  if (plainPath.test(target)) return target;
   const bounded = target.length > targetBytesMax ? target.slice(0, targetBytesMax) : target;
   const visible = bounded.replace(invisible, "?");
   const start = visible.search(/[?#]/);

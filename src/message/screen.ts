@@ -1,7 +1,7 @@
 import type { Ip } from "../base/ip.ts";
 import { ok, type Result } from "../base/result.ts";
 import { joinCookies, readCookie } from "./cookies.ts";
-import type { Protocol, RawFields, Refusal, RequestFacts } from "./facts.ts";
+import type { Likeness, Protocol, RawFields, Refusal, RequestFacts } from "./facts.ts";
 import { connectionRefusal, fieldLinesRefusal, fieldSetRefusal } from "./field-lines.ts";
 import { fieldValues, firstField, nameIs, trimOws } from "./fields.ts";
 import { clientAddress } from "./forwarded.ts";
@@ -11,7 +11,7 @@ import { authorityOf, requestHost } from "./host.ts";
 import { methodRefusal } from "./methods.ts";
 import { refuse } from "./refusals.ts";
 import type { Site } from "./site.ts";
-import { readTarget } from "./target.ts";
+import { readTarget, type TargetReading } from "./target.ts";
 
 /** A request head as a listener hands it over; nothing in it is believed yet. */
 export interface IncomingHead {
@@ -19,6 +19,8 @@ export interface IncomingHead {
   readonly method: string;
   readonly target: string;
   readonly fields: RawFields;
+  /** What equal fields of this connection have in common; null or left out: nothing is known to be equal. */
+  readonly likeness?: Likeness | null;
   /** HTTP/2 `:authority`; null on HTTP/1. */
   readonly authority: string | null;
   /** HTTP/2 `:scheme`; null on HTTP/1. */
@@ -31,7 +33,7 @@ export interface IncomingHead {
 
 /**
  * The unconditional checks: a message with exactly one meaning becomes facts, any other is refused (codes in
- * `refusals`). Pure; the order is version, method, field lines, target, host, framing, connection, upgrade,
+ * `refusals`). Pure but for what is remembered of equal fields; the order is version, method, field lines, target, host, framing, connection, upgrade,
  * so that the cheapest check comes first and nothing is read out of a malformed field.
  */
 export function screen(message: IncomingHead, site: Site): Result<RequestFacts, Refusal> {
@@ -42,6 +44,11 @@ export function screen(message: IncomingHead, site: Site): Result<RequestFacts, 
     // RFC 9110 §15.5.6: a 405 has to say what is allowed.
     return refuse(methodCode, ["Allow", [...site.methods].join(", ")]);
   if (methodCode !== null) return refuse(methodCode);
+  const known = message.likeness == null ? undefined : read.get(message.likeness);
+  if (known !== undefined && holdsFor(known, message, site)) {
+    const target = readTarget(message.target);
+    return target.ok ? ok(factsOf(message, target.value, fields, known)) : target;
+  }
   const lineCode = fieldLinesRefusal(fields);
   if (lineCode !== null) return refuse(lineCode);
   const target = readTarget(message.target);
@@ -64,27 +71,93 @@ export function screen(message: IncomingHead, site: Site): Result<RequestFacts, 
   const cookies = fieldValues(fields, "cookie");
   const cookie = cookies.length > 1 ? joinCookies(cookies) : (cookies[0] ?? "");
   const sender = clientAddress(message.peer, fields, site.trustedProxies);
-  const { path, paths, pathsLower, query } = target.value;
-  return ok({
+  const sent: FieldsReading = {
+    site,
     protocol,
-    method,
-    target: message.target,
-    path,
-    paths,
-    pathsLower,
-    query,
+    peer: message.peer,
+    secure: message.secure,
+    localPort: message.localPort,
+    scheme: message.scheme,
+    named: message.authority,
     host: host.value.host,
     authority: authorityOf(host.value, message.secure),
-    peer: message.peer,
     client: sender.client,
-    secure: message.secure,
     contentType: mediaType(firstField(fields, "content-type")),
     // An empty session cookie is no session: Odoo starts a new one.
     sessionId: readCookie(cookie, site.sessionCookie) || null,
     upgrade,
-    fields: cookies.length > 1 ? withOneCookie(fields, cookie) : fields,
     untrustedForwarding: sender.untrustedForwarding,
-  });
+  };
+  // A handshake is read with its method, and two Cookie lines are put together anew: neither is remembered.
+  if (message.likeness != null && upgrade === null && cookies.length < 2) read.set(message.likeness, sent);
+  return ok(
+    factsOf(message, target.value, cookies.length > 1 ? withOneCookie(fields, cookie) : fields, sent),
+  );
+}
+
+/** What fields come to, on one connection and one site, whatever they are sent with. */
+interface FieldsReading
+  extends Pick<
+    RequestFacts,
+    | "protocol"
+    | "peer"
+    | "secure"
+    | "host"
+    | "authority"
+    | "client"
+    | "contentType"
+    | "sessionId"
+    | "upgrade"
+    | "untrustedForwarding"
+  > {
+  readonly site: Site;
+  readonly localPort: number;
+  readonly scheme: string | null;
+  /** HTTP/2 `:authority`. */
+  readonly named: string | null;
+}
+
+/** Readings of fields that were found in order, framing included: an edge that finds equal fields has found their Content-Length a number. */
+const read = new WeakMap<Likeness, FieldsReading>();
+
+function holdsFor(known: FieldsReading, message: IncomingHead, site: Site): boolean {
+  return (
+    known.site === site &&
+    known.protocol === message.protocol &&
+    known.peer === message.peer &&
+    known.secure === message.secure &&
+    known.localPort === message.localPort &&
+    known.scheme === message.scheme &&
+    known.named === message.authority
+  );
+}
+
+function factsOf(
+  { protocol, method, target, peer, secure, likeness }: IncomingHead,
+  { path, paths, pathsLower, query }: TargetReading,
+  fields: RawFields,
+  known: FieldsReading,
+): RequestFacts {
+  return {
+    protocol,
+    method,
+    target,
+    path,
+    paths,
+    pathsLower,
+    query,
+    host: known.host,
+    authority: known.authority,
+    peer,
+    client: known.client,
+    secure,
+    contentType: known.contentType,
+    sessionId: known.sessionId,
+    upgrade: known.upgrade,
+    likeness: likeness ?? null,
+    fields,
+    untrustedForwarding: known.untrustedForwarding,
+  };
 }
 
 /** The type says so already; a listener that hands over "HTTP/0.9" or "HTTP/3" is not believed. */

@@ -2,13 +2,14 @@ import { isatty } from "node:tty";
 import { pino } from "pino";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { LogFormat, LogLevel } from "../settings/settings.ts";
+import { accessLine } from "./access-line.ts";
 import { type BufferedDestination, type LogDestination, openDestination } from "./destination.ts";
 import type { EventSink, GatewayEvent } from "./events.ts";
 import { levelOf, lineOf } from "./line.ts";
 import { createQuiet } from "./quiet.ts";
 import { textLine } from "./text-line.ts";
 
-/** Door of `pino`: it builds the JSON line; levels, buffering and loss are ours. */
+/** Door of `pino`: it builds the JSON lines but that of an exchange (`access-line`); levels, buffering and loss are ours. */
 
 const weight = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 } as const;
 
@@ -85,6 +86,7 @@ function jsonWriter(stream: LogDestination): Write {
     stream,
   );
   return (event, atMs, suppressed) => {
+    if (event.type === "access") return stream.write(accessLine(event));
     const { level, fields } = lineOf(event);
     wallMs = atMs;
     logger[level](suppressed > 0 ? { ...fields, suppressed } : fields);

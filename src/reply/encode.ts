@@ -9,7 +9,7 @@ import {
   zstdCompressSync,
 } from "node:zlib";
 import { type Coding, chooseCoding } from "../message/accept-encoding.ts";
-import type { RawFields, RequestFacts } from "../message/facts.ts";
+import type { Likeness, RawFields, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { firstField, listElements } from "../message/fields.ts";
 import { isCompressible } from "../message/media.ts";
@@ -31,15 +31,37 @@ const plainCookie = /^frontend_lang=/;
  * session, none to an attempt to log in, none that another site's page asked for with a session. `bytes`: its length,
  * null when it is not known. `fields` are Odoo's.
  */
-export function mayEncode(
-  facts: RequestFacts,
-  answer: { readonly status: number; readonly fields: RawFields; readonly bytes: number | null },
-  isAttempt: boolean,
-): boolean {
-  const { status, fields, bytes } = answer;
+export function mayEncode(facts: RequestFacts, answer: CodedAnswer, isAttempt: boolean): boolean {
+  const { bytes } = answer;
   if (bytes !== null && bytes < encodedBytesMin) return false;
+  if (isAttempt || facts.protocol === "HTTP/1.0" || !mayShrink(answer)) return false;
+  return facts.sessionId === null || firstField(facts.fields, "sec-fetch-site") !== "cross-site";
+}
+
+/** An answer that may be compressed. */
+export interface CodedAnswer {
+  readonly status: number;
+  /** Odoo's. */
+  readonly fields: RawFields;
+  /** Null: not known. */
+  readonly bytes: number | null;
+  /** What its head has in common with others; the same holds for them all then. */
+  readonly likeness?: Likeness | null;
+}
+
+const shrinks = new WeakMap<Likeness, boolean>();
+
+function mayShrink({ status, fields, likeness }: CodedAnswer): boolean {
+  if (likeness == null) return headAllows(status, fields);
+  const before = shrinks.get(likeness);
+  if (before !== undefined) return before;
+  const found = headAllows(status, fields);
+  shrinks.set(likeness, found);
+  return found;
+}
+
+function headAllows(status: number, fields: RawFields): boolean {
   if (status < 200 || status === 204 || status === 205 || status === 206 || status === 304) return false;
-  if (isAttempt || facts.protocol === "HTTP/1.0") return false;
   let type: string | null = null;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const value = fields[i + 1] ?? "";
@@ -62,8 +84,7 @@ export function mayEncode(
         break;
     }
   }
-  if (!isCompressible(type)) return false;
-  return facts.sessionId === null || firstField(facts.fields, "sec-fetch-site") !== "cross-site";
+  return isCompressible(type);
 }
 
 /** The coding for an answer that may be compressed; null: as it is. */

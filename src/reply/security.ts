@@ -63,10 +63,17 @@ export function securityHeaders(
   const named = buildClass(settings.preset, directives, publicHsts);
   const local = buildClass(settings.preset, directives, localHsts);
   const plain = buildClass(settings.preset, directives, null);
+  /** By name: a site has a few, and each answer asks. */
+  const classes = new BoundedMap<string, SecurityClass>(64);
   return {
     classFor(host, secure) {
       if (!secure) return plain;
-      return host === null || isLocalName(host) ? local : named;
+      if (host === null) return local;
+      const known = classes.get(host);
+      if (known !== undefined) return known;
+      const found = isLocalName(host) ? local : named;
+      classes.set(host, found);
+      return found;
     },
   };
 }

@@ -78,7 +78,7 @@ export class Admission {
 
   /** policy/decide: the first rule that matches. */
   decide(x: RunningExchange, facts: RequestFacts): Decision {
-    x.sessionKey = this.#parts.sessions.keyOf(facts.sessionId);
+    x.sessionKey = this.#parts.sessions.keyOf(facts.sessionId, facts.likeness);
     const decision = decide(x.plan.policy, facts, { knownSession: x.sessionKey !== null });
     x.rule = decision.reason.rule;
     x.verdict = decision.verdict;

@@ -16,7 +16,7 @@ import type { RunningExchange } from "../running.ts";
 import { Delivery, type Parcel } from "../upstream/delivery.ts";
 import { failureAnswer } from "../upstream/failure.ts";
 import type { UpstreamRequest } from "../upstream/forward.ts";
-import { outboundFields } from "../upstream/outbound.ts";
+import { linesOf, outboundLines } from "../upstream/outbound.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
 import type { GatewayParts } from "./parts.ts";
@@ -98,8 +98,8 @@ export class Files {
     return (asked, listener) => {
       const { ways, sink, clock } = this.#parts;
       const way = ways[decision.pool];
-      const facts: RequestFacts = { ...asked.facts, fields: [], sessionId: null };
-      const fields = outboundFields(facts, {
+      const facts: RequestFacts = { ...asked.facts, likeness: null, fields: [], sessionId: null };
+      const lines = outboundLines(facts, {
         exchangeId: x.id,
         bodyBytes: null,
         keepAlive: way.pool.keepAlive,
@@ -109,11 +109,10 @@ export class Files {
         dropAuthorization: true,
         identityOnly: true,
       });
-      fields.push("Accept", "*/*", ...asked.fields);
       const request: UpstreamRequest = {
         method: "GET",
         target: facts.target,
-        fields,
+        lines: lines + linesOf(["Accept", "*/*", ...asked.fields]),
         body: null,
         answerTimeoutMs: Math.min(
           asked.answerTimeoutMs ?? decision.answerTimeoutMs,

@@ -6,7 +6,12 @@ import type { RunningExchange } from "../running.ts";
 import { Delivery, type Parcel } from "../upstream/delivery.ts";
 import type { UpstreamRequest } from "../upstream/forward.ts";
 import { laneOf } from "../upstream/lane-of.ts";
-import { type OutboundOptions, outboundFields, outboundHandshakeFields } from "../upstream/outbound.ts";
+import {
+  linesOf,
+  type OutboundOptions,
+  outboundHandshakeFields,
+  outboundLines,
+} from "../upstream/outbound.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
@@ -95,7 +100,7 @@ export class Forwarding {
     return {
       method: facts.method,
       target: facts.target,
-      fields: wantsTunnel ? outboundHandshakeFields(facts, options) : outboundFields(facts, options),
+      lines: wantsTunnel ? linesOf(outboundHandshakeFields(facts, options)) : outboundLines(facts, options),
       body,
       answerTimeoutMs: decision.answerTimeoutMs,
       wantsTunnel,

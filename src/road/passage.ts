@@ -2,11 +2,13 @@ import type { Socket } from "node:net";
 import type { Downstream } from "../exchange.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
+import type { Coding } from "../message/accept-encoding.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
+import { lastingFields } from "../reply/lasting.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { Held, RunningExchange } from "../running.ts";
@@ -258,34 +260,54 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   #relayOf(head: AnswerHead): Relay {
     const x = this.#x;
     const facts = this.#facts;
-    const staging = this.#staging;
-    const { parts, encoding } = this.#more;
+    const { encoding } = this.#more;
     const length = facts.method === "HEAD" ? firstField(head.fields, "content-length") : null;
     const headLength = length === null ? null : Number(length);
-    const inbound = inboundFields(head.fields, facts, {
+    const { status, fields, likeness } = head;
+    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
+    const isAttempt = x.watch?.isAttempt === true;
+    const codes =
+      x.plan.settings.compression &&
+      mayEncode(facts, { status, fields, bytes, likeness: likeness ?? null }, isAttempt);
+    const coding = codes && encoding.count < encodersMax ? passingCoding(facts) : null;
+    const own = this.#ownCookies();
+    // A head without cookies and redirects becomes the same for every client.
+    const lasts = likeness != null && own === null && headLength === null && this.#location === null;
+    const out = lasts
+      ? lastingFields(likeness, x.security(), codes ? (coding ?? "none") : null, () =>
+          this.#fieldsOf(head, codes, coding, headLength),
+        )
+      : this.#fieldsOf(head, codes, coding, headLength);
+    x.status = status;
+    return new Relay(this, head, own === null ? out : [...out, ...own], coding);
+  }
+
+  #fieldsOf(head: AnswerHead, codes: boolean, coding: Coding | null, headLength: number | null): string[] {
+    const x = this.#x;
+    const inbound = inboundFields(head.fields, this.#facts, {
       authorityOf: x.plan.authorityOf,
       sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
-      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(facts.client),
+      cookieOverPlain: x.down.isReport || x.plan.isPointOfSale(this.#facts.client),
       staysHere: x.down.isReport,
       headLength,
       location: this.#location,
     });
-    const bytes = head.framing.kind === "length" ? head.framing.bytes : headLength;
-    const codes =
-      x.plan.settings.compression &&
-      mayEncode(facts, { status: head.status, fields: head.fields, bytes }, x.watch?.isAttempt === true);
-    const coding = codes && encoding.count < encodersMax ? passingCoding(facts) : null;
-    const cleaned = codes ? encodedFields(inbound, coding) : inbound;
     const out: string[] = [];
-    mergeSecurity(x.security(), cleaned, out);
-    if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
-    if (facts.secure && x.plan.jailRules !== null && x.account !== null && x.watch?.door === "form") {
+    mergeSecurity(x.security(), codes ? encodedFields(inbound, coding) : inbound, out);
+    return out;
+  }
+
+  /** Set-Cookie lines of ours; null: none. */
+  #ownCookies(): string[] | null {
+    const x = this.#x;
+    const { setCookie } = this.#staging;
+    const own = setCookie === null ? [] : ["Set-Cookie", setCookie];
+    if (this.#facts.secure && x.plan.jailRules !== null && x.account !== null && x.watch?.door === "form") {
       const { outcome } = x.watch.reading;
       if (outcome === "success" || outcome === "pending")
-        out.push("Set-Cookie", parts.devices.issue(x.account));
+        own.push("Set-Cookie", this.#more.parts.devices.issue(x.account));
     }
-    x.status = head.status;
-    return new Relay(this, head, out, coding);
+    return own.length === 0 ? null : own;
   }
 
   #failed(kind: FailureKind): void {

@@ -1,6 +1,8 @@
+import type { Likeness } from "../message/facts.ts";
 import { nameIs } from "../message/fields.ts";
 import { chunkLine } from "../message/framing.ts";
 import type { FailureKind } from "../observe/events.ts";
+import { KnownHeads } from "./known-heads.ts";
 
 /** How the end of an answer is found (RFC 9112 §6.3). */
 export type AnswerFraming =
@@ -17,6 +19,8 @@ export interface AnswerHead {
   readonly framing: AnswerFraming;
   /** The connection may carry another request after this answer. */
   readonly reusable: boolean;
+  /** One for all heads with the same bytes but for the number in Content-Length; null or left out: nothing is known to be equal. */
+  readonly likeness?: Likeness | null;
 }
 
 export interface AnswerSink {
@@ -44,6 +48,8 @@ const tokenCharacter = new Uint8Array(256);
 for (const c of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
   tokenCharacter[c.charCodeAt(0)] = 1;
 }
+
+const knownHeads = new KnownHeads();
 
 const badValue = /[^\t\x20-\x7e\x80-\xff]/;
 
@@ -134,6 +140,9 @@ export class AnswerReader {
   }
 
   #readHead(input: Buffer): Buffer | null {
+    const mayBeKnown = !this.#headRequest && !this.#wantsTunnel;
+    const known = mayBeKnown ? knownHeads.match(input) : null;
+    if (known !== null) return this.#final(known, input.subarray(knownHeads.end));
     const end = input.indexOf("\r\n\r\n", 0, "latin1");
     if (end < 0 || end > answerHeadBytesMax) {
       if (input.length > answerHeadBytesMax) return this.#malformed("the head is larger than 64 KiB");
@@ -143,8 +152,8 @@ export class AnswerReader {
       this.#pending = input;
       return null;
     }
-    const lines = input.toString("latin1", 0, end).split("\r\n");
     const rest = input.subarray(end + 4);
+    const lines = input.toString("latin1", 0, end).split("\r\n");
     const start = lines[0] ?? "";
     // RFC 9112 §4: HTTP-version SP status-code SP [ reason-phrase ]
     const match = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?$/.exec(start);
@@ -161,7 +170,13 @@ export class AnswerReader {
     const framing = this.#framing(status, minor, fields);
     if (typeof framing === "string") return this.#malformed(framing);
     const reusable = minor === 1 && framing.kind !== "close" && !listHas(fields, "connection", "close");
-    this.#sink.head({ status, fields, framing, reusable });
+    const head = { status, fields, framing, reusable, likeness: null };
+    return this.#final(mayBeKnown ? knownHeads.learn(head, input.subarray(0, end + 4)) : head, rest);
+  }
+
+  #final(head: AnswerHead, rest: Buffer): Buffer | null {
+    const { framing } = head;
+    this.#sink.head(head);
     switch (framing.kind) {
       case "none":
         return this.#end(rest);
@@ -182,7 +197,7 @@ export class AnswerReader {
   #readInterim(status: number, minor: number, fields: readonly string[], rest: Buffer): Buffer | null {
     if (status === 101) {
       if (!this.#wantsTunnel) return this.#malformed("101 without a request to switch protocols");
-      this.#sink.head({ status, fields, framing: { kind: "none" }, reusable: false });
+      this.#sink.head({ status, fields, framing: { kind: "none" }, reusable: false, likeness: null });
       return this.#end(rest);
     }
     // RFC 9110 §15.2: HTTP/1.0 knows no interim answers; what follows has two readings.

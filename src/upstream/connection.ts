@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 
 /** What one request on an upstream connection hears of it. */
 export interface ConnectionUser {
@@ -11,6 +11,9 @@ export interface ConnectionUser {
   /** Nothing came or went for as long as `bound` said. */
   silent(): void;
 }
+
+/** What the kernel has is read into here, whichever connection it is for, and copied out at once. */
+const reading = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
  * One connection to a member, with the same listeners for all requests it carries: hanging them up anew for each costs more than
@@ -31,6 +34,20 @@ export class UpstreamConnection {
     socket.on("close", this.#onEnd);
     socket.on("timeout", this.#onTimeout);
     if (socket.connecting) socket.once("connect", this.#onConnect);
+  }
+
+  /** A fresh connection that is no stream: its bytes come by one callback, from a buffer that all share. It cannot be released. */
+  static open(at: TcpNetConnectOpts, lost: (connection: UpstreamConnection) => void): UpstreamConnection {
+    let connection: UpstreamConnection | null = null;
+    const callback = (bytes: number) => {
+      if (connection !== null) connection.#onData(Buffer.copyBytesFrom(reading, 0, bytes));
+      return true;
+    };
+    const socket = connect({ ...at, onread: { buffer: reading, callback } });
+    // Nobody reads the stream, but its end is told to those who do.
+    socket.resume();
+    connection = new UpstreamConnection(socket, lost);
+    return connection;
   }
 
   get isUsable(): boolean {
@@ -60,7 +77,7 @@ export class UpstreamConnection {
     this.socket.destroy();
   }
 
-  /** Gives the bare socket away, for a tunnel. */
+  /** Gives the bare socket away, for a tunnel; not of one that was made with `open`. */
   release(): Socket {
     const { socket } = this;
     this.#user = null;

@@ -20,8 +20,8 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Origin-form, byte for byte as the client sent it. */
   readonly target: string;
-  /** From `outboundFields`. */
-  readonly fields: readonly string[];
+  /** Its fields, each with its line end: `outboundLines`. */
+  readonly lines: string;
   readonly body: RequestBody | null;
   /** To the first byte, and between bytes. */
   readonly answerTimeoutMs: number;
@@ -76,7 +76,8 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
   }
 
   start(): void {
-    const idle = this.#request.wantsTunnel ? null : this.#member.takeIdle();
+    if (this.#request.wantsTunnel) return this.#use(this.#member.connectForTunnel());
+    const idle = this.#member.takeIdle();
     this.#reused = idle !== null;
     this.#use(idle ?? this.#member.connect());
   }
@@ -146,10 +147,8 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
 
   /** Head and body in as few writes as can be: the worker that accepts us must find everything there. */
   #send(socket: Socket): void {
-    const { method, target, fields, body } = this.#request;
-    let text = `${method} ${target} HTTP/1.1\r\n`;
-    for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
-    text += "\r\n";
+    const { method, target, lines, body } = this.#request;
+    const text = `${method} ${target} HTTP/1.1\r\n${lines}\r\n`;
     if (body === null || body.bytes === 0) {
       this.#bodySent = true;
       socket.write(text, "latin1");

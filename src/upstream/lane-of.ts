@@ -1,3 +1,4 @@
+import { remembered } from "../base/remembered.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { isCrawler } from "./crawlers.ts";
@@ -10,14 +11,37 @@ type LaneFacts = Pick<RequestFacts, "paths" | "query" | "fields">;
  * only claims (a cookie nobody knows, a User-Agent) leads to no higher lane than a stranger's.
  */
 export function laneOf(facts: LaneFacts, isLogin: boolean, isKnown: boolean): LaneName {
-  const { paths } = facts;
-  if (paths.some((path) => path === "/web/health" || path === "/websocket/health")) return "health";
-  if (isReport(facts)) return "report";
-  if (isLogin || paths.some(isLoginPage)) return "login";
-  if (isKnown) return paths.some((path) => below(path, "/my")) ? "api" : "user";
-  if (paths.some((path) => apiPaths.some((start) => below(path, start)))) return "api";
+  const at = placeOf(facts.paths);
+  if (at.isHealth) return "health";
+  if (at.isReport || facts.query.includes("report_type=pdf")) return "report";
+  if (isLogin || at.isLoginPage) return "login";
+  if (isKnown) return at.isPortal ? "api" : "user";
+  if (at.isApi) return "api";
   return isCrawler(firstField(facts.fields, "user-agent") ?? "") ? "crawler" : "site";
 }
+
+/** What the path alone says. */
+interface Place {
+  readonly isHealth: boolean;
+  /**
+   * Prints a PDF: the report routes; portal documents say so in their query (`report_type=pdf`). Not the bar codes: wkhtmltopdf asks for
+   * them while a report holds its place, and they must not wait for it.
+   */
+  readonly isReport: boolean;
+  readonly isLoginPage: boolean;
+  readonly isPortal: boolean;
+  readonly isApi: boolean;
+}
+
+const placeOf = remembered(
+  (paths: readonly string[]): Place => ({
+    isHealth: paths.some((path) => path === "/web/health" || path === "/websocket/health"),
+    isReport: paths.some((path) => below(path, "/report") && !below(path, "/report/barcode")),
+    isLoginPage: paths.some((path) => path === "/web/login" || path === "/web/login/totp"),
+    isPortal: paths.some((path) => below(path, "/my")),
+    isApi: paths.some((path) => apiPaths.some((start) => below(path, start))),
+  }),
+);
 
 /** Programs' doors, and those of web clients whose session was not seen yet. */
 const apiPaths = [
@@ -30,19 +54,6 @@ const apiPaths = [
   "/web/action",
   "/my",
 ];
-
-function isLoginPage(path: string): boolean {
-  return path === "/web/login" || path === "/web/login/totp";
-}
-
-/**
- * What prints a PDF: the report routes, and portal documents with `report_type=pdf`. Not the bar codes: wkhtmltopdf asks for them while a
- * report holds its place, and they must not wait for it.
- */
-function isReport({ paths, query }: LaneFacts): boolean {
-  if (paths.some((path) => below(path, "/report") && !below(path, "/report/barcode"))) return true;
-  return query.includes("report_type=pdf");
-}
 
 function below(path: string, start: string): boolean {
   return path.startsWith(start) && (path.length === start.length || path[start.length] === "/");

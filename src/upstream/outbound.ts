@@ -1,5 +1,5 @@
 import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
-import type { RequestFacts } from "../message/facts.ts";
+import type { Likeness, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
 
@@ -27,27 +27,95 @@ export interface OutboundOptions {
  * (odoo-wire i). Names with `_` go, because WSGI folds them onto ours.
  */
 export function outboundFields(facts: RequestFacts, options: OutboundOptions): string[] {
-  const out = ourFields(facts, options);
-  out.push("Connection", options.keepAlive ? "keep-alive" : "close");
-  const body = options.bodyBytes;
-  if (body !== null || facts.method === "POST" || facts.method === "PUT" || facts.method === "PATCH") {
-    out.push("Content-Length", String(body ?? 0));
-  }
+  const out: string[] = [];
+  addSender(facts, out);
+  addPassing(facts, options, out);
+  addClients(facts, options, out);
+  return out;
+}
+
+/**
+ * The same as text, each field in a line of its own. What is the same for all requests with equal fields is put together once
+ * for them.
+ */
+export function outboundLines(facts: RequestFacts, options: OutboundOptions): string {
+  const { sender, clients } = lastingLines(facts, options);
+  const passing: string[] = [];
+  addPassing(facts, options, passing);
+  return sender + linesOf(passing) + clients;
+}
+
+/** Field lines as they stand in a head (RFC 9112 §5), each with its CRLF. */
+export function linesOf(fields: readonly string[]): string {
+  let text = "";
+  for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  return text;
+}
+
+/** What each request has for itself. */
+function addPassing(facts: RequestFacts, options: OutboundOptions, out: string[]): void {
+  const { exchangeId, keepAlive, bodyBytes } = options;
+  const { method } = facts;
+  out.push("X-Request-Id", exchangeId, "Connection", keepAlive ? "keep-alive" : "close");
+  if (bodyBytes !== null || method === "POST" || method === "PUT" || method === "PATCH")
+    out.push("Content-Length", String(bodyBytes ?? 0));
+}
+
+function addClients(facts: RequestFacts, options: OutboundOptions, out: string[]): void {
   if (options.identityOnly === true) out.push("Accept-Encoding", "identity");
   copyClientFields(facts, options, out, false);
-  return out;
+}
+
+/** Lines that were put together before, with all they depend on beside the fields. */
+interface LastingLines {
+  readonly authority: string;
+  readonly client: string;
+  readonly secure: boolean;
+  readonly options: OutboundOptions;
+  readonly sender: string;
+  readonly clients: string;
+}
+
+const lasting = new WeakMap<Likeness, LastingLines>();
+
+function lastingLines(facts: RequestFacts, options: OutboundOptions): LastingLines {
+  const { likeness, authority, client, secure } = facts;
+  const before = likeness == null ? undefined : lasting.get(likeness);
+  if (before !== undefined && isFor(before, facts, options)) return before;
+  const sender: string[] = [];
+  addSender(facts, sender);
+  const clients: string[] = [];
+  addClients(facts, options, clients);
+  const texts = { sender: linesOf(sender), clients: linesOf(clients) };
+  const lines = { authority, client: client.text, secure, options, ...texts };
+  if (likeness != null) lasting.set(likeness, lines);
+  return lines;
+}
+
+function isFor(before: LastingLines, facts: RequestFacts, options: OutboundOptions): boolean {
+  return (
+    before.authority === facts.authority &&
+    before.client === facts.client.text &&
+    before.secure === facts.secure &&
+    before.options.keepDatabaseField === options.keepDatabaseField &&
+    before.options.sessionCookie === options.sessionCookie &&
+    before.options.ownCookie === options.ownCookie &&
+    before.options.dropAuthorization === options.dropAuthorization &&
+    before.options.identityOnly === options.identityOnly
+  );
 }
 
 /** The fields of a WebSocket opening handshake for Odoo: as above, and of the upgrade exactly what RFC 6455 §4.1 asks for. */
 export function outboundHandshakeFields(facts: RequestFacts, options: OutboundOptions): string[] {
-  const out = ourFields(facts, options);
-  out.push("Connection", "Upgrade", "Upgrade", "websocket");
+  const out: string[] = [];
+  addSender(facts, out);
+  out.push("X-Request-Id", options.exchangeId, "Connection", "Upgrade", "Upgrade", "websocket");
   copyClientFields(facts, options, out, true);
   return out;
 }
 
-function ourFields(facts: RequestFacts, options: OutboundOptions): string[] {
-  return [
+function addSender(facts: RequestFacts, out: string[]): void {
+  out.push(
     "Host",
     facts.authority,
     "X-Forwarded-For",
@@ -59,9 +127,7 @@ function ourFields(facts: RequestFacts, options: OutboundOptions): string[] {
     facts.secure ? "https" : "http",
     "X-Real-IP",
     facts.client.text,
-    "X-Request-Id",
-    options.exchangeId,
-  ];
+  );
 }
 
 function copyClientFields(

@@ -1,4 +1,4 @@
-import { connect, type LookupFunction, type Socket } from "node:net";
+import { connect, type LookupFunction, type Socket, type TcpNetConnectOpts } from "node:net";
 import { UpstreamConnection } from "./connection.ts";
 import { Crowd } from "./crowd.ts";
 import { MemberHealth } from "./health.ts";
@@ -77,15 +77,24 @@ export class PoolMember implements Member {
 
   /** A fresh connection for a request. */
   connect(): UpstreamConnection {
+    return UpstreamConnection.open(this.#at(), this.#lost);
+  }
+
+  /** A fresh connection for a request that may end in a tunnel: its socket can be given away. */
+  connectForTunnel(): UpstreamConnection {
     return new UpstreamConnection(this.open(), this.#lost);
   }
 
   /** A bare socket of one's own; the caller listens for `connect` and `error`. */
   open(): Socket {
+    return connect(this.#at());
+  }
+
+  #at(): TcpNetConnectOpts {
     const only = this.#addresses.length === 1 ? this.#addresses[0] : undefined;
-    if (only !== undefined) return connect({ host: only.address, port: this.port, noDelay: true });
-    if (this.#addresses.length === 0) return connect({ host: this.host, port: this.port, noDelay: true });
-    return connect({ host: this.host, port: this.port, noDelay: true, lookup: this.#lookup });
+    if (only !== undefined) return { host: only.address, port: this.port, noDelay: true };
+    if (this.#addresses.length === 0) return { host: this.host, port: this.port, noDelay: true };
+    return { host: this.host, port: this.port, noDelay: true, lookup: this.#lookup };
   }
 
   /** Answers from what was resolved last: Node tries both families (RFC 8305), and DNS may be gone meanwhile. */

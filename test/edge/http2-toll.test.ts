@@ -29,7 +29,7 @@ class Line {
 
   request(wireBytes = 100, fields: readonly string[] = ["user-agent", "x".repeat(100)]): void {
     this.socket.bytesRead += wireBytes;
-    this.session.emit("stream", {}, {}, 0, fields);
+    this.toll.head(fields);
   }
 
   /** Time passes, with a look at the end of each `http2LookMs`. */
@@ -75,8 +75,7 @@ t.test("a body that waits to be taken is a body", async (t) => {
   line.look(10);
   t.notOk(line.isEnded);
   // What is refused may still come, as much as the window lets through, and no more.
-  body.destroy();
-  await new Promise((resolve) => body.once("close", resolve));
+  line.toll.closeBody(body, false);
   line.socket.bytesRead += http2StreamWindowBytes;
   line.look(4);
   t.notOk(line.isEnded);

@@ -4,7 +4,8 @@ import { fieldLineBytesMax, fieldLinesMax, fieldsBytesMax } from "../../src/mess
 import type { Protocol } from "../../src/message/facts.ts";
 import { acceptFor, originAllowed, readHandshake } from "../../src/message/handshake.ts";
 import { readHost } from "../../src/message/host.ts";
-import { screen } from "../../src/message/screen.ts";
+import { type IncomingHead, screen } from "../../src/message/screen.ts";
+import type { Site } from "../../src/message/site.ts";
 import { factsOf, handshakeFields, head, head2, headWith, ip, site, verdict } from "./head.ts";
 
 t.test("an ordinary request becomes facts", async (t) => {
@@ -356,4 +357,43 @@ t.test("property: whatever comes, the screen answers and accepts nothing malform
     { numRuns: 2_000 },
   );
   t.ok(accepted > 100, `${accepted} heads were accepted`);
+});
+
+t.test("equal fields are read once, and mean what they would have meant alone", async (t) => {
+  const likeness = {};
+  const fields = [
+    "Cookie",
+    "session_id=a",
+    "X-Forwarded-For",
+    "198.51.100.7",
+    "Content-Type",
+    "text/html; x",
+  ];
+  const sent: Partial<IncomingHead>[] = [
+    {},
+    { target: "/web/login?a=b" },
+    { method: "POST" },
+    { method: "TRACE" },
+    { target: "/a/../b" },
+    { protocol: "HTTP/1.0" },
+    { peer: ip("10.0.0.1") },
+    { secure: false },
+    { localPort: 80 },
+    { protocol: "HTTP/2", authority: "erp.example.com", scheme: "https" },
+    { protocol: "HTTP/2", authority: "pos.example.com:9443", scheme: "https" },
+    { protocol: "HTTP/2", authority: "erp.example.com", scheme: "http" },
+  ];
+  const sites: Site[] = [site, { ...site, sessionCookie: "staging_session_id" }];
+  for (const at of [...sites, ...sites]) {
+    for (const change of [...sent, ...sent.toReversed()]) {
+      const message = headWith(fields, change);
+      const read = screen({ ...message, likeness }, at);
+      const alone = screen(message, at);
+      if (!read.ok || !alone.ok) t.same(read, alone);
+      else t.same({ ...read.value, likeness: null }, { ...alone.value, likeness: null });
+    }
+  }
+  const first = screen(headWith(fields, { likeness }), site);
+  const longer = screen(headWith([...fields, "Content-Length", "7"], { likeness }), site);
+  t.ok(first.ok && longer.ok && longer.value.fields.includes("7"), "Content-Length is each message's own");
 });

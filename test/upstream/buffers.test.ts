@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
-import { streamBody } from "../../src/edge/stream-body.ts";
+import { StreamBody } from "../../src/edge/stream-body.ts";
 import { AnswerBuffer } from "../../src/upstream/answer-buffer.ts";
 import { closeGoingAway, FrameBoundary } from "../../src/upstream/frames.ts";
 import { bodyMemoryBytesMax, collectBody } from "../../src/upstream/request-body.ts";
@@ -36,7 +36,7 @@ t.test("a small body stays in memory, a large one goes to a file without a name"
   const spool = new Spool(directory, 1e9);
   const options = { bytesMax: 10_000_000, spool, clock: systemClock };
   const small = new PassThrough();
-  const wantSmall = collectBody(streamBody(small), options);
+  const wantSmall = collectBody(new StreamBody(small), options);
   small.end("hello");
   const gotSmall = await wantSmall;
   if (!gotSmall.ok) throw new Error(gotSmall.error);
@@ -46,7 +46,7 @@ t.test("a small body stays in memory, a large one goes to a file without a name"
 
   const bytes = randomBytes(3_000_000);
   const large = new PassThrough();
-  const wantLarge = collectBody(streamBody(large), options);
+  const wantLarge = collectBody(new StreamBody(large), options);
   for (let at = 0; at < bytes.length; at += 100_003) large.write(bytes.subarray(at, at + 100_003));
   large.end();
   const gotLarge = await wantLarge;
@@ -68,25 +68,29 @@ t.test(
   async (t) => {
     const spool = new Spool(folder(), 200_000);
     const large = new PassThrough();
-    const wantLarge = collectBody(streamBody(large), { bytesMax: 1_000, spool, clock: systemClock });
+    const wantLarge = collectBody(new StreamBody(large), { bytesMax: 1_000, spool, clock: systemClock });
     large.write(Buffer.alloc(1_001));
     t.same(await wantLarge, { ok: false, error: "too-large" });
 
     const full = new PassThrough();
-    const wantFull = collectBody(streamBody(full), { bytesMax: 1e9, spool, clock: systemClock });
+    const wantFull = collectBody(new StreamBody(full), { bytesMax: 1e9, spool, clock: systemClock });
     full.end(Buffer.alloc(400_000));
     t.same(await wantFull, { ok: false, error: "no-room" });
     t.equal(spool.bytes, 0);
 
     const gone = new PassThrough();
-    const wantGone = collectBody(streamBody(gone), { bytesMax: 1e9, spool, clock: systemClock });
+    const wantGone = collectBody(new StreamBody(gone), { bytesMax: 1e9, spool, clock: systemClock });
     gone.write("half");
     gone.destroy();
     t.same(await wantGone, { ok: false, error: "client-left" });
 
     const noDisk = new Spool("/proc/no-such-folder/spool", 1e9);
     const body = new PassThrough();
-    const wantNoDisk = collectBody(streamBody(body), { bytesMax: 1e9, spool: noDisk, clock: systemClock });
+    const wantNoDisk = collectBody(new StreamBody(body), {
+      bytesMax: 1e9,
+      spool: noDisk,
+      clock: systemClock,
+    });
     body.end(Buffer.alloc(400_000));
     t.same(await wantNoDisk, { ok: false, error: "no-room" });
   },

@@ -34,7 +34,7 @@ t.test("a connection that is never made ends after its own time", async (t) => {
   const request = {
     method: "GET",
     target: "/",
-    fields: [],
+    lines: "",
     body: null,
     answerTimeoutMs: 60_000,
     wantsTunnel: false,

@@ -5,9 +5,11 @@ import type { RequestFacts } from "../../src/message/facts.ts";
 import { inboundFields, inboundHandshakeFields } from "../../src/upstream/inbound.ts";
 import {
   isDroppedOutbound,
+  linesOf,
   type OutboundOptions,
   outboundFields,
   outboundHandshakeFields,
+  outboundLines,
 } from "../../src/upstream/outbound.ts";
 
 function address(text: string) {
@@ -315,4 +317,27 @@ t.test("a 101 comes down with the upgrade and nothing of the server's", (t) => {
     ...["Set-Cookie", "session_id=s; Secure; SameSite=Lax"],
   ]);
   t.end();
+});
+
+t.test("the lines of a request are its fields, whoever asked with equal fields before", async (t) => {
+  const likeness = {};
+  const fields = ["Cookie", "session_id=a; staging=1", "X-Odoo-Database", "b", "Authorization", "Basic x"];
+  const sent: [Partial<RequestFacts>, Partial<OutboundOptions>][] = [
+    [{}, {}],
+    [{ method: "POST" }, { bodyBytes: 5 }],
+    [{}, { exchangeId: "id-2", keepAlive: true }],
+    [{}, { keepDatabaseField: true }],
+    [{}, { sessionCookie: "staging_session_id" }],
+    [{}, { ownCookie: "staging" }],
+    [{}, { dropAuthorization: true }],
+    [{}, { identityOnly: true }],
+    [{ authority: "pos.example.com" }, {}],
+    [{ client: address("203.0.113.10") }, {}],
+    [{ secure: false }, {}],
+  ];
+  for (const [more, options] of [...sent, ...sent.toReversed()]) {
+    const facts = factsOf(fields, { ...more, likeness });
+    const all = { ...usual, ...options };
+    t.equal(outboundLines(facts, all), linesOf(outboundFields(facts, all)), JSON.stringify([options]));
+  }
 });

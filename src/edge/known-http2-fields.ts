@@ -1,0 +1,83 @@
+import { rememberNames, sameNames } from "../message/field-names.ts";
+import { Worth } from "../message/known-block.ts";
+import { type Http2Head, readHead } from "./http2-fields.ts";
+
+/** Field sections remembered for each session: a browser asks for scripts, pictures and data in turn, each in its own words. */
+const sectionsMax = 4;
+
+interface Known {
+  readonly raw: readonly string[];
+  readonly head: Http2Head;
+  /** The place of Content-Length among the fields; -1: none. */
+  readonly lengthAt: number;
+}
+
+/**
+ * The last field sections of a session, to know them again when they differ in nothing but `:path`, `:method` and the number in Content-Length.
+ * What HPACK does for the wire (RFC 7541), for reading.
+ */
+export class KnownHttp2Fields {
+  #known: Known[] = [];
+  #next = 0;
+  readonly #worth = new Worth();
+
+  read(raw: readonly string[]): Http2Head {
+    for (const known of this.#known) {
+      const head = match(known, raw);
+      if (head === null) continue;
+      this.#worth.matched();
+      return head;
+    }
+    const head = readHead(raw);
+    if (this.#worth.missed()) this.#learn(raw, head);
+    return head;
+  }
+
+  /** The client is quiet. */
+  forget(): void {
+    this.#known = [];
+    this.#next = 0;
+  }
+
+  #learn(raw: readonly string[], head: Http2Head): void {
+    const lengthAt = head.fields.indexOf("content-length");
+    // Where Content-Length is said twice, or is no number as we write it, nobody has to be quick.
+    if (lengthAt >= 0 && head.fields[lengthAt + 1] !== String(head.bodyBytes)) return;
+    rememberNames(head.fields);
+    this.#known[this.#next] = {
+      raw,
+      head: { ...head, likeness: {} },
+      lengthAt: lengthAt < 0 ? -1 : lengthAt + 1,
+    };
+    this.#next = (this.#next + 1) % sectionsMax;
+  }
+}
+
+/** A length as the screen wants it: no zero in front (RFC 9110 §8.6 is laxer). */
+const number = /^(?:0|[1-9][0-9]{0,14})$/;
+
+function match({ raw: before, head, lengthAt }: Known, raw: readonly string[]): Http2Head | null {
+  if (raw.length !== before.length) return null;
+  let method = "";
+  let target = "";
+  let length = "";
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? "";
+    const value = raw[i + 1] ?? "";
+    if (name !== before[i]) return null;
+    if (value === before[i + 1]) {
+      if (name === ":method") method = value;
+      else if (name === ":path") target = value;
+      else if (name === "content-length") length = value;
+    } else if (name === ":path") target = value;
+    else if (name === ":method") method = value;
+    else if (name === "content-length" && number.test(value)) length = value;
+    else return null;
+  }
+  if (lengthAt < 0) return { ...head, method, target };
+  const bodyBytes = Number(length);
+  if (bodyBytes === head.bodyBytes) return { ...head, method, target };
+  const fields = head.fields.with(lengthAt, length);
+  sameNames(fields, head.fields);
+  return { ...head, method, target, fields, bodyBytes };
+}
