@@ -172,7 +172,7 @@ export function fileEncoder(coding: Coding, bytes: number): Transform {
       return createZstdCompress({
         ...fileEncoderRoom,
         flush: constants.ZSTD_e_flush,
-        params: { [constants.ZSTD_c_compressionLevel]: 9 },
+        params: { [constants.ZSTD_c_compressionLevel]: 8 },
       });
     case "gzip":
       return createGzip({ ...fileEncoderRoom, flush: constants.Z_SYNC_FLUSH, level: 6 });
