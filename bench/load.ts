@@ -10,8 +10,6 @@ export interface Load {
   readonly clients: number;
   /** Whole seconds: wrk knows no others. */
   readonly seconds: number;
-  /** Over all clients, at even distances; left out: each sends its next request when the answer to the last one is there. */
-  readonly requestsPerSecond?: number;
   /** For scripts and logs of the load generators. */
   readonly dir: string;
 }
@@ -41,8 +39,6 @@ export function loadAvailable(protocol: Protocol): true | string {
  * Throws when the generator fails or does not end in time.
  */
 export function runLoad(load: Load): Promise<LoadResult> {
-  // wrk knows no rate.
-  if (load.requestsPerSecond !== undefined) return runH2load(load);
   switch (load.protocol) {
     case "http1":
       return runWrk(load);
@@ -81,10 +77,12 @@ async function runH2load(load: Load): Promise<LoadResult> {
   writeFileSync(bodyFile, requestBody());
   rmSync(logFile, { force: true });
   const args = ["-t1", `-c${load.clients}`, "-m1", "-D", `${load.seconds}`, "-d", bodyFile];
-  if (load.requestsPerSecond !== undefined) args.push(`--rps=${load.requestsPerSecond / load.clients}`);
-  if (load.protocol === "http1") args.push("--h1");
-  args.push(`--log-file=${logFile}`, `--connect-to=127.0.0.1:${load.port}`);
-  if (load.protocol === "http2") args.push("-H", `:authority: ${requestHost}`);
+  args.push(
+    `--log-file=${logFile}`,
+    `--connect-to=127.0.0.1:${load.port}`,
+    "-H",
+    `:authority: ${requestHost}`,
+  );
   for (const [name, value] of requestHeaders) args.push("-H", `${name.toLowerCase()}: ${value}`);
   const output = await run(load, [...args, `https://localhost:${load.port}${requestPath}`]);
   return parseH2load(output, readFileSync(logFile, "latin1"));
@@ -127,8 +125,7 @@ export function parseH2load(output: string, log: string): LoadResult {
 }
 
 async function run(load: Load, args: readonly string[]): Promise<string> {
-  const name =
-    load.requestsPerSecond === undefined ? generators[load.protocol].program : generators.http2.program;
+  const name = generators[load.protocol].program;
   const env = { PATH: process.env["PATH"] ?? "" };
   const child = startChild(findProgram(name) ?? name, args, {
     env,

@@ -62,7 +62,6 @@ export interface MeasuredLoad {
   readonly clients: number;
   readonly seconds: number;
   readonly dir: string;
-  readonly requestsPerSecond?: number;
 }
 
 /** One load against one peer. CPU and requests are read in a window inside it, latencies over all of it. */

@@ -2,6 +2,7 @@ import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Ip } from "./base/ip.ts";
 import { emptyIpSet, ipSetUnion } from "./base/ip-set.ts";
+import { remembered } from "./base/remembered.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, type StagingTries, stagingCookie } from "./guard/staging.ts";
@@ -124,10 +125,13 @@ export function buildPlan(parts: PlanParts): Plan {
     mayStayPlain: (facts) =>
       facts.path.startsWith("/.well-known/acme-challenge/") ||
       (settings.posNetworks.contains(facts.client) && isPointOfSalePath(facts.path)),
-    isPointOfSale: (ip) => settings.posNetworks.contains(ip),
-    isTrusted: (ip) => free.contains(ip),
+    // Each exchange asks several times, and a connection has one address.
+    isPointOfSale: remembered((ip) => settings.posNetworks.contains(ip)),
+    isTrusted: remembered((ip) => free.contains(ip)),
     // "any" is no network the operator named: a header from anywhere does not choose a database.
-    mayChooseDatabase: (ip) => choosers.contains(ip) || settings.apiNetworks?.contains(ip) === true,
+    mayChooseDatabase: remembered(
+      (ip) => choosers.contains(ip) || settings.apiNetworks?.contains(ip) === true,
+    ),
   };
 }
 

@@ -1,3 +1,4 @@
+import { flatLatin1 } from "../base/flat.ts";
 import { http } from "../base/node-http.ts";
 import { isFieldValue, isToken } from "../message/fields.ts";
 
@@ -25,13 +26,12 @@ function beginning(status: number, fields: readonly string[]): Lines {
   const isKept = Object.isFrozen(fields);
   const known = isKept ? beginnings.get(fields) : undefined;
   if (known?.status === status) return known;
-  const { text, hasDate } = linesOf(fields);
-  const written = {
-    status,
-    text: `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n${text}`,
-    hasDate,
-  };
-  if (isKept) beginnings.set(fields, written);
+  const lines = linesOf(fields);
+  const text = `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ""}\r\n${lines.text}`;
+  const { hasDate } = lines;
+  if (!isKept) return { text, hasDate };
+  const written = { status, text: flatLatin1(text), hasDate };
+  beginnings.set(fields, written);
   return written;
 }
 

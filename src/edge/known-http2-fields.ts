@@ -4,6 +4,8 @@ import { type Http2Head, readHead } from "./http2-fields.ts";
 
 /** Field sections remembered for each session: a browser asks for scripts, pictures and data in turn, each in its own words. */
 const sectionsMax = 4;
+/** Longer ones are read anew each time. */
+const sectionCharsMax = 8 * 1024;
 
 interface Known {
   readonly raw: readonly string[];
@@ -40,6 +42,7 @@ export class KnownHttp2Fields {
   }
 
   #learn(raw: readonly string[], head: Http2Head): void {
+    if (charsOf(raw) > sectionCharsMax) return;
     const lengthAt = head.fields.indexOf("content-length");
     // Where Content-Length is said twice, or is no number as we write it, nobody has to be quick.
     if (lengthAt >= 0 && head.fields[lengthAt + 1] !== String(head.bodyBytes)) return;
@@ -51,6 +54,12 @@ export class KnownHttp2Fields {
     };
     this.#next = (this.#next + 1) % sectionsMax;
   }
+}
+
+function charsOf(raw: readonly string[]): number {
+  let chars = 0;
+  for (const text of raw) chars += text.length;
+  return chars;
 }
 
 /** A length as the screen wants it: no zero in front (RFC 9110 §8.6 is laxer). */

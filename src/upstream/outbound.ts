@@ -1,3 +1,4 @@
+import { flatLatin1 } from "../base/flat.ts";
 import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
 import type { Likeness, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
@@ -86,7 +87,7 @@ function lastingLines(facts: RequestFacts, options: OutboundOptions): LastingLin
   addSender(facts, sender);
   const clients: string[] = [];
   addClients(facts, options, clients);
-  const texts = { sender: linesOf(sender), clients: linesOf(clients) };
+  const texts = { sender: flatLatin1(linesOf(sender)), clients: flatLatin1(linesOf(clients)) };
   const lines = { authority, client: client.text, secure, options, ...texts };
   if (likeness != null) lasting.set(likeness, lines);
   return lines;
