@@ -33,6 +33,23 @@ export interface PageLoad {
   readonly title: string;
   /** From the big script's last byte to the load event; NaN without one. */
   readonly afterScriptMs: number;
+  /** What the browser's network log says of each request, in order of asking. */
+  readonly steps: readonly Step[];
+}
+
+/** One request on the visit's clock; milliseconds since the visit's start, NaN for what did not happen. */
+export interface Step {
+  readonly url: string;
+  /** The `priority` field that went with it (RFC 9218), or "". */
+  readonly priority: string;
+  /** The browser's number for the connection. */
+  readonly connection: number;
+  readonly askedMs: number;
+  readonly sentMs: number;
+  readonly headMs: number;
+  readonly firstByteMs: number;
+  readonly lastByteMs: number;
+  readonly bytes: number;
 }
 
 /** A visit longer than this is given up. */
@@ -51,7 +68,10 @@ function readTiming(value: unknown): readonly [loadMs: number, scriptEndMs: numb
   return [number(load), number(script)];
 }
 
+type OpenStep = { -readonly [name in keyof Step]: Step[name] };
+
 interface Traffic {
+  readonly steps: Map<string, OpenStep>;
   startS: number;
   lastS: number;
   bytes: number;
@@ -98,6 +118,7 @@ export async function visit(wanted: PageVisit): Promise<PageLoad> {
       lastByteMs: (traffic.lastS - traffic.startS) * 1000,
       consoleErrors,
       title: await page.title(),
+      steps: [...traffic.steps.values()],
     };
   } finally {
     await context.close();
@@ -111,6 +132,7 @@ const SHARED_WORKER = "/bus/websocket_worker_bundle";
 /** Counts the page's requests from now on. */
 async function watch(session: CDPSession): Promise<Traffic> {
   const traffic: Traffic = {
+    steps: new Map(),
     startS: Number.NaN,
     lastS: Number.NaN,
     bytes: 0,
@@ -119,18 +141,50 @@ async function watch(session: CDPSession): Promise<Traffic> {
     open: new Map(),
     changedMs: performance.now(),
   };
+  const sinceMs = (timestampS: number): number => (timestampS - traffic.startS) * 1_000;
+  session.on("Network.requestWillBeSentExtraInfo", (event) => {
+    const step = traffic.steps.get(event.requestId);
+    if (step !== undefined) step.priority = event.headers["priority"] ?? "";
+  });
+  session.on("Network.dataReceived", (event) => {
+    const step = traffic.steps.get(event.requestId);
+    if (step !== undefined && Number.isNaN(step.firstByteMs)) step.firstByteMs = sinceMs(event.timestamp);
+  });
   session.on("Network.requestWillBeSent", (event) => {
     if (!event.request.url.startsWith("http") || event.request.url.includes(SHARED_WORKER)) return;
     if (Number.isNaN(traffic.startS)) traffic.startS = event.timestamp;
     traffic.open.set(event.requestId, event.request.url);
+    traffic.steps.set(event.requestId, {
+      url: event.request.url,
+      priority: "",
+      connection: Number.NaN,
+      askedMs: sinceMs(event.timestamp),
+      sentMs: Number.NaN,
+      headMs: Number.NaN,
+      firstByteMs: Number.NaN,
+      lastByteMs: Number.NaN,
+      bytes: 0,
+    });
     traffic.requests++;
     traffic.changedMs = performance.now();
   });
   session.on("Network.responseReceived", (event) => {
+    const step = traffic.steps.get(event.requestId);
+    const { timing } = event.response;
+    if (step !== undefined && timing !== undefined) {
+      step.connection = event.response.connectionId;
+      step.sentMs = sinceMs(timing.requestTime) + timing.sendStart;
+      step.headMs = sinceMs(timing.requestTime) + timing.receiveHeadersEnd;
+    }
     if (event.response.status >= 400) traffic.failed.push(`${event.response.status} ${event.response.url}`);
   });
   session.on("Network.loadingFinished", (event) => {
     if (!traffic.open.delete(event.requestId)) return;
+    const step = traffic.steps.get(event.requestId);
+    if (step !== undefined) {
+      step.lastByteMs = sinceMs(event.timestamp);
+      step.bytes = event.encodedDataLength;
+    }
     traffic.bytes += event.encodedDataLength;
     traffic.lastS = event.timestamp;
     traffic.changedMs = performance.now();

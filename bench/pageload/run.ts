@@ -17,14 +17,14 @@ import {
 } from "../children.ts";
 import { treeSize } from "../cpu.ts";
 import { caddy } from "../peers/caddy.ts";
-import { gateway } from "../peers/gateway.ts";
+import { gateway, startGateway } from "../peers/gateway.ts";
 import { nginx } from "../peers/nginx.ts";
-import type { Peer } from "../peers/peer.ts";
+import type { Peer, PeerContext } from "../peers/peer.ts";
 import { visit } from "./browser.ts";
 import { type Line, type LineSettings, openLine } from "./line.ts";
 import { contentOf } from "./page.ts";
 import { isAsset, RESOURCES } from "./resources.ts";
-import { renderLoads, type Visit, type Visitor } from "./table.ts";
+import { renderLoads, renderSteps, type Visit, type Visitor } from "./table.ts";
 
 /**
  * Cold loads of Odoo's web client in Chromium over a visitor's line, through the gateway and its peers, one after
@@ -41,7 +41,7 @@ interface Setup {
   readonly name: string;
   readonly peer: Peer;
   readonly compress: boolean;
-  /** Started anew for each round, so that nothing is in memory, and then visited once more. */
+  /** What it keeps in memory is given up before each round, and it is visited twice. */
   readonly twice: boolean;
 }
 
@@ -61,6 +61,7 @@ Odoo. The gateway is visited twice: with nothing in memory, and again.
 
   --rounds N         rounds, 1–50 (default 5)
   --peers a,b        only these: ${[...new Set(setups.map((setup) => setup.peer.name))].join(", ")}
+  --timeline         tells of each load when its files were asked for and came
   --text             only tells how the replayed text compresses
   --help             this text
 `;
@@ -81,6 +82,7 @@ function readOptions() {
         rounds: { type: "string" },
         peers: { type: "string" },
         text: { type: "boolean" },
+        timeline: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     });
@@ -148,19 +150,22 @@ interface Laboratory {
   readonly keyHash: string;
   readonly program: string;
   readonly dir: string;
+  readonly tellsSteps: boolean;
 }
 
 /** A peer, and the one line that leads to it: all its visitors name the same host and port. */
 interface Running {
   readonly daemon: Daemon;
   readonly line: Line;
+  /** Gives up what it keeps in memory. */
+  empty(): Promise<void>;
 }
 
-async function start(setup: Setup, lab: Laboratory, round: number): Promise<Running> {
-  const dir = join(lab.dir, `${setup.name.replace(/\W+/g, "-")}-${round}`);
+async function start(setup: Setup, lab: Laboratory): Promise<Running> {
+  const dir = join(lab.dir, setup.name.replace(/\W+/g, "-"));
   mkdirSync(dir);
   const tlsPort = await freePort();
-  const daemon = await setup.peer.start({
+  const context: PeerContext = {
     regime: "closing",
     upstreamPort: lab.upstream.port,
     busPort: lab.upstream.busPort,
@@ -168,8 +173,22 @@ async function start(setup: Setup, lab: Laboratory, round: number): Promise<Runn
     ...lab.certificate,
     dir,
     compress: setup.compress,
-  });
-  return { daemon, line: await openLine(line, tlsPort) };
+  };
+  if (!setup.twice) {
+    const daemon = await setup.peer.start(context);
+    return { daemon, line: await openLine(line, tlsPort), empty: async () => {} };
+  }
+  const adminPort = await freePort();
+  const more = { TRUSTED_NETWORKS: "127.0.0.0/8", ADMIN_LISTEN: `127.0.0.1:${adminPort}` };
+  const daemon = await startGateway(context, more);
+  return { daemon, line: await openLine(line, tlsPort), empty: () => emptyCache(adminPort) };
+}
+
+/** As `odoo-gateway cache clear` does. */
+async function emptyCache(adminPort: number): Promise<void> {
+  const headers = { "X-Odoo-Gateway": "cache" };
+  const answer = await fetch(`http://127.0.0.1:${adminPort}/cache/clear`, { method: "POST", headers });
+  if (!answer.ok) throw new Error(`the gateway does not empty its memory: status ${answer.status}`);
 }
 
 async function stop(running: Running): Promise<void> {
@@ -190,6 +209,7 @@ async function visitOnce(access: Line, lab: Laboratory): Promise<Visit> {
   });
   const problem = load.failed[0] ?? load.consoleErrors[0];
   if (problem !== undefined) throw new Error(`the page did not load whole: ${problem}`);
+  if (lab.tellsSteps) say(renderSteps(load));
   const asked = await lab.upstream.asked();
   return {
     ...load,
@@ -210,7 +230,7 @@ async function settle(pid: number, sizeBefore: number): Promise<number> {
   }
 }
 
-/** Round 0 warms up what stays in memory and is not kept. */
+/** All peers run from the first round to the last. Round 0 warms them up and is not kept. */
 async function runRounds(wanted: readonly Setup[], rounds: number, lab: Laboratory): Promise<Visitor[]> {
   const visits = new Map<string, Visit[]>();
   const keep = (name: string, round: number, one: Visit): void => {
@@ -221,9 +241,10 @@ async function runRounds(wanted: readonly Setup[], rounds: number, lab: Laborato
   for (let round = 0; round <= rounds; round++) {
     for (const setup of wanted) {
       say(`${round === 0 ? "warm-up" : `round ${round}/${rounds}`}: ${setup.name}`);
-      const running = lasting.get(setup) ?? (await start(setup, lab, round));
-      if (!setup.twice) lasting.set(setup, running);
+      const running = lasting.get(setup) ?? (await start(setup, lab));
+      lasting.set(setup, running);
       try {
+        await running.empty();
         const sizeBefore = treeSize(running.daemon.pid);
         const first = await visitOnce(running.line, lab);
         if (!setup.twice) {
@@ -237,7 +258,6 @@ async function runRounds(wanted: readonly Setup[], rounds: number, lab: Laborato
         process.exitCode = 1;
         say(`${setup.name}: ${reasonOf(error)}`);
       }
-      if (setup.twice) await stop(running);
     }
   }
   for (const running of lasting.values()) await stop(running);
@@ -284,7 +304,14 @@ async function main(): Promise<void> {
   if (certificate === null) usageError("openssl is needed to make the certificate and is not installed");
   const keyHash = publicKeyHash(certificate.cert);
   const upstream = await startUpstream(dir);
-  const visitors = await runRounds(wanted, options.rounds, { upstream, certificate, keyHash, program, dir });
+  const visitors = await runRounds(wanted, options.rounds, {
+    upstream,
+    certificate,
+    keyHash,
+    program,
+    dir,
+    tellsSteps: options.timeline === true,
+  });
   await stopChild(upstream.child);
   process.stdout.write(`${renderLoads(visitors, yardstick)}\n`);
 }

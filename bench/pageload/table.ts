@@ -1,4 +1,5 @@
 import { median } from "../table.ts";
+import type { PageLoad } from "./browser.ts";
 
 /** One cold load. */
 export interface Visit {
@@ -56,4 +57,16 @@ export function renderLoads(visitors: readonly Visitor[], yardstickName: string)
   const line = (cells: readonly string[]) =>
     `  ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")}`;
   return [line(head), ...rows.map(line)].join("\n");
+}
+
+/** One load, request by request: milliseconds since its start. */
+export function renderSteps({ steps, loadMs, lastByteMs }: PageLoad): string {
+  const cell = (ms: number) => (Number.isNaN(ms) ? "–" : ms.toFixed(0)).padStart(6);
+  const rows = steps.map((one) => {
+    const { pathname, search } = new URL(one.url);
+    const times = [one.askedMs, one.sentMs, one.headMs, one.firstByteMs, one.lastByteMs].map(cell).join("");
+    return `${times}  ${String(one.bytes).padStart(8)}  #${one.connection}  ${one.priority.padEnd(6)}  ${pathname}${search}`;
+  });
+  const head = "   asked  sent  head first  last     bytes";
+  return [head, ...rows, `  load event ${loadMs.toFixed(0)}, last byte ${lastByteMs.toFixed(0)}`].join("\n");
 }

@@ -1,6 +1,18 @@
 /** A piece handed over at once: what a client that reads slowly has waiting is not more than a few of these. */
 const pieceBytes = 64 * 1024;
 
+/** How large the pieces are; bytes. */
+export interface Pieces {
+  /** At most. */
+  readonly most: number;
+  /** At least, of the first piece and of each further one; only the last may be smaller. */
+  readonly first: number;
+  readonly least: number;
+}
+
+/** As they come. */
+const anyPieces: Pieces = { most: pieceBytes, first: 1, least: 1 };
+
 /** Takes bytes. `write` answers false when it has enough for now; call `Reading.drained` when it can take more. */
 export interface Taker {
   write(piece: Buffer): boolean;
@@ -88,17 +100,19 @@ export class GrowingBytes {
   }
 
   /** Hands the bytes over, those there are at once and the others as they come, then `end` or `fail`. */
-  read(taker: Taker): Reading {
-    const reading = new BytesReading(this, taker, () => this.#readings.delete(reading));
+  read(taker: Taker, pieces: Pieces = anyPieces): Reading {
+    const reading = new BytesReading(this, taker, pieces, () => this.#readings.delete(reading));
     this.#readings.add(reading);
     reading.pump();
     return reading;
   }
 
   /** The next piece from `position`; null: there is none yet. */
-  pieceAt(position: number): Buffer | null {
-    if (position >= this.#filled) return null;
-    return this.#buffer.subarray(position, Math.min(this.#filled, position + pieceBytes));
+  pieceAt(position: number, { most, first, least }: Pieces): Buffer | null {
+    const there = this.#filled - position;
+    if (there <= 0) return null;
+    if (this.#state === "growing" && there < (position === 0 ? first : least)) return null;
+    return this.#buffer.subarray(position, position + Math.min(there, most));
   }
 
   #settle(state: "whole" | "failed"): void {
@@ -111,15 +125,17 @@ export class GrowingBytes {
 class BytesReading implements Reading {
   readonly #bytes: GrowingBytes;
   readonly #taker: Taker;
+  readonly #pieces: Pieces;
   readonly #leave: () => void;
   #position = 0;
   #blocked = false;
   #pumping = false;
   #over = false;
 
-  constructor(bytes: GrowingBytes, taker: Taker, leave: () => void) {
+  constructor(bytes: GrowingBytes, taker: Taker, pieces: Pieces, leave: () => void) {
     this.#bytes = bytes;
     this.#taker = taker;
+    this.#pieces = pieces;
     this.#leave = leave;
   }
 
@@ -138,7 +154,7 @@ class BytesReading implements Reading {
     this.#pumping = true;
     while (!this.#blocked && !this.#over) {
       // What will not be whole is not told to its end.
-      const piece = this.#bytes.state === "failed" ? null : this.#bytes.pieceAt(this.#position);
+      const piece = this.#bytes.state === "failed" ? null : this.#bytes.pieceAt(this.#position, this.#pieces);
       if (piece === null) break;
       this.#position += piece.length;
       this.#blocked = !this.#taker.write(piece);

@@ -8,8 +8,8 @@ import type { Entry } from "./store.ts";
 /** In order of preference among equals: files are compressed once, so the smallest wins. */
 export const fileCodings: readonly Coding[] = ["br", "zstd", "gzip"];
 /**
- * While brotli has not been at it: zstd gives as few bytes as the brotli that a visitor can wait for, in three fifths of the time
- * (6 MB of Odoo's script: 147 ms against 241).
+ * While brotli has not been at it: zstd gives fewer bytes than the brotli that a visitor can wait for, and sooner
+ * (6 MB of Odoo's script: zstd 8 1.17 MB in 145 ms of one core, brotli 5 1.19 MB in 174).
  */
 const quickCodings: readonly Coding[] = ["zstd", "br", "gzip"];
 

@@ -2,9 +2,11 @@ import { constants, type ServerHttp2Stream } from "node:http2";
 import type { Ip } from "../base/ip.ts";
 import type { Downstream, ReplyFraming } from "../exchange.ts";
 import type { Likeness, Protocol, RawFields } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
 import type { Connection, EdgeHandlers } from "./http1.ts";
 import { answerFields, type Http2Head } from "./http2-fields.ts";
 import type { Http2Toll } from "./http2-toll.ts";
+import { readPriority, type Sender, type SendOrder } from "./send-order.ts";
 import { StreamBody } from "./stream-body.ts";
 import type { Beginner } from "./stream-turns.ts";
 
@@ -12,6 +14,8 @@ import type { Beginner } from "./stream-turns.ts";
 export interface Http2Carrier {
   readonly connection: Connection;
   readonly toll: Http2Toll;
+  /** Of the answers that are sent in pieces. */
+  readonly order: SendOrder;
   readonly handlers: EdgeHandlers;
   /** A client that takes no byte of its answer for this long is cut. */
   readonly sendTimeoutMs: number;
@@ -46,6 +50,9 @@ export class Http2Downstream implements Downstream, Beginner {
   readonly #bodyBytes: number | null;
   #goneListener: (() => void) | null = null;
   #sentListener: (() => void) | null = null;
+  #drainListener: (() => void) | null = null;
+  /** Its place among the session's answers, while it is sent in pieces. */
+  #sender: Sender | null = null;
   /** All of the answer was handed to Node. */
   #ended = false;
   #isSending = false;
@@ -135,11 +142,18 @@ export class Http2Downstream implements Downstream, Beginner {
     this.#ended = framing.kind === "none";
     this.#isSending = !this.#ended;
     if (this.#isUnread()) this.#awaitFinish();
+    if (this.#ended) return;
+    const priority = readPriority(firstField(this.fields, "priority"));
+    const sender = this.#carrier.order.enter(stream, stream.id ?? 0, priority, () => this.#drainListener?.());
+    this.#sender = sender;
+    stream.on("drain", () => sender.drained());
+    // With an unread request the stream is open for long after.
+    stream.on("finish", () => sender.leave());
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#stream.destroyed || this.#stream.closed) return true;
-    return this.#stream.write(chunk);
+    if (this.#sender === null || this.#stream.destroyed || this.#stream.closed) return true;
+    return this.#sender.write(chunk);
   }
 
   end(): void {
@@ -160,7 +174,7 @@ export class Http2Downstream implements Downstream, Beginner {
   onBroken(): void {}
 
   onDrain(listener: () => void): void {
-    this.#stream.on("drain", listener);
+    this.#drainListener = listener;
   }
 
   onSent(listener: () => void): void {
@@ -189,6 +203,7 @@ export class Http2Downstream implements Downstream, Beginner {
   /** A stream whose request ended first is closed with its last frame, and Node emits no "finish" then. */
   #closed(): void {
     const stream = this.#stream;
+    this.#sender?.leave();
     if (this.body !== null) this.#carrier.toll.closeBody(stream, !this.#isUnread());
     this.#carrier.over(this);
     if (this.#over) return;

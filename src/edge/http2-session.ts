@@ -6,6 +6,7 @@ import type { Connection, EdgeHandlers } from "./http1.ts";
 import { type Http2Carrier, Http2Downstream } from "./http2-downstream.ts";
 import { Http2Toll } from "./http2-toll.ts";
 import { KnownHttp2Fields } from "./known-http2-fields.ts";
+import { SendOrder } from "./send-order.ts";
 import type { StreamTurns, TurnLine } from "./stream-turns.ts";
 
 /** What the sessions of one listener share. */
@@ -21,6 +22,7 @@ export class Http2Session implements Http2Carrier {
   readonly handlers: EdgeHandlers;
   readonly sendTimeoutMs: number;
   readonly toll: Http2Toll;
+  #order: SendOrder | null = null;
   readonly #session: ServerHttp2Session;
   readonly #socket: Socket;
   readonly #turns: StreamTurns;
@@ -74,6 +76,12 @@ export class Http2Session implements Http2Carrier {
       this.#streams.add(down);
       this.#turns.take(this.#line, down);
     });
+  }
+
+  /** Made when first needed: most sessions never send an answer in pieces. */
+  get order(): SendOrder {
+    this.#order ??= new SendOrder();
+    return this.#order;
   }
 
   over(stream: Http2Downstream): void {

@@ -153,25 +153,28 @@ export function passingEncoder(coding: Coding): { readonly encoder: Transform; f
   }
 }
 
+/** Room for what a compressor gives out at once, and for what waits to be compressed next, bytes: each further turn is a way between threads. */
+const fileEncoderRoom = { chunkSize: 128 * 1024, writableHighWaterMark: 512 * 1024 };
+
 /**
- * A compressor for a file that is kept: `bytes` long, compressed once for everybody, while the first visitor waits for it; and the
- * word that makes it give out what it has.
+ * A compressor for a file that is kept: `bytes` long, compressed once for everybody, while the first visitor waits for it. It gives out
+ * what it has with every piece it is given.
  */
-export function fileEncoder(coding: Coding, bytes: number): { readonly encoder: Transform; flush(): void } {
+export function fileEncoder(coding: Coding, bytes: number): Transform {
   switch (coding) {
-    case "br": {
-      const encoder = createBrotliCompress({
+    case "br":
+      return createBrotliCompress({
+        ...fileEncoderRoom,
+        flush: constants.BROTLI_OPERATION_FLUSH,
         params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_SIZE_HINT]: bytes },
       });
-      return { encoder, flush: () => encoder.flush(constants.BROTLI_OPERATION_FLUSH) };
-    }
-    case "zstd": {
-      const encoder = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 7 } });
-      return { encoder, flush: () => encoder.flush(constants.ZSTD_e_flush) };
-    }
-    case "gzip": {
-      const encoder = createGzip({ level: 6 });
-      return { encoder, flush: () => encoder.flush(constants.Z_SYNC_FLUSH) };
-    }
+    case "zstd":
+      return createZstdCompress({
+        ...fileEncoderRoom,
+        flush: constants.ZSTD_e_flush,
+        params: { [constants.ZSTD_c_compressionLevel]: 8 },
+      });
+    case "gzip":
+      return createGzip({ ...fileEncoderRoom, flush: constants.Z_SYNC_FLUSH, level: 6 });
   }
 }

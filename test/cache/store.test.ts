@@ -7,7 +7,7 @@ import { type Entry, entriesMax, Store } from "../../src/cache/store.ts";
 const mebibyte = 1024 * 1024;
 
 function entry(key: string, bytes: number, hash = key): Entry {
-  const content = new Content(bytes, true, () => ({ encoder: new PassThrough(), flush: () => undefined }));
+  const content = new Content(bytes, true, () => new PassThrough());
   content.identity.push(Buffer.alloc(bytes, "x"));
   content.identity.end();
   const times = { bornMs: 0, freshUntilMs: 0, askAgainMs: 0 };
