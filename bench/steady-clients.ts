@@ -12,7 +12,10 @@ const [port = 0, seconds = 0, rate = 0] = process.argv.slice(2, 5).map(Number);
 const isPlain = process.argv[5] === "plain";
 /** Connections at most; past it a request that is due waits for one. */
 const connectionsMax = 200;
-const settleMs = 1_000;
+const settleMs = 500;
+/** The first requests are not counted. */
+const uncountedMs = 500;
+const lastAnswersMs = 300;
 
 const body = requestBody();
 const head = [
@@ -99,7 +102,7 @@ function send(): void {
 
 if (!isPlain) for (let i = 0; i < 20; i += 1) open();
 const startMs = performance.now() + settleMs;
-countFromMs = startMs + 1_000;
+countFromMs = startMs + uncountedMs;
 const endMs = countFromMs + seconds * 1_000;
 let nth = 0;
 const tick = () => {
@@ -115,6 +118,6 @@ const tick = () => {
     const unanswered = due.length;
     const told = { requests: nth, errors: errors + unanswered, p50Ms: at(0.5), p99Ms: at(0.99) };
     process.stdout.write(`${JSON.stringify(told)}\n`, () => process.exit(0));
-  }, 1_000);
+  }, lastAnswersMs);
 };
 tick();
