@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker } from "../cluster/messages.ts";
 import { Worker } from "../cluster/worker.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import { processSettings } from "./settings.ts";
-import { boundYoungHeap } from "./tidy-heap.ts";
+import { boundYoungHeap, keepCompiled } from "./tidy-heap.ts";
 
 /** `odoo-gateway worker`: one of several processes, started by `run` with WORKERS above 1 and by nobody else. */
 export async function worker(): Promise<number> {
@@ -14,6 +14,7 @@ export async function worker(): Promise<number> {
   // A terminal and a service manager signal every process; ours are told by the supervisor.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"]) process.on(signal, () => {});
   boundYoungHeap();
+  keepCompiled();
   let log: Log | null = null;
   const one = new Worker({
     readSettings: () => {
