@@ -11,7 +11,7 @@ import { requestBody, requestHeaders, requestHost, requestPath } from "./request
 const [port = 0, seconds = 0, rate = 0] = process.argv.slice(2, 5).map(Number);
 const isPlain = process.argv[5] === "plain";
 /** Connections at most; past it a request that is due waits for one. */
-const connectionsMax = 200;
+const connectionsMax = 40;
 const settleMs = 500;
 /** The first requests are not counted. */
 const uncountedMs = 500;

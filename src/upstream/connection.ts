@@ -40,7 +40,9 @@ export class UpstreamConnection {
   static open(at: TcpNetConnectOpts, lost: (connection: UpstreamConnection) => void): UpstreamConnection {
     let connection: UpstreamConnection | null = null;
     const callback = (bytes: number) => {
-      if (connection !== null) connection.#onData(Buffer.copyBytesFrom(reading, 0, bytes));
+      const chunk = Buffer.allocUnsafe(bytes);
+      reading.copy(chunk, 0, 0, bytes);
+      if (connection !== null) connection.#onData(chunk);
       return true;
     };
     const socket = connect({ ...at, onread: { buffer: reading, callback } });
