@@ -21,7 +21,7 @@ import { edgeBounds } from "./edge/bounds.ts";
 import { watchDescriptors } from "./edge/descriptors.ts";
 import type { EdgeHandlers } from "./edge/http1.ts";
 import type { Admission } from "./edge/listeners.ts";
-import { rawAnswer } from "./edge/raw-answer.ts";
+import { rawAnswer, recordUnread } from "./edge/raw-answer.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
 import { BanJournal, banJournalFile } from "./guard/ban-journal.ts";
@@ -318,6 +318,10 @@ export async function startGateway(
     trouble: (detail) => sink.emit({ type: "warning", what: "listener", detail }),
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan, sink, clock }),
+    malformed: (connection, code) => {
+      const unread = { connection, status: 400, code, id: gateway.newId(), sink, clock };
+      recordUnread(unread, "HTTP/2", 0);
+    },
   };
   const admission = (): Admission => {
     // What the supervisor let in, it counted and compared with the bans.

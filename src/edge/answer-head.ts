@@ -1,13 +1,11 @@
 import { flatLatin1 } from "../base/flat.ts";
 import { http } from "../base/node-http.ts";
 import { isFieldValue, isToken } from "../message/fields.ts";
+import { httpDate } from "./http-date.ts";
 
 /** Names that were written before, so that each is checked once; the gateway's own and Odoo's are few. */
 const knownNames = new Set<string>();
 const knownNamesMax = 1_000;
-
-let dateSecond = 0;
-let dateText = "";
 
 /**
  * The head of an HTTP/1.1 answer, with its empty line; `more`: fields behind the others. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
@@ -16,7 +14,7 @@ let dateText = "";
 export function answerHead(status: number, fields: readonly string[], more: readonly string[] = []): string {
   const { text, hasDate } = beginning(status, fields);
   const whole = more.length === 0 ? text : text + linesOf(more).text;
-  return hasDate ? `${whole}\r\n` : `${whole}Date: ${dateNow()}\r\n\r\n`;
+  return hasDate ? `${whole}\r\n` : `${whole}Date: ${httpDate()}\r\n\r\n`;
 }
 
 /** The same list goes with many answers when it is frozen: its lines are written once. */
@@ -55,14 +53,4 @@ function linesOf(fields: readonly string[]): Lines {
     text += `${name}: ${value}\r\n`;
   }
   return { text, hasDate };
-}
-
-function dateNow(): string {
-  const nowMs = Date.now();
-  const second = Math.floor(nowMs / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateText = new Date(nowMs).toUTCString();
-  }
-  return dateText;
 }

@@ -27,8 +27,12 @@ export const edgeBounds = {
   http2StreamsMax: 100,
   http2HeaderListBytesMax: 32 * 1024,
   http2StreamWindowBytes: 256 * 1024,
-  http2SessionMemoryMiB: 10,
-  /** HTTP/2: resets a client may cause at once, and a second (CVE-2023-44487). */
+  http2SessionWindowBytes: 1024 * 1024,
+  /** HTTP/2: CONTINUATION frames of one field block (CVE-2024-27316's class); past it, and past `headerBlockBytesMax`, the session ends. */
+  http2ContinuationsMax: 16,
+  /** HTTP/2: bytes of heads and control frames that a client does not take; past it nothing more of it is read until it does. */
+  http2OutputBytesMax: 256 * 1024,
+  /** HTTP/2: streams that a client takes back, or that are reset through its fault, at once and a second (CVE-2023-44487, CVE-2025-8671); past it the session ends. */
   http2ResetBurst: 200,
   http2ResetsPerSecond: 20,
   /** HTTP/2: PING and SETTINGS frames of one session at once, and a second; past it the session ends. */
@@ -37,7 +41,7 @@ export const edgeBounds = {
   /** HTTP/2: bytes of one session that belong to no request, at once and a second, beside a sixteenth of what was sent to it. */
   http2IdleBytesMax: 6 * 1024,
   http2IdleBytesPerSecond: 2 * 1024,
-  /** HTTP/2: how often these are looked at. */
+  /** HTTP/2: how often the bounds in time are looked at. */
   http2LookMs: 250,
   /** TLS handshakes under way on one listener; past it a client with `handshakesPerClientMax` of them gets no further one. */
   handshakesMax: 1_000,

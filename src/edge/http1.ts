@@ -22,6 +22,8 @@ export interface EdgeHandlers {
   exchange(downstream: Downstream): void;
   /** A message that could not even be parsed: records it and returns the bytes to answer with. */
   broken(connection: Connection, status: number, code: string): Buffer;
+  /** A request over HTTP/2 that was reset without an answer, or a connection that was ended, and why; it is recorded. */
+  malformed(connection: Connection, code: "message-malformed" | "header-timeout" | "http2-flood"): void;
   /** Connections cannot be accepted, and why; told each time, the sink is quiet about repetition. */
   trouble(detail: string): void;
   /** The gateway is stopping: every answer closes its connection. */

@@ -17,14 +17,13 @@ export interface RawAnswerInput {
   readonly clock: Clock;
 }
 
-/**
- * The bytes that answer a message the parser refused, and its two records. It never became an exchange: there is no method, no
- * path, nothing but who sent it.
- */
-export function rawAnswer(input: RawAnswerInput): Buffer {
-  const { connection, status, code, id, plan, sink, clock } = input;
+/** The two records of a message that never became an exchange: there is no method, no path, nothing but who sent it. */
+export function recordUnread(
+  { connection, status, code, id, sink, clock }: Omit<RawAnswerInput, "plan">,
+  protocol: "HTTP/1" | "HTTP/2",
+  bytesOut: number,
+): void {
   const client = connection.peer.text;
-  const answer = errorAnswer({ status, facts: null, exchangeId: id, detail: "", retryAfterSeconds: null });
   sink.emit({ type: "refused", id, client, code, detail: "the message could not be read" });
   sink.emit({
     type: "access",
@@ -32,13 +31,13 @@ export function rawAnswer(input: RawAnswerInput): Buffer {
     id,
     client,
     peer: client,
-    protocol: "HTTP/1",
+    protocol,
     method: "-",
     host: "-",
     target: "-",
     status,
     bytesIn: 0,
-    bytesOut: answer.body.length,
+    bytesOut,
     rule: code,
     verdict: "refuse",
     limit: null,
@@ -50,6 +49,13 @@ export function rawAnswer(input: RawAnswerInput): Buffer {
     queueMs: 0,
     userAgent: "",
   });
+}
+
+/** The bytes that answer a message over HTTP/1 that could not be read, and its two records. */
+export function rawAnswer(input: RawAnswerInput): Buffer {
+  const { connection, status, id, plan, clock } = input;
+  const answer = errorAnswer({ status, facts: null, exchangeId: id, detail: "", retryAfterSeconds: null });
+  recordUnread(input, "HTTP/1", answer.body.length);
   const security = plan.security.classFor(null, connection.secure).own;
   const fields = [
     ...answer.fields,

@@ -2,6 +2,8 @@ import type { RawFields } from "./facts.ts";
 
 /** What a spelling of a field name comes to. */
 export interface FieldName {
+  /** As it was asked for; the same string each time. */
+  readonly spelling: string;
   /** In lower case. */
   readonly lower: string;
   /** A token (RFC 9110 §5.6.2), as every name has to be. */
@@ -19,7 +21,7 @@ const knownCharsMax = 64;
 export function fieldName(name: string): FieldName {
   const before = known.get(name);
   if (before !== undefined) return before;
-  const found = { lower: name.toLowerCase(), isToken: token.test(name) };
+  const found = { spelling: name, lower: name.toLowerCase(), isToken: token.test(name) };
   if (name.length > knownCharsMax) return found;
   if (known.size >= knownMax) known.clear();
   known.set(name, found);

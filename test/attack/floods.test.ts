@@ -27,6 +27,7 @@ t.test("handshakes that are begun and not finished hold up those who began them"
       clock: systemClock,
       exchange: (down) => down.answer(200, [], Buffer.from("ok"), false),
       broken: () => Buffer.alloc(0),
+      malformed: () => {},
       draining: () => false,
       trouble: () => {},
     },

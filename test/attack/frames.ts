@@ -98,6 +98,7 @@ export class RawHttp2 {
       rejectUnauthorized: false,
       ALPNProtocols: ["h2"],
     });
+    this.socket.setNoDelay(true);
     this.socket.on("error", () => {});
     this.closed = new Promise((resolve) => {
       this.socket.on("close", () => {

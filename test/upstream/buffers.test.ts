@@ -2,10 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
 import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
-import { StreamBody } from "../../src/edge/stream-body.ts";
+import { Http2Body } from "../../src/edge/http2/body.ts";
 import { AnswerBuffer } from "../../src/upstream/answer-buffer.ts";
 import { closeGoingAway, FrameBoundary } from "../../src/upstream/frames.ts";
 import { bodyMemoryBytesMax, collectBody } from "../../src/upstream/request-body.ts";
@@ -13,6 +12,11 @@ import { Spool } from "../../src/upstream/spool.ts";
 
 function folder(): string {
   return mkdtempSync(join(tmpdir(), "gateway-spool-"));
+}
+
+/** A body that comes as the test says. */
+function newBody(): Http2Body {
+  return new Http2Body(() => {});
 }
 
 async function readAll(
@@ -35,9 +39,10 @@ t.test("a small body stays in memory, a large one goes to a file without a name"
   const directory = folder();
   const spool = new Spool(directory, 1e9);
   const options = { bytesMax: 10_000_000, spool, clock: systemClock };
-  const small = new PassThrough();
-  const wantSmall = collectBody(new StreamBody(small), options);
-  small.end("hello");
+  const small = newBody();
+  const wantSmall = collectBody(small, options);
+  small.data(Buffer.from("hello"));
+  small.end();
   const gotSmall = await wantSmall;
   if (!gotSmall.ok) throw new Error(gotSmall.error);
   t.equal(gotSmall.value.memory.toString(), "hello");
@@ -45,9 +50,9 @@ t.test("a small body stays in memory, a large one goes to a file without a name"
   gotSmall.value.release();
 
   const bytes = randomBytes(3_000_000);
-  const large = new PassThrough();
-  const wantLarge = collectBody(new StreamBody(large), options);
-  for (let at = 0; at < bytes.length; at += 100_003) large.write(bytes.subarray(at, at + 100_003));
+  const large = newBody();
+  const wantLarge = collectBody(large, options);
+  for (let at = 0; at < bytes.length; at += 100_003) large.data(bytes.subarray(at, at + 100_003));
   large.end();
   const gotLarge = await wantLarge;
   if (!gotLarge.ok) throw new Error(gotLarge.error);
@@ -67,31 +72,33 @@ t.test(
   "a body larger than allowed, one that finds no room, and one that breaks off are told apart",
   async (t) => {
     const spool = new Spool(folder(), 200_000);
-    const large = new PassThrough();
-    const wantLarge = collectBody(new StreamBody(large), { bytesMax: 1_000, spool, clock: systemClock });
-    large.write(Buffer.alloc(1_001));
+    const large = newBody();
+    const wantLarge = collectBody(large, { bytesMax: 1_000, spool, clock: systemClock });
+    large.data(Buffer.alloc(1_001));
     t.same(await wantLarge, { ok: false, error: "too-large" });
 
-    const full = new PassThrough();
-    const wantFull = collectBody(new StreamBody(full), { bytesMax: 1e9, spool, clock: systemClock });
-    full.end(Buffer.alloc(400_000));
+    const full = newBody();
+    const wantFull = collectBody(full, { bytesMax: 1e9, spool, clock: systemClock });
+    full.data(Buffer.alloc(400_000));
+    full.end();
     t.same(await wantFull, { ok: false, error: "no-room" });
     t.equal(spool.bytes, 0);
 
-    const gone = new PassThrough();
-    const wantGone = collectBody(new StreamBody(gone), { bytesMax: 1e9, spool, clock: systemClock });
-    gone.write("half");
-    gone.destroy();
+    const gone = newBody();
+    const wantGone = collectBody(gone, { bytesMax: 1e9, spool, clock: systemClock });
+    gone.data(Buffer.from("half"));
+    gone.gone();
     t.same(await wantGone, { ok: false, error: "client-left" });
 
     const noDisk = new Spool("/proc/no-such-folder/spool", 1e9);
-    const body = new PassThrough();
-    const wantNoDisk = collectBody(new StreamBody(body), {
+    const body = newBody();
+    const wantNoDisk = collectBody(body, {
       bytesMax: 1e9,
       spool: noDisk,
       clock: systemClock,
     });
-    body.end(Buffer.alloc(400_000));
+    body.data(Buffer.alloc(400_000));
+    body.end();
     t.same(await wantNoDisk, { ok: false, error: "no-room" });
   },
 );

@@ -1,12 +1,12 @@
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { type Http2Head, readHead } from "../../src/edge/http2-fields.ts";
-import { KnownHttp2Fields } from "../../src/edge/known-http2-fields.ts";
+import { type Http2Head, readHead } from "../../../src/edge/http2/fields.ts";
+import { KnownHttp2Fields } from "../../../src/edge/http2/known-fields.ts";
 
 const pseudo = fc.tuple(
-  fc.constantFrom("GET", "POST"),
-  fc.constantFrom("/a", "/b?c=1"),
+  fc.constantFrom("GET", "POST", "CONNECT"),
+  fc.constantFrom("/a", "/b?c=1", ""),
   fc.constantFrom("odoo.test", "other.test"),
   fc.constantFrom("https", "http"),
 );
@@ -40,7 +40,7 @@ const session = fc
   .array(section, { minLength: 1, maxLength: 6 })
   .chain((sections) => fc.array(fc.constantFrom(...sections), { minLength: 2, maxLength: 12 }));
 
-const withoutLikeness = ({ likeness: _, ...rest }: Http2Head) => rest;
+const withoutLikeness = (head: Http2Head | null) => head && { ...head, likeness: null };
 
 t.test("a field section means the same whatever was asked before on its session", async (t) => {
   let remembered = 0;
@@ -50,7 +50,7 @@ t.test("a field section means the same whatever was asked before on its session"
       for (const raw of sections) {
         const got = known.read(raw);
         deepEqual(withoutLikeness(got), withoutLikeness(readHead(raw)));
-        if (got.likeness !== null) remembered += 1;
+        if (got !== null && got.likeness !== null) remembered += 1;
       }
     }),
     { numRuns: 4_000 },
@@ -69,16 +69,16 @@ t.test(
         "cookie",
         `session_id=${cookie}`,
       ]);
-    t.equal(known.read(raw("/a", "1", "a")).likeness, null, "a session's only request is not remembered");
+    t.equal(known.read(raw("/a", "1", "a"))?.likeness, null, "a session's only request is not remembered");
     known.read(raw("/a", "1", "a"));
-    const { likeness } = known.read(raw("/a", "1", "a"));
+    const likeness = known.read(raw("/a", "1", "a"))?.likeness;
     t.type(likeness, "object");
     const other = known.read(raw("/b", "20", "a"));
-    t.equal(other.likeness, likeness);
+    t.equal(other?.likeness, likeness);
     t.match(other, { target: "/b", bodyBytes: 20, fields: ["content-length", "20"] });
-    t.not(known.read(raw("/b", "20", "b")).likeness, likeness, "another cookie is another visitor");
-    t.equal(known.read(raw("/c", "3", "a")).likeness, likeness);
+    t.not(known.read(raw("/b", "20", "b"))?.likeness, likeness, "another cookie is another visitor");
+    t.equal(known.read(raw("/c", "3", "a"))?.likeness, likeness);
     known.forget();
-    t.not(known.read(raw("/c", "3", "a")).likeness, likeness);
+    t.not(known.read(raw("/c", "3", "a"))?.likeness, likeness);
   },
 );

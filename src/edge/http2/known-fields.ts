@@ -1,6 +1,6 @@
-import { rememberNames, sameNames } from "../message/field-names.ts";
-import { Worth } from "../message/known-block.ts";
-import { type Http2Head, readHead } from "./http2-fields.ts";
+import { rememberNames, sameNames } from "../../message/field-names.ts";
+import { Worth } from "../../message/known-block.ts";
+import { type Http2Head, readHead } from "./fields.ts";
 
 /** Field sections remembered for each session: a browser asks for scripts, pictures and data in turn, each in its own words. */
 const sectionsMax = 4;
@@ -23,7 +23,8 @@ export class KnownHttp2Fields {
   #next = 0;
   readonly #worth = new Worth();
 
-  read(raw: readonly string[]): Http2Head {
+  /** Null: the section is malformed. */
+  read(raw: readonly string[]): Http2Head | null {
     for (const known of this.#known) {
       const head = match(known, raw);
       if (head === null) continue;
@@ -31,7 +32,7 @@ export class KnownHttp2Fields {
       return head;
     }
     const head = readHead(raw);
-    if (this.#worth.missed()) this.#learn(raw, head);
+    if (head !== null && this.#worth.missed()) this.#learn(raw, head);
     return head;
   }
 
@@ -83,6 +84,8 @@ function match({ raw: before, head, lengthAt }: Known, raw: readonly string[]): 
     else if (name === "content-length" && number.test(value)) length = value;
     else return null;
   }
+  // With these the section means something else, or nothing.
+  if (target === "" || method === "CONNECT") return null;
   if (lengthAt < 0) return { ...head, method, target };
   const bodyBytes = Number(length);
   if (bodyBytes === head.bodyBytes) return { ...head, method, target };

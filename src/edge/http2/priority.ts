@@ -1,0 +1,21 @@
+/**
+ * RFC 9218: what the client said of how much it wants an answer. `urgency` 0 (first) to 7; `incremental`: parts of it are of use, so
+ * that it may share the connection with others.
+ */
+export interface Priority {
+  readonly urgency: number;
+  readonly incremental: boolean;
+}
+
+/** The client said nothing: the urgency of RFC 9218 §4.1, and it shares, as clients that know no priorities expect. */
+const unsaid: Priority = { urgency: 3, incremental: true };
+
+/** The value of a `priority` field or of PRIORITY_UPDATE; null, or what cannot be read: not said (RFC 9218 §4). */
+export function readPriority(value: string | null): Priority {
+  if (value === null) return unsaid;
+  const urgency = /(?:^|,) *u=([0-7]) *(?:$|,)/.exec(value)?.[1];
+  return {
+    urgency: urgency === undefined ? unsaid.urgency : Number(urgency),
+    incremental: /(?:^|,) *i(?:=\?1)? *(?:$|,)/.test(value),
+  };
+}

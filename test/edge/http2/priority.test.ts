@@ -1,0 +1,22 @@
+import t from "tap";
+import { readPriority } from "../../../src/edge/http2/priority.ts";
+
+t.test("the priority field is read as RFC 9218 has it, and what cannot be read counts as not said", (t) => {
+  const cases: readonly (readonly [string | null, number, boolean])[] = [
+    [null, 3, true],
+    ["", 3, false],
+    ["u=0", 0, false],
+    ["u=1, i", 1, true],
+    ["i", 3, true],
+    ["i=?1,u=7", 7, true],
+    ["i=?0", 3, false],
+    ["u=8", 3, false],
+    ["u=-1", 3, false],
+    ["u=10", 3, false],
+    ["xu=1, ui", 3, false],
+    ["u=2;a=b, q", 3, false],
+  ];
+  for (const [value, urgency, incremental] of cases)
+    t.same(readPriority(value), { urgency, incremental }, String(value));
+  t.end();
+});
