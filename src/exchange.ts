@@ -34,6 +34,8 @@ export interface Downstream {
   readonly expectsContinue: boolean;
   readonly arrivedMs: number;
   sendContinue(): void;
+  /** 103 with these fields, in front of the answer (RFC 8297). HTTP/1 does not send it: there clients and proxies that do not know it take it for the answer. */
+  sendHints(fields: readonly string[]): void;
   /**
    * A whole answer. `fields` without Content-Length; a frozen list is known again, and written once for all answers it is given to. `close`: end the
    * connection behind it (HTTP/2: only this stream ends).

@@ -3,9 +3,7 @@ import type { PageLoad } from "./browser.ts";
 
 /** One cold load. */
 export interface Visit {
-  /** As the browser counts. */
-  readonly bytes: number;
-  /** What came down the line, TLS and all. */
+  /** What came down the line, TLS and all: the browser's own count leaves out what it was told to load ahead. */
   readonly wireBytes: number;
   readonly loadMs: number;
   readonly lastByteMs: number;
@@ -21,18 +19,7 @@ export interface Visitor {
 /** Medians over the rounds, ratios to the yardstick's medians behind them, lowest–highest of the load event. */
 export function renderLoads(visitors: readonly Visitor[], yardstickName: string): string {
   const yardstick = visitors.find((one) => one.name === yardstickName);
-  const head = [
-    "",
-    "MB",
-    "",
-    "load event s",
-    "",
-    "low–high",
-    "last byte s",
-    "",
-    "assets asked",
-    "MB on the line",
-  ];
+  const head = ["", "MB on the line", "", "load event s", "", "low–high", "last byte s", "", "assets asked"];
   const rows = visitors.map((visitor) => {
     const of = (pick: (visit: Visit) => number) => median(visitor.visits.map(pick));
     const ratio = (pick: (visit: Visit) => number) =>
@@ -40,15 +27,14 @@ export function renderLoads(visitors: readonly Visitor[], yardstickName: string)
     const loads = visitor.visits.map((visit) => visit.loadMs / 1_000);
     return [
       visitor.name,
-      (of((visit) => visit.bytes) / 1e6).toFixed(2),
-      ratio((visit) => visit.bytes),
+      (of((visit) => visit.wireBytes) / 1e6).toFixed(2),
+      ratio((visit) => visit.wireBytes),
       (of((visit) => visit.loadMs) / 1_000).toFixed(2),
       ratio((visit) => visit.loadMs),
       `${Math.min(...loads).toFixed(2)}–${Math.max(...loads).toFixed(2)}`,
       (of((visit) => visit.lastByteMs) / 1_000).toFixed(2),
       ratio((visit) => visit.lastByteMs),
       String(Math.max(...visitor.visits.map((visit) => visit.assetRequests))),
-      (of((visit) => visit.wireBytes) / 1e6).toFixed(2),
     ];
   });
   const widths = head.map((text, column) =>

@@ -4,6 +4,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Collapse, type CollapseParts, type FetchFile, type Place } from "./collapse.ts";
 import type { Content } from "./content.ts";
+import { PageHints } from "./hints.ts";
 import type { PassedAnswer } from "./passed.ts";
 import { type Entry, Store } from "./store.ts";
 
@@ -53,6 +54,8 @@ export class Cache {
   readonly #store: Store;
   readonly #collapse: Collapse;
   readonly #passes = new BoundedMap<string, number>(passesMax);
+  /** Which bundles pages need. */
+  readonly hints = new PageHints();
 
   constructor(parts: CacheParts) {
     this.#parts = parts;
@@ -90,8 +93,15 @@ export class Cache {
     if (!on) this.clear();
   }
 
+  /** Is this file here, and given out without a question. */
+  isFresh(key: string): boolean {
+    const entry = this.#store.peek(key);
+    return entry !== null && this.#clock.nowMs() < entry.freshUntilMs;
+  }
+
   /** Gives everything up; answers how many files there were. */
   clear(): number {
+    this.hints.clear();
     this.#passes.clear();
     this.#collapse.forget();
     return this.#store.clear();

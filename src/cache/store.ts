@@ -75,6 +75,11 @@ export class Store {
     return entry;
   }
 
+  /** The entry, which is not used by that. */
+  peek(key: string): Entry | null {
+    return this.#proven.get(key) ?? this.#new.get(key) ?? null;
+  }
+
   /** The body that is held under this hash, for a further entry with the same one. */
   contentOf(hash: string): Content | null {
     return this.#held.get(hash)?.content ?? null;

@@ -118,6 +118,8 @@ export class Http1Downstream implements Downstream {
     if (!this.#over) this.#carrier.socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
   }
 
+  sendHints(): void {}
+
   answer(status: number, fields: readonly string[], body: Buffer | null, close: boolean): void {
     if (this.#over) return;
     // What is sent without being read is not trusted to end where it says.

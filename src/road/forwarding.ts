@@ -16,6 +16,7 @@ import type { RequestBody } from "../upstream/request-body.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
 import type { Databases } from "./databases.ts";
+import { EarlyHints } from "./early-hints.ts";
 import type { AdoptedAnswer } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import { NoAnswer } from "./no-answer.ts";
@@ -27,6 +28,7 @@ import type { Tunnels } from "./tunnels.ts";
 export class Forwarding {
   readonly #parts: GatewayParts;
   readonly #passage: PassageParts;
+  readonly #hints: EarlyHints;
 
   constructor(
     parts: GatewayParts,
@@ -36,8 +38,10 @@ export class Forwarding {
     tunnels: Tunnels,
   ) {
     this.#parts = parts;
+    this.#hints = new EarlyHints(parts);
     this.#passage = {
       parts,
+      hints: this.#hints,
       answer,
       noAnswer: new NoAnswer(parts.sink, answer),
       databases,
@@ -74,6 +78,7 @@ export class Forwarding {
     };
     x.lane = parcel.lane;
     const passage = new Passage(this.#passage, x, facts, staging, grant, body);
+    if (adopted === null && body === null) this.#hints.tell(x, facts);
     if (adopted === null) passage.send(new Delivery(way, parcel, passage));
     else passage.adopt(adopted, way.pool.member.name);
   }

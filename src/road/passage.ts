@@ -9,6 +9,7 @@ import type { FailureKind } from "../observe/events.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { lastingFields } from "../reply/lasting.ts";
+import type { PageHead } from "../reply/page-files.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { Held, RunningExchange } from "../running.ts";
@@ -22,6 +23,7 @@ import type { Spool } from "../upstream/spool.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
 import type { Databases } from "./databases.ts";
+import type { EarlyHints } from "./early-hints.ts";
 import type { AdoptedAnswer } from "./files.ts";
 import { type GuessGate, guessGate } from "./guess-gate.ts";
 import type { LoginStage } from "./login.ts";
@@ -37,6 +39,7 @@ export interface PassageParts {
   readonly databases: Databases;
   readonly login: LoginStage;
   readonly tunnels: Tunnels;
+  readonly hints: EarlyHints;
   /** Answers that are compressed as they pass at the moment. */
   readonly encoding: { count: number };
 }
@@ -58,6 +61,8 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   #head: AnswerHead | null = null;
   #mask: TracebackMask | null = null;
   #relay: Relay | null = null;
+  /** A page whose bundles are to be known; null: it is none. */
+  #page: PageHead | null = null;
   /** Odoo's redirect leads there instead; null: where it says. */
   #location: string | null = null;
   #settled = false;
@@ -120,6 +125,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#head = head;
     if (this.#own !== null) x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
     if (head.status === 101) return;
+    this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
     const gate = this.#gate;
@@ -131,6 +137,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   data(chunk: Buffer): void {
     const { watch } = this.#x;
     watch?.data(chunk);
+    this.#page?.data(chunk);
     const gate = this.#gate;
     if (gate?.isHolding !== true) return this.#pass(chunk);
     gate.keep(() => this.#pass(chunk));
@@ -141,6 +148,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
 
   end(): void {
     this.#settle();
+    if (this.#page !== null) this.#more.hints.learn(this.#x, this.#facts, this.#page);
     const gate = this.#gate;
     if (gate?.isHolding !== true) return this.#finish();
     gate.keep(() => this.#finish());

@@ -110,6 +110,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
       staticFreshMs: reader.one("CACHE_STATIC_FRESH", (text) => readDurationMs(text, 86_400_000, "24h")),
     },
     compression: reader.one("COMPRESSION", readYesNo),
+    earlyHints: reader.one("EARLY_HINTS", readYesNo),
     logLevel: reader.one("LOG_LEVEL", (text) =>
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),

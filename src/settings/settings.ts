@@ -135,6 +135,8 @@ export interface Settings {
   readonly cache: { readonly on: boolean; readonly bytesMax: number; readonly staticFreshMs: number };
   /** Compress text for clients that take it. */
   readonly compression: boolean;
+  /** Tell browsers of a page's bundles while Odoo makes it. */
+  readonly earlyHints: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Upper-case, closed list. */

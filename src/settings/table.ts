@@ -375,6 +375,13 @@ export const settingTable = [
     meaning: "Compress text (brotli, zstd, gzip) for clients that take it.",
   },
   {
+    name: "EARLY_HINTS",
+    type: "yes/no",
+    default: "true",
+    meaning:
+      "Tell browsers over HTTP/2 which bundles a page will need while Odoo still makes it (103). Needs CACHE.",
+  },
+  {
     name: "LOG_LEVEL",
     type: "choice",
     choices: ["debug", "info", "warn", "error", "silent"],

@@ -62,6 +62,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     spoolBytesMax: 8 * 2 ** 30,
     cache: { on: true, bytesMax: 256 * 2 ** 20, staticFreshMs: 60_000 },
     compression: true,
+    earlyHints: true,
     logLevel: "info",
     logFormat: "json",
     methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],

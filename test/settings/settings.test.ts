@@ -94,6 +94,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     spoolBytesMax: 8_589_934_592,
     cache: { on: true, bytesMax: 268_435_456, staticFreshMs: 60_000 },
     compression: true,
+    earlyHints: true,
     logLevel: "info",
     logFormat: "json",
     methods:

@@ -80,8 +80,8 @@ export class Http2Output {
     length: number | null,
     ends: boolean,
   ): void {
-    const answer = status < 200 ? { fields, more: [] } : answerFields(fields, length, httpDate());
-    const block = this.encoder.encode(status, answer.fields, answer.more, frameHeadBytes);
+    const { fields: own, more } = answerFields(fields, length, httpDate());
+    const block = this.encoder.encode(status, own, status < 200 ? [] : more, frameHeadBytes);
     const bytes = block.length - frameHeadBytes;
     const endFlag = ends ? flag.endStream : 0;
     if (bytes <= payloadBytesMax) {

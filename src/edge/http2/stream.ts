@@ -238,6 +238,10 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     if (!this.#isReset) this.#carrier.sendHead(this, 100, [], null, false);
   }
 
+  sendHints(fields: readonly string[]): void {
+    if (!this.#isReset) this.#carrier.sendHead(this, 103, fields, null, false);
+  }
+
   answer(status: number, fields: readonly string[], body: Buffer | null, _close: boolean): void {
     if (this.#isReset) return;
     const length = status === 204 || status === 304 ? null : (body?.length ?? 0);

@@ -1,0 +1,29 @@
+import t from "tap";
+import { hintedPagesMax, type PageFile, PageHints, pagesAgreeing } from "../../src/cache/hints.ts";
+
+const files = (...names: readonly string[]): readonly PageFile[] =>
+  names.map((name) => ({ path: `/web/assets/0c5bb5f/${name}.js`, as: "script" }));
+
+t.test("a page's files are told when its last pages all named them", async (t) => {
+  const hints = new PageHints();
+  t.same(hints.of("a"), []);
+  hints.learn("a", files("x", "y"));
+  t.same(hints.of("a"), files("x", "y"), "from the first page on");
+  t.same(hints.of("b"), [], "and no other page's");
+  hints.learn("a", files("y", "z"));
+  t.same(hints.of("a"), files("y"), "what only one of them named is not told");
+  for (let i = 1; i < pagesAgreeing; i += 1) hints.learn("a", files("y", "z"));
+  t.same(hints.of("a"), files("y", "z"), "what is long ago does not count");
+  hints.learn("a", []);
+  t.same(hints.of("a"), []);
+});
+
+t.test("invented pages push one another out, and take no more room", async (t) => {
+  const hints = new PageHints();
+  for (let i = 0; i < 3 * hintedPagesMax; i += 1) {
+    hints.learn(`page ${i}`, files("x"));
+    hints.learn("home", files("y"));
+  }
+  t.same(hints.of("page 0"), []);
+  t.same(hints.of("home"), files("y"), "what is asked for stays");
+});
