@@ -9,6 +9,16 @@ export type ReplyFraming =
   | { readonly kind: "length"; readonly bytes: number }
   | { readonly kind: "stream" };
 
+/** Who hears how an exchange goes on the client's side. */
+export interface Attendant {
+  /** The client left before the answer's end. */
+  gone(): void;
+  /** Every byte of the answer was handed to the system. */
+  sent(): void;
+  /** The body turned out malformed while it came; it can still be answered. */
+  broken(status: number, code: string): void;
+}
+
 /**
  * The client's side of one exchange, the same for HTTP/1 and HTTP/2: what the edge hands to the gateway.
  * Exactly one of `answer` and `start` is called, once. After `gone` everything is ignored.
@@ -48,13 +58,9 @@ export interface Downstream {
   end(): void;
   /** Ends so that the client cannot take what it has for the whole (RFC 9112 §8: reset or missing last chunk). */
   cut(): void;
-  /** The client left before the answer's end. */
-  onGone(listener: () => void): void;
-  /** The body turned out malformed while it came; it can still be answered. */
-  onBroken(listener: (status: number, code: string) => void): void;
+  /** Who is told; nobody is before. */
+  attend(attendant: Attendant): void;
   onDrain(listener: () => void): void;
-  /** Every byte of the answer was handed to the system. */
-  onSent(listener: () => void): void;
   /** Turns the connection into a tunnel after writing this head; null on HTTP/2 and without an upgrade. */
   upgrade(
     status: number,

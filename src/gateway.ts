@@ -20,9 +20,9 @@ import { LoginStage } from "./road/login.ts";
 import { MaintenanceStage } from "./road/maintenance.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { Tunnels } from "./road/tunnels.ts";
-import { RunningExchange } from "./running.ts";
+import { type Books, RunningExchange } from "./running.ts";
 
-export class Gateway {
+export class Gateway implements Books {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
   readonly #admission: Admission;
@@ -76,12 +76,17 @@ export class Gateway {
   /** Takes one exchange from the edge. Never throws; every exchange ends in one access record. */
   handle(down: Downstream): void {
     const { plan, sink, clock } = this.#parts;
-    const x = new RunningExchange(this.newId(), plan(), down, sink, clock, (ended) => this.#ended(ended));
+    const x = new RunningExchange(this.newId(), plan(), down, sink, clock, this);
     this.#running.add(x);
-    down.onBroken((status, code) =>
-      this.#answer.refuse(x, status, code, "The request's body could not be read."),
-    );
-    this.#travel(x).catch((error: unknown) => this.#ourMistake(x, error));
+    void this.#carry(x);
+  }
+
+  async #carry(x: RunningExchange): Promise<void> {
+    try {
+      await this.#travel(x);
+    } catch (error) {
+      this.#ourMistake(x, error);
+    }
   }
 
   /** An id for an exchange, unique over restarts. */
@@ -156,7 +161,11 @@ export class Gateway {
     }
   }
 
-  #ended(x: RunningExchange): void {
+  broken(x: RunningExchange, status: number, code: string): void {
+    this.#answer.refuse(x, status, code, "The request's body could not be read.");
+  }
+
+  ended(x: RunningExchange): void {
     this.#running.delete(x);
     this.#tunnels.ended(x);
     if (this.#running.size === 0) this.#onIdle?.();

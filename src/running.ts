@@ -1,7 +1,7 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { CacheWord } from "./cache/cache.ts";
-import type { Downstream } from "./exchange.ts";
+import type { Attendant, Downstream } from "./exchange.ts";
 import type { ApiPath, ApiRules } from "./guard/api-list.ts";
 import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
@@ -20,8 +20,15 @@ export interface Held {
   over(): void;
 }
 
+/** Where the exchanges under way are known. */
+export interface Books {
+  ended(exchange: RunningExchange): void;
+  /** Its body cannot be read; it can still be answered. */
+  broken(exchange: RunningExchange, status: number, code: string): void;
+}
+
 /** One exchange on its way: what is known of it so far, and its one access record at the end. */
-export class RunningExchange {
+export class RunningExchange implements Attendant {
   readonly id: ExchangeId;
   /** Among those under way. */
   place = -1;
@@ -67,24 +74,28 @@ export class RunningExchange {
   #answered = false;
   readonly #sink: EventSink;
   readonly #clock: Clock;
-  readonly #onEnd: (exchange: RunningExchange) => void;
+  readonly #books: Books;
 
-  constructor(
-    id: ExchangeId,
-    plan: Plan,
-    down: Downstream,
-    sink: EventSink,
-    clock: Clock,
-    onEnd: (exchange: RunningExchange) => void,
-  ) {
+  constructor(id: ExchangeId, plan: Plan, down: Downstream, sink: EventSink, clock: Clock, books: Books) {
     this.id = id;
     this.plan = plan;
     this.down = down;
     this.#sink = sink;
     this.#clock = clock;
-    this.#onEnd = onEnd;
-    down.onGone(() => this.end(this.#cut ? this.status : 499));
-    down.onSent(() => this.end(this.status));
+    this.#books = books;
+    down.attend(this);
+  }
+
+  gone(): void {
+    this.end(this.#cut ? this.status : 499);
+  }
+
+  sent(): void {
+    this.end(this.status);
+  }
+
+  broken(status: number, code: string): void {
+    this.#books.broken(this, status, code);
   }
 
   /** The client left, or an answer of ours is on its way: nothing more is to be done for it. */
@@ -125,7 +136,7 @@ export class RunningExchange {
     this.#over = true;
     this.holding?.over();
     this.#sink.emit(this.#record(status));
-    this.#onEnd(this);
+    this.#books.ended(this);
   }
 
   #record(status: number): AccessRecord {

@@ -8,13 +8,12 @@ const knownNames = new Set<string>();
 const knownNamesMax = 1_000;
 
 /**
- * The head of an HTTP/1.1 answer, with its empty line; `more`: fields behind the others. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
+ * The head of an HTTP/1.1 answer, with its empty line; `more`: finished lines behind the others. Adds Date (RFC 9110 §6.6.1). Throws on a name or value that would break
  * the head: that is our mistake, and must not become a second answer on the wire.
  */
-export function answerHead(status: number, fields: readonly string[], more: readonly string[] = []): string {
+export function answerHead(status: number, fields: readonly string[], more = ""): string {
   const { text, hasDate } = beginning(status, fields);
-  const whole = more.length === 0 ? text : text + linesOf(more).text;
-  return hasDate ? `${whole}\r\n` : `${whole}Date: ${httpDate()}\r\n\r\n`;
+  return hasDate ? `${text}${more}\r\n` : `${text}${more}${dateLines()}`;
 }
 
 /** The same list goes with many answers when it is frozen: its lines are written once. */
@@ -53,4 +52,17 @@ function linesOf(fields: readonly string[]): Lines {
     text += `${name}: ${value}\r\n`;
   }
   return { text, hasDate };
+}
+
+let date = "";
+let ending = "";
+
+/** Date, and the empty line; put together once a second. */
+function dateLines(): string {
+  const now = httpDate();
+  if (now !== date) {
+    date = now;
+    ending = flatLatin1(`Date: ${now}\r\n\r\n`);
+  }
+  return ending;
 }

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Ip } from "../base/ip.ts";
-import type { Downstream, ReplyFraming } from "../exchange.ts";
+import type { Attendant, Downstream, ReplyFraming } from "../exchange.ts";
 import type { Likeness, Protocol, RawFields } from "../message/facts.ts";
 import { answerHead } from "./answer-head.ts";
 import type { InboundBody } from "./inbound-body.ts";
@@ -47,9 +47,7 @@ export class Http1Downstream implements Downstream {
   readonly #carrier: Carrier;
   readonly #leaves: boolean;
   #closes: boolean;
-  #goneListener: (() => void) | null = null;
-  #sentListener: (() => void) | null = null;
-  #brokenListener: ((status: number, code: string) => void) | null = null;
+  #attendant: Attendant | null = null;
   #drainListener: (() => void) | null = null;
   #framing: ReplyFraming["kind"] = "none";
   #endsWithConnection = false;
@@ -102,12 +100,12 @@ export class Http1Downstream implements Downstream {
     if (this.#over) return;
     this.#over = true;
     this.body?.gone();
-    this.#goneListener?.();
+    this.#attendant?.gone();
   }
 
   breakOff(status: number, code: string): void {
     this.#closes = true;
-    this.#brokenListener?.(status, code);
+    this.#attendant?.broken(status, code);
   }
 
   drained(): void {
@@ -124,10 +122,8 @@ export class Http1Downstream implements Downstream {
     if (this.#over) return;
     // What is sent without being read is not trusted to end where it says.
     if (close || this.body?.isOpen === true || this.body?.isUnread === true) this.#closes = true;
-    const more: string[] = [];
-    if (status !== 204 && status !== 304)
-      more.push("Content-Length", String(body === null ? 0 : body.length));
-    const head = this.#head(status, fields, more);
+    const length = status === 204 || status === 304 ? null : (body?.length ?? 0);
+    const head = this.#head(status, fields, length === null ? "" : lengthLine(length));
     this.#hasStarted = true;
     this.#ended = true;
     if (body === null || body.length === 0 || this.method === "HEAD") this.#writeText(head);
@@ -143,13 +139,12 @@ export class Http1Downstream implements Downstream {
 
   start(status: number, fields: readonly string[], framing: ReplyFraming): void {
     if (this.#over) return;
-    const more: string[] = [];
-    if (framing.kind === "length") more.push("Content-Length", String(framing.bytes));
     this.#endsWithConnection = framing.kind === "stream" && this.protocol === "HTTP/1.0";
     if (this.#endsWithConnection) this.#closes = true;
     this.#framing = framing.kind;
-    if (framing.kind === "stream" && !this.#endsWithConnection) more.push("Transfer-Encoding", "chunked");
-    const head = this.#head(status, fields, more);
+    let framed = framing.kind === "length" ? lengthLine(framing.bytes) : "";
+    if (framing.kind === "stream" && !this.#endsWithConnection) framed = "Transfer-Encoding: chunked\r\n";
+    const head = this.#head(status, fields, framed);
     this.#hasStarted = true;
     // What came in the same packet as the head leaves with it.
     const { socket } = this.#carrier;
@@ -183,20 +178,12 @@ export class Http1Downstream implements Downstream {
     this.#carrier.socket.destroy();
   }
 
-  onGone(listener: () => void): void {
-    this.#goneListener = listener;
-  }
-
-  onBroken(listener: (status: number, code: string) => void): void {
-    this.#brokenListener = listener;
+  attend(attendant: Attendant): void {
+    this.#attendant = attendant;
   }
 
   onDrain(listener: () => void): void {
     this.#drainListener = listener;
-  }
-
-  onSent(listener: () => void): void {
-    this.#sentListener = listener;
   }
 
   upgrade(
@@ -213,12 +200,13 @@ export class Http1Downstream implements Downstream {
     return { socket, head };
   }
 
-  #head(status: number, fields: readonly string[], more: string[]): string {
+  #head(status: number, fields: readonly string[], framed: string): string {
     if (this.#carrier.isDraining) this.#closes = true;
+    let lines = framed;
     // RFC 9110 §7.8: an Upgrade field (426) goes with the connection option of that name.
-    if (this.#closes) more.push("Connection", status === 426 ? "close, upgrade" : "close");
-    else if (this.protocol === "HTTP/1.0") more.push("Connection", "keep-alive");
-    return answerHead(status, fields, more);
+    if (this.#closes) lines += status === 426 ? "Connection: close, upgrade\r\n" : "Connection: close\r\n";
+    else if (this.protocol === "HTTP/1.0") lines += "Connection: keep-alive\r\n";
+    return answerHead(status, fields, lines);
   }
 
   #write(bytes: Buffer): boolean {
@@ -246,7 +234,7 @@ export class Http1Downstream implements Downstream {
   #sent(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#sentListener?.();
+    this.#attendant?.sent();
     this.#carrier.over();
   }
 }
@@ -256,6 +244,10 @@ function joined(head: string, body: Buffer): Buffer {
   bytes.write(head, 0, "latin1");
   body.copy(bytes, head.length);
   return bytes;
+}
+
+function lengthLine(bytes: number): string {
+  return `Content-Length: ${bytes}\r\n`;
 }
 
 function uncork(socket: Socket): void {

@@ -1,10 +1,12 @@
 import { BoundedMap } from "../base/bounded-map.ts";
+import { cleanText } from "../base/clean.ts";
 import type { AccessRecord } from "./events.ts";
-import { accessFields } from "./line.ts";
+import { agentLengthMax, methodLengthMax, targetLengthMax } from "./line.ts";
 
-/** Texts that clients send again and again (a browser's name, a path, a host), as they stand in a line. */
+/** Texts of ours, and texts that clients send again and again (a browser's name, a path, a host), as they stand in a line. */
 const quotedBefore = new BoundedMap<string, string>(1_024);
-const quotedCharsMax = 256;
+const cleanedBefore = new BoundedMap<string, string>(1_024);
+const keptCharsMax = 256;
 
 let timeMs = Number.NaN;
 let time = "";
@@ -14,29 +16,52 @@ let time = "";
  * names and types are known. Every exchange writes one, so it is the one line that is made by hand.
  */
 export function accessLine(record: AccessRecord): string {
-  const fields = accessFields(record);
   if (record.wallMs !== timeMs) {
     timeMs = record.wallMs;
     time = new Date(timeMs).toISOString();
   }
+  const { queueMs, upstreamMs, totalMs } = record;
+  const client = quoted(record.client);
   return (
-    `{"level":"info","time":"${time}","event":"access","stream":"access","id":"${fields.id}"` +
-    `,"client":${quoted(fields.client)},"peer":${quoted(fields.peer)},"protocol":${quoted(fields.protocol)}` +
-    `,"method":${quoted(fields.method)},"host":${quoted(fields.host)},"target":${quoted(fields.target)}` +
-    `,"status":${fields.status},"bytesIn":${fields.bytesIn},"bytesOut":${fields.bytesOut}` +
-    `,"rule":${quoted(fields.rule)},"verdict":${quoted(fields.verdict)},"limit":${quoted(fields.limit)}` +
-    `,"failure":${quoted(fields.failure)},"cache":${quoted(fields.cache)},"totalMs":${fields.totalMs}` +
-    `,"gatewayMs":${fields.gatewayMs},"upstreamMs":${fields.upstreamMs},"queueMs":${fields.queueMs}` +
-    `,"lane":${quoted(fields.lane)},"userAgent":${quoted(fields.userAgent)}}\n`
+    `{"level":"info","time":"${time}","event":"access","stream":"access","id":"${record.id}"` +
+    `,"client":${client},"peer":${record.peer === record.client ? client : quoted(record.peer)}` +
+    `,"protocol":${quoted(record.protocol)},"method":${cleaned(record.method, methodLengthMax)}` +
+    `,"host":${cleaned(record.host, agentLengthMax)},"target":${cleaned(record.target, targetLengthMax)}` +
+    `,"status":${record.status},"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut}` +
+    `,"rule":${quoted(record.rule)},"verdict":${quoted(record.verdict)},"limit":${quoted(record.limit)}` +
+    `,"failure":${quoted(record.failure)},"cache":${quoted(record.cache)},"totalMs":${tenth(totalMs)}` +
+    `,"gatewayMs":${tenth(totalMs - queueMs - (upstreamMs ?? 0))}` +
+    `,"upstreamMs":${upstreamMs === null ? "null" : tenth(upstreamMs)}` +
+    `,"queueMs":${queueMs === 0 ? "null" : tenth(queueMs)}` +
+    `,"lane":${quoted(record.lane)},"userAgent":${cleaned(record.userAgent, agentLengthMax)}}\n`
   );
 }
 
+/** Text of ours. */
 function quoted(text: string | null): string {
   if (text === null) return "null";
   const before = quotedBefore.get(text);
   if (before !== undefined) return before;
   const made = JSON.stringify(text);
-  // A query is another one each time.
-  if (text.length <= quotedCharsMax && !text.includes("?")) quotedBefore.set(text, made);
+  quotedBefore.set(text, made);
   return made;
+}
+
+/** Text that a client chose. A query is another one each time, and may hold a secret. */
+function cleaned(text: string, lengthMax: number): string {
+  if (text.length > lengthMax) return JSON.stringify(cleanText(text, lengthMax));
+  const before = cleanedBefore.get(text);
+  if (before !== undefined) return before;
+  const made = JSON.stringify(cleanText(text));
+  if (text.length <= keptCharsMax && !text.includes("?")) cleanedBefore.set(text, made);
+  return made;
+}
+
+/** Milliseconds as `line` has them. Most are small: a whole number and a digit are written sooner than a fraction. */
+function tenth(ms: number): string {
+  const tenths = Math.round(ms * 10);
+  if (tenths < 0 || tenths >= 2 ** 30) return String(tenths / 10);
+  const rest = tenths % 10;
+  const whole = (tenths - rest) / 10;
+  return rest === 0 ? `${whole}` : `${whole}.${rest}`;
 }

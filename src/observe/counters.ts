@@ -69,7 +69,10 @@ export function createCounters(): Counters {
           if (event.status === 101) totals.tunnels += 1;
           add(byVerdict, event.verdict);
           if (event.cache !== null) add(cache, event.cache);
-          add(byStatus, event.status === 499 ? "499" : `${Math.floor(event.status / 100)}xx`);
+          add(
+            byStatus,
+            event.status === 499 ? "499" : (statusClass[Math.floor(event.status / 100)] ?? "other"),
+          );
           return;
         case "refused":
           return add(refused, event.code);
@@ -174,7 +177,10 @@ export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot 
   };
 }
 
+const statusClass: readonly string[] = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
 function add(table: Map<string, number>, word: string): void {
-  const key = table.has(word) || table.size < wordsMax ? word : "other";
-  table.set(key, (table.get(key) ?? 0) + 1);
+  const count = table.get(word);
+  if (count !== undefined || table.size < wordsMax) table.set(word, (count ?? 0) + 1);
+  else table.set("other", (table.get("other") ?? 0) + 1);
 }

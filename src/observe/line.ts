@@ -7,8 +7,9 @@ export type LineLevel = "debug" | "info" | "warn" | "error";
 export type LineStream = "access" | "security" | "gateway";
 
 /** Longest cleaned target and other client texts in a line. */
-const targetLengthMax = 2_048;
-const agentLengthMax = 256;
+export const targetLengthMax = 2_048;
+export const agentLengthMax = 256;
+export const methodLengthMax = 32;
 /** Most entries of a list in a line. */
 const listMax = 50;
 
@@ -116,7 +117,7 @@ export function accessFields(record: AccessRecord) {
     client: record.client,
     peer: record.peer,
     protocol: record.protocol,
-    method: cleanText(record.method, 32),
+    method: cleanText(record.method, methodLengthMax),
     host: cleanText(record.host, agentLengthMax),
     target: cleanText(record.target, targetLengthMax),
     status: record.status,

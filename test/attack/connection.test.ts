@@ -252,7 +252,13 @@ t.test("a client that says goodbye and then breaks the protocol leaves nothing b
       anywhere,
       { cert: certPem, key: keyPem },
       admission,
-      { ...handlers, exchange: (down) => over.push(new Promise((resolve) => down.onGone(resolve))) },
+      {
+        ...handlers,
+        exchange: (down) =>
+          over.push(
+            new Promise((resolve) => down.attend({ gone: resolve, sent: () => {}, broken: () => {} })),
+          ),
+      },
       quick,
     ),
   );

@@ -1,5 +1,5 @@
 import type { Ip } from "../../base/ip.ts";
-import type { Downstream, ReplyFraming } from "../../exchange.ts";
+import type { Attendant, Downstream, ReplyFraming } from "../../exchange.ts";
 import type { Likeness, Protocol, RawFields } from "../../message/facts.ts";
 import { firstField } from "../../message/fields.ts";
 import type { Connection, EdgeHandlers } from "../http1.ts";
@@ -75,8 +75,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
   #sendWindowBytes: number;
   #outlet: Outlet | null = null;
   #priority: Priority | null = null;
-  #goneListener: (() => void) | null = null;
-  #sentListener: (() => void) | null = null;
+  #attendant: Attendant | null = null;
   #drainListener: (() => void) | null = null;
   /** Whoever writes was told to wait. */
   #isHeld = false;
@@ -216,7 +215,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     if (this.#over) return;
     if (!isWhole) return this.#tellGone();
     this.#over = true;
-    this.#sentListener?.();
+    this.#attendant?.sent();
   }
 
   /** By the clock. `isShut`: the client takes nothing on its connection. */
@@ -289,19 +288,13 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     process.nextTick(this.#tellGone);
   }
 
-  onGone(listener: () => void): void {
-    this.#goneListener = listener;
+  /** A malformed body ends the stream: it is told as `gone`. */
+  attend(attendant: Attendant): void {
+    this.#attendant = attendant;
   }
-
-  /** A malformed body ends the stream: it arrives as `gone`. */
-  onBroken(): void {}
 
   onDrain(listener: () => void): void {
     this.#drainListener = listener;
-  }
-
-  onSent(listener: () => void): void {
-    this.#sentListener = listener;
   }
 
   upgrade(): null {
@@ -327,6 +320,6 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     this.body?.gone();
     if (this.#over) return;
     this.#over = true;
-    this.#goneListener?.();
+    this.#attendant?.gone();
   };
 }

@@ -387,7 +387,7 @@ t.test("PRIORITY_UPDATE changes the order of what is being sent", async (t) => {
 t.test("a download that the client takes back sends nothing more, and holds nobody up", async (t) => {
   const gone: string[] = [];
   const listener = await listenHttp2(t, (down) => {
-    down.onGone(() => gone.push(down.target));
+    down.attend({ gone: () => void gone.push(down.target), sent: () => {}, broken: () => {} });
     down.answer(200, [], Buffer.alloc(down.target === "/a" ? 10_000_000 : 100), false);
   });
   const raw = new RawHttp2(listener.port, "127.0.0.1", [[4, 20_000_000]]);
