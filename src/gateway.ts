@@ -51,13 +51,14 @@ export class Gateway implements Books {
     this.#maintenance = new MaintenanceStage(parts);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
-    this.#tunnels = new Tunnels(this.#answer, parts.ways.pace, parts.tunnelPlaces);
+    this.#tunnels = new Tunnels(parts, this.#answer, () => this.#lookIfIdle());
     this.#files = new Files(parts, this.#answer);
     this.#forwarding = new Forwarding(parts, this.#answer, this.#databases, this.#login, this.#tunnels);
   }
 
+  /** Under way now, tunnels included. */
   get exchanges(): number {
-    return this.#running.size;
+    return this.#running.size + this.#tunnels.count;
   }
 
   get tunnels(): number {
@@ -168,7 +169,11 @@ export class Gateway implements Books {
   ended(x: RunningExchange): void {
     this.#running.delete(x);
     this.#tunnels.ended(x);
-    if (this.#running.size === 0) this.#onIdle?.();
+    this.#lookIfIdle();
+  }
+
+  #lookIfIdle(): void {
+    if (this.exchanges === 0) this.#onIdle?.();
   }
 
   /** From now on answers close their connection, and tunnels are told to leave; nothing is cut. */
@@ -195,13 +200,13 @@ export class Gateway implements Books {
         resolve(cut);
       };
       const timer = setTimeout(() => {
-        const left = this.#running.all();
+        const cut = this.exchanges;
         this.#tunnels.destroy();
-        for (const x of left) x.cut();
-        finish(left.length);
+        for (const x of this.#running.all()) x.cut();
+        finish(cut);
       }, timeoutMs);
       this.#onIdle = () => finish(0);
-      if (this.#running.size === 0) finish(0);
+      if (this.exchanges === 0) finish(0);
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { ExchangeId } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
+import { flatLatin1 } from "./base/flat.ts";
 import type { CacheWord } from "./cache/cache.ts";
 import type { Attendant, Downstream } from "./exchange.ts";
 import type { ApiPath, ApiRules } from "./guard/api-list.ts";
@@ -128,6 +129,20 @@ export class RunningExchange implements Attendant {
   cut(): void {
     this.#cut = true;
     this.down.cut();
+  }
+
+  /**
+   * It leaves the road as a tunnel, which may stand for days: `take` gets its record so far, and writes it when the tunnel ends. The record's texts are their
+   * own, for a piece of a text would keep the whole of it, and nothing of the request is held for as long as the tunnel stands.
+   */
+  becomeTunnel(take: (record: AccessRecord) => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.holding = null;
+    const record = this.#record(this.status);
+    const { host, target, userAgent } = record;
+    take({ ...record, host: flatLatin1(host), target: flatLatin1(target), userAgent: flatLatin1(userAgent) });
+    this.#books.ended(this);
   }
 
   /** Ends the exchange in the books, once. */

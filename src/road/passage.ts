@@ -15,7 +15,7 @@ import { type TracebackMask, tracebackMask } from "../reply/traceback-mask.ts";
 import type { Held, RunningExchange } from "../running.ts";
 import type { AnswerFlow } from "../upstream/answer-buffer.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
-import type { Delivery, DeliveryListener } from "../upstream/delivery.ts";
+import type { Counted, Delivery, DeliveryListener } from "../upstream/delivery.ts";
 import { inboundFields } from "../upstream/inbound.ts";
 import type { Shed } from "../upstream/lanes.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
@@ -155,12 +155,14 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     gate.judge();
   }
 
-  tunnel(socket: Socket, rest: Buffer): void {
+  tunnel(socket: Socket, rest: Buffer, member: Counted): void {
     this.#settled = true;
     this.#grant.settle("unknown");
+    const x = this.#x;
     const head = this.#head;
-    if (head === null || this.#more.tunnels.open(this.#x, this.#facts, this.#staging, head, socket, rest))
-      return;
+    if (this.#own !== null) x.queueMs = this.#own.waitedMs;
+    if (head === null || this.#more.tunnels.open(x, this.#facts, this.#staging, head, socket, rest, member))
+      return this.#body?.release();
     const detail = "101 without a valid Sec-WebSocket-Accept";
     this.tryFailed("answer-malformed", detail, this.#own?.memberName ?? "");
     this.#failed("answer-malformed");

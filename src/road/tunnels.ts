@@ -3,29 +3,47 @@ import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { acceptFor, originAllowed } from "../message/handshake.ts";
+import type { AccessRecord } from "../observe/events.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
+import type { Counted } from "../upstream/delivery.ts";
 import { inboundHandshakeFields } from "../upstream/inbound.ts";
-import type { ReconnectPace } from "../upstream/reconnect-pace.ts";
-import { Tunnel } from "../upstream/tunnel.ts";
+import { Tunnel, type TunnelEnd } from "../upstream/tunnel.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
-import type { TunnelPlaces } from "./tunnel-places.ts";
+import type { GatewayParts } from "./parts.ts";
 
-/** The tunnels that are open, counted for each client. */
+/** All that is kept of the exchange an open tunnel came from: what is written down at its end, and given back. */
+interface Kept {
+  /** But for its bytes, its time, and the limit it may come to. */
+  readonly record: AccessRecord;
+  readonly arrivedMs: number;
+  readonly client: Ip;
+  /** A ban of its client ends it. */
+  readonly isBannable: boolean;
+  /** Whose numbers of tunnels it counts for. */
+  readonly places: readonly string[];
+  readonly member: Counted;
+}
+
+/** The tunnels that are open, counted for each client. Each ends in the one access record of its exchange. */
 export class Tunnels {
+  readonly #parts: Pick<GatewayParts, "sink" | "clock" | "ways" | "tunnelPlaces">;
   readonly #answer: Answering;
-  readonly #pace: ReconnectPace;
-  /** With whom each is, and whose ban would end it; null: nobody's. */
-  readonly #open = new Map<Tunnel, { readonly client: Ip; readonly banKey: string | null }>();
-  readonly #places: TunnelPlaces;
+  readonly #onEnd: () => void;
+  readonly #open = new Map<Tunnel, Kept>();
   #leaving = false;
 
-  constructor(answer: Answering, pace: ReconnectPace, places: TunnelPlaces) {
+  /** `onEnd`: one ended. */
+  constructor(
+    parts: Pick<GatewayParts, "sink" | "clock" | "ways" | "tunnelPlaces">,
+    answer: Answering,
+    onEnd: () => void,
+  ) {
+    this.#parts = parts;
     this.#answer = answer;
-    this.#pace = pace;
-    this.#places = places;
+    this.#onEnd = onEnd;
   }
 
   get count(): number {
@@ -50,23 +68,24 @@ export class Tunnels {
     }
     const { tunnelsPerClientMax, tunnelsPerSessionMax } = x.plan.settings;
     const isFree = x.plan.isTrusted(facts.client);
+    const places = this.#parts.tunnelPlaces;
     const wanted: (readonly [key: string, most: number])[] = [[ipKey64(facts.client), tunnelsPerClientMax]];
     if (x.sessionKey !== null) wanted.push([`session ${x.sessionKey}`, tunnelsPerSessionMax]);
     const taken: string[] = [];
     for (const [key, most] of wanted) {
       // Counted from here on: handshakes that wait for Odoo at the same time would all see the same number.
-      const asked = this.#places.take(key, isFree ? Number.MAX_SAFE_INTEGER : most);
+      const asked = places.take(key, isFree ? Number.MAX_SAFE_INTEGER : most);
       if (asked instanceof Promise ? await asked : asked) {
         taken.push(key);
         continue;
       }
-      for (const one of taken) this.#places.free(one);
+      for (const one of taken) places.free(one);
       this.#answer.exhausted(x, facts, "tunnels", 30);
       return false;
     }
-    const retryAfterSeconds = this.#pace.handshake();
+    const retryAfterSeconds = this.#parts.ways.pace.handshake();
     if (retryAfterSeconds !== null) {
-      for (const key of taken) this.#places.free(key);
+      for (const key of taken) places.free(key);
       x.verdict = "shed";
       this.#answer.error(x, 503, "Websockets are being connected again one after the other.", {
         retryAfterSeconds,
@@ -74,12 +93,12 @@ export class Tunnels {
       });
       return false;
     }
-    if (x.isOver) for (const key of taken) this.#places.free(key);
+    if (x.isOver) for (const key of taken) places.free(key);
     else x.tunnelKeys = taken;
     return !x.isOver;
   }
 
-  /** A checked 101 leaves the road here: two pipes until one side ends. */
+  /** A checked 101 leaves the road here: two pipes until one side ends. `member` counts the tunnel, and is told here when it is over. */
   open(
     x: RunningExchange,
     facts: RequestFacts,
@@ -87,6 +106,7 @@ export class Tunnels {
     head: AnswerHead,
     upstream: Socket,
     rest: Buffer,
+    member: Counted,
   ): boolean {
     const key = firstField(facts.fields, "sec-websocket-key") ?? "";
     const accepted = firstField(head.fields, "sec-websocket-accept") === acceptFor(key);
@@ -109,27 +129,46 @@ export class Tunnels {
       x.end(499);
       return true;
     }
-    const tunnel = new Tunnel(
-      { downstream: upgraded.socket, upstream, downstreamHead: upgraded.head, upstreamHead: rest },
-      (bytesUp, bytesDown, endedBy) => {
-        if (endedBy === "flood") x.limit = "tunnel-messages";
-        if (endedBy === "upstream") this.#pace.wasCut();
-        x.bytesIn = bytesUp;
-        x.bytesOut = bytesDown;
-        this.#open.delete(tunnel);
-        x.end(101);
-      },
+    const tunnel = new Tunnel(upgraded.socket, upstream, this.#ended);
+    const places = x.tunnelKeys;
+    x.tunnelKeys = [];
+    x.becomeTunnel((record) =>
+      this.#open.set(tunnel, {
+        record,
+        arrivedMs: x.down.arrivedMs,
+        client: facts.client,
+        isBannable: !x.plan.isTrusted(facts.client),
+        places,
+        member,
+      }),
     );
-    const banKey = x.plan.isTrusted(facts.client) ? null : ipKey64(facts.client);
-    this.#open.set(tunnel, { client: facts.client, banKey });
-    tunnel.start();
+    tunnel.start(upgraded.head, rest);
     if (this.#leaving) tunnel.leave();
     return true;
   }
 
-  /** The exchange is over: its place is free. */
+  /** One for all tunnels: what each keeps of its own is in `Kept`. */
+  readonly #ended = (tunnel: Tunnel, bytesUp: number, bytesDown: number, endedBy: TunnelEnd): void => {
+    const kept = this.#open.get(tunnel);
+    if (kept === undefined) return;
+    this.#open.delete(tunnel);
+    const { sink, clock, ways, tunnelPlaces } = this.#parts;
+    if (endedBy === "upstream") ways.pace.wasCut();
+    kept.member.inFlight -= 1;
+    for (const key of kept.places) tunnelPlaces.free(key);
+    sink.emit({
+      ...kept.record,
+      bytesIn: bytesUp,
+      bytesOut: bytesDown,
+      limit: endedBy === "flood" ? "tunnel-messages" : kept.record.limit,
+      totalMs: clock.nowMs() - kept.arrivedMs,
+    });
+    this.#onEnd();
+  };
+
+  /** The exchange is over and became no tunnel: its place is free. */
   ended(x: RunningExchange): void {
-    for (const key of x.tunnelKeys) this.#places.free(key);
+    for (const key of x.tunnelKeys) this.#parts.tunnelPlaces.free(key);
   }
 
   /** Close 1001 into every tunnel, and into those that still open. */
@@ -140,7 +179,8 @@ export class Tunnels {
 
   /** Close 1008 into the tunnels of a client that was banned (`ipKey64`). */
   endOf(client: string): void {
-    for (const [tunnel, { banKey }] of this.#open) if (banKey === client) tunnel.expel();
+    for (const [tunnel, kept] of this.#open)
+      if (kept.isBannable && ipKey64(kept.client) === client) tunnel.expel();
   }
 
   /** Close 1001 into the tunnels of these clients. */

@@ -51,7 +51,14 @@ export interface Parcel {
   readonly sessionId: string | null;
 }
 
-export interface DeliveryListener extends Omit<UpstreamListener, "failure" | "stalled"> {
+/** Who has requests and tunnels, and how many at the moment. */
+export interface Counted {
+  inFlight: number;
+}
+
+export interface DeliveryListener extends Omit<UpstreamListener, "tunnel" | "failure" | "stalled"> {
+  /** After a head with status 101: the connection is the caller's from here on, and so is `member`'s count of it unless `abort` is called. */
+  tunnel(socket: Socket, rest: Buffer, member: Counted): void;
   /** A try failed; another one or `failure` follows. */
   tryFailed(kind: FailureKind, detail: string, member: string): void;
   /** Odoo's fault, after every try that was allowed. */
@@ -272,10 +279,11 @@ export class Delivery implements UpstreamListener {
   }
 
   tunnel(socket: Socket, rest: Buffer): void {
-    // The member counts its tunnel until `abort`; the connection is the listener's, and a worker's place is free.
+    // The connection is the listener's, and a worker's place is free.
     this.#call = null;
     this.#releasePlace();
-    this.#listener.tunnel(socket, rest);
+    if (this.#at === null) socket.destroy();
+    else this.#listener.tunnel(socket, rest, this.#at);
   }
 
   failure(kind: FailureKind, detail: string): void {

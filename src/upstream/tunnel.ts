@@ -14,26 +14,22 @@ export const tunnelBytesPerSecond = 1024 * 1024;
 /** After one side ended, the other has this long to say its last. */
 const halfClosedTimeoutMs = 5_000;
 
-export interface TunnelEnds {
-  readonly downstream: Socket;
-  readonly upstream: Socket;
-  /** Bytes that came with the client's handshake, already read. */
-  readonly downstreamHead: Buffer;
-  /** Bytes that came with Odoo's 101, already read. */
-  readonly upstreamHead: Buffer;
-  readonly idleTimeoutMs?: number;
-}
-
 /** Which side ended a tunnel first; `gateway`: an idle time-out, or we stop; `flood`: the client sent too much. */
 export type TunnelEnd = "downstream" | "upstream" | "gateway" | "flood";
+
+const nothing = () => {};
+
+/** What a tunnel tells when it is over, once. */
+export type TunnelClosed = (tunnel: Tunnel, bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void;
 
 /**
  * Two pipes with back-pressure after a checked handshake. Nothing is parsed but the frame boundaries: towards the client they let a
  * stopping gateway say 1001 instead of cutting a message, from the client they are counted.
  */
 export class Tunnel {
-  readonly #ends: TunnelEnds;
-  readonly #onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void;
+  readonly #downstream: Socket;
+  readonly #upstream: Socket;
+  readonly #onClosed: TunnelClosed;
   readonly #boundary = new FrameBoundary();
   readonly #upward = new FrameBoundary();
   #framesLeft = tunnelFramesBurst;
@@ -49,34 +45,42 @@ export class Tunnel {
   #endedBy: TunnelEnd | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(ends: TunnelEnds, onClosed: (bytesUp: number, bytesDown: number, endedBy: TunnelEnd) => void) {
-    this.#ends = ends;
+  constructor(downstream: Socket, upstream: Socket, onClosed: TunnelClosed) {
+    this.#downstream = downstream;
+    this.#upstream = upstream;
     this.#onClosed = onClosed;
   }
 
-  start(): void {
-    const { downstream, upstream, downstreamHead, upstreamHead } = this.#ends;
-    upstream.setTimeout(this.#ends.idleTimeoutMs ?? tunnelIdleTimeoutMs, () => this.#close());
+  /** `downstreamHead`: bytes that came with the client's handshake, `upstreamHead`: with Odoo's 101; both already read. */
+  start(downstreamHead: Buffer, upstreamHead: Buffer): void {
+    const downstream = this.#downstream;
+    const upstream = this.#upstream;
+    upstream.setTimeout(tunnelIdleTimeoutMs);
     downstream.setTimeout(0);
     upstream.setKeepAlive(true, 30_000);
     downstream.setKeepAlive(true, 30_000);
-    for (const [socket, side] of [
-      [downstream, "downstream"],
-      [upstream, "upstream"],
-    ] as const) {
-      socket.on("error", () => this.#closeBy(side));
-      socket.on("close", () => this.#closeBy(side));
-    }
-    downstream.on("data", (chunk: Buffer) => this.#up(chunk));
-    upstream.on("data", (chunk: Buffer) => this.#down(chunk));
-    downstream.on("drain", () => upstream.resume());
-    upstream.on("drain", () => downstream.resume());
-    downstream.on("end", () => this.#halfClose("downstream", upstream));
-    upstream.on("end", () => this.#halfClose("upstream", downstream));
+    this.#listen(downstream, upstream);
     if (downstreamHead.length > 0) this.#up(downstreamHead);
     if (upstreamHead.length > 0) this.#down(upstreamHead);
     downstream.resume();
     upstream.resume();
+  }
+
+  /**
+   * All listeners in one scope, and no more than are needed: they are kept for as long as the tunnel stands. A third one of a kind costs Node 20 places, so
+   * errors are left to the close behind each; the edge hears those of the client's socket.
+   */
+  #listen(downstream: Socket, upstream: Socket): void {
+    downstream.on("close", () => this.#closeBy("downstream"));
+    downstream.on("data", (chunk: Buffer) => this.#up(chunk));
+    downstream.on("drain", () => upstream.resume());
+    downstream.on("end", () => this.#halfClose("downstream", upstream));
+    upstream.on("error", nothing);
+    upstream.on("close", () => this.#closeBy("upstream"));
+    upstream.on("timeout", () => this.#close());
+    upstream.on("data", (chunk: Buffer) => this.#down(chunk));
+    upstream.on("drain", () => downstream.resume());
+    upstream.on("end", () => this.#halfClose("upstream", downstream));
   }
 
   /** The gateway stops: the client gets close 1001 at the next frame boundary, and 1 s to answer it. */
@@ -106,7 +110,7 @@ export class Tunnel {
       this.#endedBy ??= "flood";
       return this.expel();
     }
-    if (!this.#ends.upstream.write(chunk)) this.#ends.downstream.pause();
+    if (!this.#upstream.write(chunk)) this.#downstream.pause();
   }
 
   /** Takes a piece off what the client may send: is it too much? */
@@ -128,13 +132,13 @@ export class Tunnel {
     if (this.#leaving && this.#boundary.atBoundary) return;
     this.#boundary.feed(chunk);
     this.#bytesDown += chunk.length;
-    if (!this.#ends.downstream.write(chunk)) this.#ends.upstream.pause();
+    if (!this.#downstream.write(chunk)) this.#upstream.pause();
     if (this.#leaving) this.#sayGoodbye();
   }
 
   #sayGoodbye(): void {
     if (!this.#boundary.atBoundary || this.#closed) return;
-    this.#ends.downstream.write(this.#goodbye);
+    this.#downstream.write(this.#goodbye);
     this.#closeIn(1_000);
   }
 
@@ -161,8 +165,8 @@ export class Tunnel {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#ends.downstream.destroy();
-    this.#ends.upstream.destroy();
-    this.#onClosed(this.#bytesUp, this.#bytesDown, this.#endedBy ?? "gateway");
+    this.#downstream.destroy();
+    this.#upstream.destroy();
+    this.#onClosed(this, this.#bytesUp, this.#bytesDown, this.#endedBy ?? "gateway");
   }
 }

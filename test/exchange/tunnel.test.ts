@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { queryObjects } from "node:v8";
 import t from "tap";
+import { Http1Connection } from "../../src/edge/http1-connection.ts";
+import { Http1Downstream } from "../../src/edge/http1-downstream.ts";
 import { acceptFor } from "../../src/message/handshake.ts";
+import { Passage } from "../../src/road/passage.ts";
+import { RunningExchange } from "../../src/running.ts";
+import { Delivery } from "../../src/upstream/delivery.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { valuesOf } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
@@ -360,6 +366,35 @@ t.test("bytes that come with the handshake are not lost", async (t) => {
   t.ok(got.includes(`Sec-WebSocket-Accept: ${acceptFor(key)}`));
   socket.destroy();
   await until(() => gateway.running.gateway.tunnels === 0);
+});
+
+t.test("an open tunnel keeps nothing of its request but what its record says", async (t) => {
+  await until(() => gateway.running.gateway.exchanges === 0);
+  const path = "/websocket?version=19.0-2&kept=1";
+  const headers = { "User-Agent": "kept/1.0", Cookie: "session_id=abc" };
+  const sockets = await Promise.all(
+    Array.from({ length: 5 }, () => opened(webSocket(gateway, { path, headers }))),
+  );
+  // Counted after a full collection; what has just passed may be held for a moment.
+  for (const held of [RunningExchange, Http1Downstream, Http1Connection, Passage, Delivery])
+    await until(() => queryObjects(held, { format: "count" }) === 0);
+  t.equal(gateway.running.gateway.exchanges, 5, "they are under way all the same");
+  const before = gateway.records().length;
+  for (const socket of sockets) socket.close();
+  await until(() => gateway.records().length === before + 5 && gateway.demo.stats.websockets === 0);
+  for (const record of gateway.records().slice(before))
+    t.match(record, {
+      status: 101,
+      verdict: "tunnel",
+      rule: "websocket",
+      method: "GET",
+      target: path,
+      host: hostOf(gateway),
+      client: "127.0.0.1",
+      userAgent: "kept/1.0",
+      limit: null,
+    });
+  t.equal(gateway.running.gateway.exchanges, 0);
 });
 
 t.test("nothing is left behind", async (t) => {
