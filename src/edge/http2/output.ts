@@ -11,6 +11,9 @@ import type { Http2Toll } from "./toll.ts";
 /** Bytes that one write holds at most, but for what has to be in one piece. */
 const writeBytesMax = 64 * 1024;
 
+/** A body of at most this many bytes leaves with its head, whatever else waits: less than a frame of those that would be before it. */
+const smallBytesMax = 8 * 1024;
+
 /** Whose answer goes out. */
 export interface Answerer {
   /** Its outlet has room again. */
@@ -80,14 +83,48 @@ export class Http2Output {
     length: number | null,
     ends: boolean,
   ): void {
+    this.#sendBlock(stream, this.#block(status, fields, length), ends);
+  }
+
+  /** The head of a whole answer; true: its body went with it, since it is small and the windows let it through. `windowBytes`: of its stream. */
+  answer(
+    stream: number,
+    status: number,
+    fields: readonly string[],
+    body: Buffer,
+    windowBytes: number,
+  ): boolean {
+    const block = this.#block(status, fields, body.length);
+    const bytes = block.length - frameHeadBytes;
+    const isLetThrough = body.length <= Math.min(smallBytesMax, windowBytes, this.outflow.windowBytes);
+    if (!isLetThrough || bytes > payloadBytesMax) {
+      this.#sendBlock(stream, block, false);
+      return false;
+    }
+    const frames = Buffer.allocUnsafe(block.length + frameHeadBytes + body.length);
+    block.copy(frames);
+    writeFrameHead(frames, 0, bytes, frameType.headers, flag.endHeaders, stream);
+    writeFrameHead(frames, block.length, body.length, frameType.data, flag.endStream, stream);
+    body.copy(frames, block.length + frameHeadBytes);
+    this.outflow.windowBytes -= body.length;
+    this.#toll.sent(frameHeadBytes + body.length);
+    this.send(frames);
+    return true;
+  }
+
+  /** With room for a frame's head in front; good until the next one. */
+  #block(status: number, fields: readonly string[], length: number | null): Buffer {
     const { fields: own, more } = answerFields(fields, length, httpDate());
-    const block = this.encoder.encode(status, own, status < 200 ? [] : more, frameHeadBytes);
+    return this.encoder.encode(status, own, status < 200 ? [] : more, frameHeadBytes);
+  }
+
+  #sendBlock(stream: number, block: Buffer, ends: boolean): void {
     const bytes = block.length - frameHeadBytes;
     const endFlag = ends ? flag.endStream : 0;
     if (bytes <= payloadBytesMax) {
-      writeFrameHead(block, 0, bytes, frameType.headers, flag.endHeaders | endFlag, stream);
       const frame = Buffer.allocUnsafe(block.length);
       block.copy(frame);
+      writeFrameHead(frame, 0, bytes, frameType.headers, flag.endHeaders | endFlag, stream);
       return this.send(frame);
     }
     // RFC 9113 §6.10: the rest in CONTINUATION.
@@ -158,6 +195,12 @@ export class Http2Output {
     const room = this.#isEnding ? 0 : Math.max(0, writeBytesMax - this.#framesBytes);
     const dataBytes = this.outflow.readyBytes(room);
     if (this.#framesBytes === 0 && dataBytes === 0) return null;
+    const [first] = this.#frames;
+    if (first !== undefined && first.length === this.#framesBytes && dataBytes === 0) {
+      this.#frames = [];
+      this.#framesBytes = 0;
+      return first;
+    }
     const bytes = Buffer.allocUnsafe(this.#framesBytes + dataBytes);
     let at = 0;
     for (const frame of this.#frames) {

@@ -409,6 +409,10 @@ export class Http2Session implements FrameSink, Http2Carrier, Placed {
     if (ends) stream.ended();
   }
 
+  sendAnswer(stream: Http2Stream, status: number, fields: readonly string[], body: Buffer): boolean {
+    return this.#output.answer(stream.id, status, fields, body, stream.sendWindowBytes);
+  }
+
   openOutlet(outlet: Outlet): void {
     this.#output.outflow.enter(outlet);
   }

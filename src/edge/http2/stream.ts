@@ -24,6 +24,8 @@ export interface Http2Carrier {
     length: number | null,
     ends: boolean,
   ): void;
+  /** HEADERS of a whole answer; true: its body went with it, and the stream has ended. */
+  sendAnswer(stream: Http2Stream, status: number, fields: readonly string[], body: Buffer): boolean;
   /** The frame that ends its answer is in the next write. */
   ending(stream: Http2Stream): void;
   /** Its outlet has room again: it is told so behind the write. */
@@ -119,6 +121,11 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
   /** Nothing has to be waited for: the request has no body, or all of it is here. */
   get isComplete(): boolean {
     return this.#requestEnded || this.#receivedBytes === this.#bodyBytes;
+  }
+
+  /** What the client takes on it, before there is an outlet. */
+  get sendWindowBytes(): number {
+    return this.#sendWindowBytes;
   }
 
   get isReset(): boolean {
@@ -248,7 +255,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
       this.#carrier.sendHead(this, status, fields, length, true);
       return;
     }
-    this.#carrier.sendHead(this, status, fields, length, false);
+    if (this.#carrier.sendAnswer(this, status, fields, body)) return this.ended();
     const outlet = this.#open();
     outlet.push(body);
     outlet.end();
