@@ -108,7 +108,7 @@ const peers: readonly {
           TUNNELS_PER_CLIENT: many,
           TUNNELS_PER_SESSION: many,
         },
-        descriptors,
+        { openFilesMax: descriptors },
       ),
   },
   {

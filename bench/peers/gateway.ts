@@ -16,11 +16,14 @@ export const gateway: Peer = {
   start: (context) => startGateway(context, { TRUSTED_NETWORKS: "127.0.0.0/8" }),
 };
 
-/** The gateway with settings of one's own beside those of the benchmark. */
+/** The gateway with settings of one's own beside those of the benchmark. `shell`: a command that is run before it, in its process. */
 export function startGateway(
   context: PeerContext,
   more: Readonly<Record<string, string>>,
-  openFilesMax: number | null = null,
+  {
+    openFilesMax = null,
+    shell = null,
+  }: { readonly openFilesMax?: number | null; readonly shell?: string | null } = {},
 ): Promise<Daemon> {
   // Nothing of the caller's environment: a setting exported in the shell must not change what is measured.
   const env: Record<string, string> = {
@@ -40,7 +43,10 @@ export function startGateway(
     ...more,
   };
   const at = { dir: context.dir, port: context.tlsPort, env };
-  if (openFilesMax === null) return startDaemon("gateway", process.execPath, [program], at);
-  const script = `ulimit -n ${openFilesMax}; exec "$0" "$1"`;
+  const before = [shell, openFilesMax === null ? null : `ulimit -n ${openFilesMax}`].filter(
+    (one) => one !== null,
+  );
+  if (before.length === 0) return startDaemon("gateway", process.execPath, [program], at);
+  const script = `${before.join("; ")}; exec "$0" "$1"`;
   return startDaemon("gateway", "/bin/sh", ["-c", script, process.execPath, program], at);
 }
