@@ -14,6 +14,7 @@ import {
   runHelp,
   validateHelp,
 } from "./cli/help.ts";
+import { startUnoptimized } from "./cli/tidy-heap.ts";
 
 interface Command {
   readonly help: string;
@@ -21,14 +22,29 @@ interface Command {
   readonly load: () => Promise<(args: readonly string[]) => number | Promise<number>>;
   /** Takes arguments of its own. */
   readonly takesArguments: boolean;
+  /** A server: what it runs to start, it runs once. */
+  readonly serves?: boolean;
 }
 
 const commands: ReadonlyMap<string, Command> = new Map([
-  ["run", { help: runHelp, load: async () => (await import("./cli/run.ts")).run, takesArguments: false }],
+  [
+    "run",
+    {
+      help: runHelp,
+      load: async () => (await import("./cli/run.ts")).run,
+      takesArguments: false,
+      serves: true,
+    },
+  ],
   // Started by `run`, not by people: no help names it.
   [
     "worker",
-    { help: runHelp, load: async () => (await import("./cli/worker.ts")).worker, takesArguments: false },
+    {
+      help: runHelp,
+      load: async () => (await import("./cli/worker.ts")).worker,
+      takesArguments: false,
+      serves: true,
+    },
   ],
   ["demo", { help: demoHelp, load: async () => (await import("./cli/demo.ts")).demo, takesArguments: true }],
   [
@@ -105,6 +121,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${problem}\n`);
     return 1;
   }
+  if (command.serves === true) startUnoptimized();
   const call = await command.load();
   return call(rest);
 }

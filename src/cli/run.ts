@@ -11,7 +11,7 @@ import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
-import { boundYoungHeap, keepCompiled, tidyHeap } from "./tidy-heap.ts";
+import { boundYoungHeap, keepCompiled, optimizeFromNowOn, tidyHeap } from "./tidy-heap.ts";
 
 const localOdoo = { host: "127.0.0.1", port: 8069 };
 
@@ -50,6 +50,7 @@ export async function run(): Promise<number> {
   tidyHeap();
   boundYoungHeap();
   keepCompiled();
+  optimizeFromNowOn();
   process.stderr.write(banner(running, settings, demo));
   await signals;
   await log.close();

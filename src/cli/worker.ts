@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker } from "../cluster/messages.ts";
 import { Worker } from "../cluster/worker.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import { processSettings } from "./settings.ts";
-import { boundYoungHeap, keepCompiled } from "./tidy-heap.ts";
+import { boundYoungHeap, keepCompiled, optimizeFromNowOn } from "./tidy-heap.ts";
 
 /** `odoo-gateway worker`: one of several processes, started by `run` with WORKERS above 1 and by nobody else. */
 export async function worker(): Promise<number> {
@@ -32,7 +32,10 @@ export async function worker(): Promise<number> {
   const status = await new Promise<number>((resolve) => {
     process.on("message", (message, socket) => {
       const { type } = message as ToWorker;
-      one.take(message as ToWorker, socket).then((ends) => ends && resolve(type === "start" ? 1 : 0), die);
+      one.take(message as ToWorker, socket).then((ends) => {
+        if (type === "start") optimizeFromNowOn();
+        if (ends) resolve(type === "start" ? 1 : 0);
+      }, die);
     });
     process.on("disconnect", () => void one.orphaned().then(() => resolve(0)));
     const die = (error: unknown) => {

@@ -51,14 +51,14 @@ t.test("a bundle is asked for once and comes from memory with its own age", asyn
   clock.advance(300 * 24 * 3_600_000);
   await site.get(bundle);
   t.equal(site.odoo.seen.length, 1);
-  const words = site.gateway.records().map(({ cache, rule, verdict }) => [cache, rule, verdict]);
+  const words = (await site.records()).map(({ cache, rule, verdict }) => [cache, rule, verdict]);
   t.same(words, [
     ["miss", "assets", "forward"],
     ["hit", "assets", "forward"],
     ["hit", "assets", "forward"],
   ]);
-  t.type(site.gateway.records()[0]?.upstreamMs, "number");
-  t.equal(site.gateway.records()[1]?.upstreamMs, null);
+  t.type((await site.records())[0]?.upstreamMs, "number");
+  t.equal((await site.records())[1]?.upstreamMs, null);
 });
 
 t.test(
@@ -86,7 +86,7 @@ t.test(
     t.equal(same.headers["age"], "0");
     t.equal(site.odoo.seen[2]?.field("if-none-match"), '"v2"');
     t.same(
-      site.gateway.records().map((one) => one.cache),
+      (await site.records()).map((one) => one.cache),
       ["miss", "hit", "miss", "revalidated"],
     );
     clock.advance(29_000);
@@ -141,7 +141,7 @@ t.test("a file that Odoo takes back is not given out any more", async (t) => {
   t.equal((await site.get(file)).status, 200);
   await site.get(file);
   t.equal((await recordOf(site.gateway, file)).cache, "miss");
-  t.equal(site.gateway.records().at(-1)?.cache, "hit");
+  t.equal((await site.records()).at(-1)?.cache, "hit");
 });
 
 t.test("while Odoo restarts the files it had are served, for a day at most", async (t) => {
@@ -171,7 +171,7 @@ t.test("while Odoo restarts the files it had are served, for a day at most", asy
       t.equal(stale.status, 200, trouble);
       t.equal(String(stale.body), "the file");
       t.ok(Number(stale.headers["age"]) >= 60);
-      t.equal(site.gateway.records().at(-1)?.cache, "stale");
+      t.equal((await site.records()).at(-1)?.cache, "stale");
     }
     t.equal(
       site.odoo.seen.length,
@@ -238,7 +238,7 @@ t.test("each client gets the coding it prefers, and a tag of that coding", async
       t.equal(String(decode(answer.body)), script);
       t.equal(answer.headers["vary"], "Accept-Encoding");
       t.equal(answer.headers["etag"], coding === undefined ? '"abc"' : `W/"abc-${coding}"`);
-      t.equal(site.gateway.records().at(-1)?.bytesOut, answer.body.length);
+      t.equal((await site.records()).at(-1)?.bytesOut, answer.body.length);
     }
   }
   t.equal(site.odoo.seen.length, 1);
@@ -400,7 +400,7 @@ t.test("switched off, each request goes to Odoo; without compression nothing is 
   await off.get(bundle, { cookie: "session_id=a" });
   t.equal(off.odoo.seen.length, 2);
   t.equal(off.odoo.seen[1]?.field("cookie"), "session_id=a");
-  t.equal(off.gateway.records()[0]?.cache, null);
+  t.equal((await off.records())[0]?.cache, null);
   const plain = await startCachedSite(answer, { env: { COMPRESSION: "off" } });
   t.teardown(() => plain.close());
   for (let i = 0; i < 2; i += 1) {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/base/clock.ts";
-import { type H2Fields, type Http2Answer, h2, openHttp2 } from "../exchange/clients.ts";
+import type { AccessRecord } from "../../src/observe/events.ts";
+import { type H2Fields, type Http2Answer, h2, openHttp2, until } from "../exchange/clients.ts";
 import { type FileAnswer, type FilesUpstream, type SeenRequest, startFiles } from "./files-upstream.ts";
 import { startTestGateway, type TestGateway } from "./gateway.ts";
 
@@ -8,6 +9,8 @@ export interface CachedSite {
   readonly odoo: FilesUpstream;
   /** One GET over HTTP/2. */
   get(path: string, fields?: H2Fields): Promise<Http2Answer>;
+  /** Access records since the start, of all that was asked by now: an answer is there before its record. */
+  records(): Promise<readonly AccessRecord[]>;
   close(): Promise<void>;
 }
 
@@ -26,6 +29,10 @@ export async function startCachedSite(
     gateway,
     odoo,
     get: (path, fields = {}) => h2(session, gateway, { ":method": "GET", ":path": path, ...fields }),
+    async records() {
+      await until(() => gateway.running.gateway.exchanges === 0);
+      return gateway.records();
+    },
     async close() {
       session.destroy();
       await gateway.close();
