@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Ip } from "../base/ip.ts";
+import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 import type { Attendant, Downstream, ReplyFraming } from "../exchange.ts";
 import type { Likeness, Protocol, RawFields } from "../message/facts.ts";
 import { answerHead } from "./answer-head.ts";
@@ -29,7 +30,7 @@ export interface Carrier {
 const joinBytesMax = 64 * 1024;
 
 /** One HTTP/1 exchange as the gateway sees it. */
-export class Http1Downstream implements Downstream {
+export class Http1Downstream implements Downstream, Due {
   readonly protocol: Protocol;
   readonly method: string;
   readonly target: string;
@@ -127,8 +128,10 @@ export class Http1Downstream implements Downstream {
     this.#hasStarted = true;
     this.#ended = true;
     if (body === null || body.length === 0 || this.method === "HEAD") this.#writeText(head);
-    else if (body.length <= joinBytesMax) this.#write(joined(head, body));
-    else {
+    else if (body.length <= joinBytesMax) {
+      this.#gather();
+      this.#write(joined(head, body));
+    } else {
       const { socket } = this.#carrier;
       socket.cork();
       this.#writeText(head);
@@ -146,10 +149,8 @@ export class Http1Downstream implements Downstream {
     if (framing.kind === "stream" && !this.#endsWithConnection) framed = "Transfer-Encoding: chunked\r\n";
     const head = this.#head(status, fields, framed);
     this.#hasStarted = true;
-    // What came in the same packet as the head leaves with it.
-    const { socket } = this.#carrier;
-    socket.cork();
-    process.nextTick(uncork, socket);
+    // What comes in the same turn as the head leaves with it.
+    this.#gather();
     this.#writeText(head);
   }
 
@@ -209,6 +210,16 @@ export class Http1Downstream implements Downstream {
     return answerHead(status, fields, lines);
   }
 
+  /** What is written from here on leaves at the end of this turn, in one piece. */
+  #gather(): void {
+    this.#carrier.socket.cork();
+    atTurnEnd(turnOrder.answer, this);
+  }
+
+  due(): void {
+    this.#carrier.socket.uncork();
+  }
+
   #write(bytes: Buffer): boolean {
     this.#unsent += 1;
     const took = this.#carrier.socket.write(bytes, this.#onWritten);
@@ -248,8 +259,4 @@ function joined(head: string, body: Buffer): Buffer {
 
 function lengthLine(bytes: number): string {
   return `Content-Length: ${bytes}\r\n`;
-}
-
-function uncork(socket: Socket): void {
-  socket.uncork();
 }

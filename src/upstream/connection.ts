@@ -1,4 +1,5 @@
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 
 /** What one request on an upstream connection hears of it. */
 export interface ConnectionUser {
@@ -19,7 +20,7 @@ const reading = Buffer.allocUnsafeSlow(64 * 1024);
  * One connection to a member, with the same listeners for all requests it carries: hanging them up anew for each costs more than
  * the request. Between requests every word on it is nobody's answer, and it is closed.
  */
-export class UpstreamConnection {
+export class UpstreamConnection implements Due {
   readonly socket: Socket;
   readonly #lost: (connection: UpstreamConnection) => void;
   #user: ConnectionUser | null = null;
@@ -74,8 +75,13 @@ export class UpstreamConnection {
     if ((socket.timeout ?? 0) !== silenceMs) socket.setTimeout(silenceMs);
   }
 
+  /** Nobody hears of it any more; closed at the end of this turn. */
   destroy(): void {
     this.#user = null;
+    atTurnEnd(turnOrder.close, this);
+  }
+
+  due(): void {
     this.socket.destroy();
   }
 

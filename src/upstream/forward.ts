@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { type AnswerHead, AnswerReader, type AnswerSink } from "./answer-reader.ts";
 import type { ConnectionUser, UpstreamConnection } from "./connection.ts";
@@ -47,7 +48,7 @@ const readBytes = 64 * 1024;
  * Sends one request to a member and reads its answer. A request is sent twice only when a kept connection closed without
  * answering a byte and the method is safe (RFC 9110 §9.2.2, RFC 9112 §9.3.1); never after a byte came back.
  */
-export class UpstreamCall implements ConnectionUser, AnswerSink {
+export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
   readonly #member: PoolMember;
   readonly #request: UpstreamRequest;
   readonly #listener: UpstreamListener;
@@ -75,7 +76,13 @@ export class UpstreamCall implements ConnectionUser, AnswerSink {
     this.#listener = listener;
   }
 
+  /** Sends it at the end of this turn. */
   start(): void {
+    atTurnEnd(turnOrder.request, this);
+  }
+
+  due(): void {
+    if (this.#over) return;
     if (this.#request.wantsTunnel) return this.#use(this.#member.connectForTunnel());
     const idle = this.#member.takeIdle();
     this.#reused = idle !== null;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { RawData } from "ws";
 import { WebSocket } from "ws";
@@ -88,7 +88,7 @@ export function requestText(
   return [...head, "", body].join("\r\n");
 }
 
-/** One request on a connection of its own, over TLS unless `plain`; everything until the end. */
+/** One request on a connection of its own, over TLS unless `plain`; everything until the end. Its record is written by then. */
 export async function h1(
   gateway: TestGateway,
   start: string,
@@ -102,7 +102,9 @@ export async function h1(
       ? connectTcp({ port: gateway.httpPort, host: "127.0.0.1" })
       : await openTls(gateway));
   const until = options.until === undefined ? {} : { until: options.until };
-  return rawTalk(0, requestText(gateway, start, lines, body, options), { socket, ...until });
+  const answer = await rawTalk(0, requestText(gateway, start, lines, body, options), { socket, ...until });
+  await turn();
+  return answer;
 }
 
 /** A chunked body read to its last chunk; `whole` is false when that is missing. */
@@ -149,14 +151,14 @@ export function openHttp2(gateway: TestGateway): Promise<ClientHttp2Session> {
 
 export type H2Fields = Readonly<Record<string, string | string[]>>;
 
-/** One exchange on an HTTP/2 connection. */
-export function h2(
+/** One exchange on an HTTP/2 connection. Its record is written by then. */
+export async function h2(
   session: ClientHttp2Session,
   gateway: TestGateway,
   fields: H2Fields,
   body: Buffer | string | null = null,
 ): Promise<Http2Answer> {
-  return new Promise((resolve) => {
+  const answer = await new Promise<Http2Answer>((resolve) => {
     const stream = session.request(
       { ":authority": hostOf(gateway), ":scheme": "https", ...fields },
       { endStream: body === null },
@@ -177,6 +179,8 @@ export function h2(
     });
     if (body !== null) stream.end(body);
   });
+  await turn();
+  return answer;
 }
 
 export interface SocketOptions {

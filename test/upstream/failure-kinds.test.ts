@@ -45,5 +45,6 @@ t.test("a connection that is never made ends after its own time", async (t) => {
     new UpstreamCall(odoo, request, { ...listener, failure: (...told) => resolve(told) }, 20).start();
   });
   t.same(failed, ["connect-timeout", "no connection in 20 ms"]);
+  await new Promise(setImmediate);
   t.ok(socket.destroyed);
 });

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { atTurnEnd, type Due, turnOrder } from "../../base/turn-end.ts";
 import type { EdgeBounds } from "../bounds.ts";
 import { closeSoon } from "../close-soon.ts";
 import { httpDate } from "../http-date.ts";
@@ -26,7 +27,7 @@ export interface Answerer {
  * What one HTTP/2 connection writes: heads and control frames at once, bodies in their order and under their windows, all that there is in one write a turn. What the
  * system does not take waits, and nothing more is read meanwhile when that is much.
  */
-export class Http2Output {
+export class Http2Output implements Due {
   readonly encoder = new HpackEncoder();
   readonly outflow = new Outflow();
   readonly #socket: Socket;
@@ -153,7 +154,11 @@ export class Http2Output {
   wake(): void {
     if (this.#willFlush || this.#isBlocked) return;
     this.#willFlush = true;
-    process.nextTick(this.#flush);
+    atTurnEnd(turnOrder.answer, this);
+  }
+
+  due(): void {
+    this.#flush();
   }
 
   /** Nothing more is sent than the frames that wait; then our side ends. */
@@ -169,7 +174,7 @@ export class Http2Output {
     for (const write of this.#writes.splice(0)) for (const answerer of write) answerer.written(false);
   }
 
-  readonly #flush = (): void => {
+  #flush(): void {
     this.#willFlush = false;
     while (!this.#isBlocked && !this.#isGone) {
       const bytes = this.#nextBytes();
@@ -188,7 +193,7 @@ export class Http2Output {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#socket.resume();
-  };
+  }
 
   /** All frames that wait, and as much of the bodies as fits. */
   #nextBytes(): Buffer | null {
