@@ -1,4 +1,4 @@
-import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+import { Socket, type TcpNetConnectOpts } from "node:net";
 import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 
 /** What one request on an upstream connection hears of it. */
@@ -13,6 +13,14 @@ export interface ConnectionUser {
   silent(): void;
 }
 
+/** Where a connection comes from. */
+export interface ConnectionHome {
+  /** It ended while it was kept for later. */
+  lost(connection: UpstreamConnection): void;
+  /** It is closed after an exchange that ended well, and may be opened `again`. */
+  spare(connection: UpstreamConnection): void;
+}
+
 /** What the kernel has is read into here, whichever connection it is for, and copied out at once. */
 const reading = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -22,23 +30,25 @@ const reading = Buffer.allocUnsafeSlow(64 * 1024);
  */
 export class UpstreamConnection implements Due {
   readonly socket: Socket;
-  readonly #lost: (connection: UpstreamConnection) => void;
+  readonly #home: ConnectionHome;
   #user: ConnectionUser | null = null;
+  /** Its exchange ended well: when it is closed, the socket serves for another connection. */
+  #isSpare = false;
+  #boundMs = 0;
 
-  /** `lost`: it ended while it was kept for later. */
-  constructor(socket: Socket, lost: (connection: UpstreamConnection) => void) {
+  constructor(socket: Socket, home: ConnectionHome) {
     this.socket = socket;
-    this.#lost = lost;
+    this.#home = home;
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
     socket.on("error", this.#onError);
-    socket.on("close", this.#onEnd);
+    socket.on("close", this.#onClose);
     socket.on("timeout", this.#onTimeout);
-    if (socket.connecting) socket.once("connect", this.#onConnect);
+    socket.on("connect", this.#onConnect);
   }
 
   /** A fresh connection that is no stream: its bytes come by one callback, from a buffer that all share. It cannot be released. */
-  static open(at: TcpNetConnectOpts, lost: (connection: UpstreamConnection) => void): UpstreamConnection {
+  static open(at: TcpNetConnectOpts, home: ConnectionHome): UpstreamConnection {
     let connection: UpstreamConnection | null = null;
     const callback = (bytes: number) => {
       const chunk = Buffer.allocUnsafe(bytes);
@@ -46,11 +56,22 @@ export class UpstreamConnection implements Due {
       if (connection !== null) connection.#onData(chunk);
       return true;
     };
-    const socket = connect({ ...at, onread: { buffer: reading, callback } });
+    const options = { noDelay: true, onread: { buffer: reading, callback } };
+    // The types of node:net name `noDelay` and `onread` for a connection only; it is the socket that keeps them.
+    const socket = new Socket(options as object);
     // Nobody reads the stream, but its end is told to those who do.
     socket.resume();
-    connection = new UpstreamConnection(socket, lost);
+    connection = new UpstreamConnection(socket, home);
+    socket.connect(at);
     return connection;
+  }
+
+  /** A spare one connects anew: Node's socket begins from nothing behind its `close`, and costs a third of a new one. */
+  again(at: TcpNetConnectOpts): void {
+    this.#isSpare = false;
+    // Its close ended the timer.
+    this.#boundMs = 0;
+    this.socket.connect(at);
   }
 
   get isUsable(): boolean {
@@ -70,15 +91,22 @@ export class UpstreamConnection implements Due {
 
   /** Longest silence, milliseconds; 0: none is too long. */
   bound(silenceMs: number): void {
-    const { socket } = this;
     // Every byte sets the timer anew; only another length is worth a call.
-    if ((socket.timeout ?? 0) !== silenceMs) socket.setTimeout(silenceMs);
+    if (silenceMs === this.#boundMs) return;
+    this.#boundMs = silenceMs;
+    this.socket.setTimeout(silenceMs);
   }
 
   /** Nobody hears of it any more; closed at the end of this turn. */
   destroy(): void {
     this.#user = null;
     atTurnEnd(turnOrder.close, this);
+  }
+
+  /** After an exchange that ended well on a connection made with `open`, both messages whole: as `destroy`, and it goes home as a spare. */
+  finish(): void {
+    this.#isSpare = !this.socket.isPaused();
+    this.destroy();
   }
 
   due(): void {
@@ -92,8 +120,9 @@ export class UpstreamConnection implements Due {
     socket.off("data", this.#onData);
     socket.off("end", this.#onEnd);
     socket.off("error", this.#onError);
-    socket.off("close", this.#onEnd);
+    socket.off("close", this.#onClose);
     socket.off("timeout", this.#onTimeout);
+    socket.off("connect", this.#onConnect);
     socket.setTimeout(0);
     return socket;
   }
@@ -112,7 +141,13 @@ export class UpstreamConnection implements Due {
     else this.#drop();
   };
 
+  readonly #onClose = (): void => {
+    if (!this.#isSpare) this.#onEnd();
+    else this.#home.spare(this);
+  };
+
   readonly #onError = (error: NodeJS.ErrnoException): void => {
+    this.#isSpare = false;
     if (this.#user !== null) this.#user.errored(error);
     else this.#drop();
   };
@@ -124,6 +159,6 @@ export class UpstreamConnection implements Due {
 
   #drop(): void {
     this.socket.destroy();
-    this.#lost(this);
+    this.#home.lost(this);
   }
 }

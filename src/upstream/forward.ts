@@ -94,6 +94,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
     this.#over = true;
     this.#uncount();
     this.#connection?.destroy();
+    this.#connection = null;
   }
 
   pause(): void {
@@ -255,8 +256,9 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
       return;
     }
     // Bytes behind the answer, or an answer before the whole body was sent: the connection is not trusted again.
-    if (this.#head?.reusable === true && rest.length === 0 && this.#bodySent)
-      this.#member.giveBack(connection);
+    const isClean = rest.length === 0 && this.#bodySent;
+    if (isClean && this.#head?.reusable === true) this.#member.giveBack(connection);
+    else if (isClean && !this.#request.wantsTunnel) connection.finish();
     else connection.destroy();
     this.#listener.end();
   }
@@ -266,6 +268,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
     this.#over = true;
     this.#uncount();
     this.#connection?.destroy();
+    this.#connection = null;
     this.#listener.failure(kind, detail);
   }
 }

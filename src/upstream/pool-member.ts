@@ -1,11 +1,13 @@
 import { connect, type LookupFunction, type Socket, type TcpNetConnectOpts } from "node:net";
-import { UpstreamConnection } from "./connection.ts";
+import { type ConnectionHome, UpstreamConnection } from "./connection.ts";
 import { Crowd } from "./crowd.ts";
 import { MemberHealth } from "./health.ts";
 import type { Member } from "./pool.ts";
 
 /** Idle connections kept to one member. */
 export const idleSocketsMax = 32;
+/** Closed connections kept to be opened again, 3 KiB each. */
+const sparesMax = 32;
 /** How long an idle connection is kept before we close it, to a quarter of it. */
 export const idleSocketMs = 10_000;
 
@@ -16,7 +18,7 @@ export interface ResolvedAddress {
 }
 
 /** One member of a pool: where it is, what is known of it, and its idle connections. */
-export class PoolMember implements Member {
+export class PoolMember implements Member, ConnectionHome {
   readonly host: string;
   readonly port: number;
   readonly name: string;
@@ -32,6 +34,7 @@ export class PoolMember implements Member {
   readonly #idle: UpstreamConnection[] = [];
   /** When each of the above was given back. */
   readonly #idleSinceMs: number[] = [];
+  readonly #spares: UpstreamConnection[] = [];
   #sweep: NodeJS.Timeout | null = null;
   #addresses: readonly ResolvedAddress[];
   #isRetired = false;
@@ -77,12 +80,16 @@ export class PoolMember implements Member {
 
   /** A fresh connection for a request. */
   connect(): UpstreamConnection {
-    return UpstreamConnection.open(this.#at(), this.#lost);
+    const at = this.#at();
+    const spare = this.#spares.pop();
+    if (spare === undefined) return UpstreamConnection.open(at, this);
+    spare.again(at);
+    return spare;
   }
 
   /** A fresh connection for a request that may end in a tunnel: its socket can be given away. */
   connectForTunnel(): UpstreamConnection {
-    return new UpstreamConnection(this.open(), this.#lost);
+    return new UpstreamConnection(this.open(), this);
   }
 
   /** A bare socket of one's own; the caller listens for `connect` and `error`. */
@@ -138,10 +145,14 @@ export class PoolMember implements Member {
     this.#sweep = null;
   };
 
-  readonly #lost = (connection: UpstreamConnection): void => {
+  lost(connection: UpstreamConnection): void {
     const at = this.#idle.indexOf(connection);
     if (at < 0) return;
     this.#idle.splice(at, 1);
     this.#idleSinceMs.splice(at, 1);
-  };
+  }
+
+  spare(connection: UpstreamConnection): void {
+    if (this.#spares.length < sparesMax) this.#spares.push(connection);
+  }
 }

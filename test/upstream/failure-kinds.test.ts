@@ -30,7 +30,7 @@ t.test("a connection that is never made ends after its own time", async (t) => {
   const alive = setInterval(() => {}, 1_000);
   t.teardown(() => clearInterval(alive));
   const odoo = new PoolMember(member("127.0.0.1", 1), { keepAlive: false, isBackup: false });
-  odoo.connect = () => new UpstreamConnection(socket, () => {});
+  odoo.connect = () => new UpstreamConnection(socket, odoo);
   const request = {
     method: "GET",
     target: "/",
