@@ -53,7 +53,14 @@ export class Gateway implements Books {
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(parts, this.#answer, () => this.#lookIfIdle());
     this.#files = new Files(parts, this.#answer);
-    this.#forwarding = new Forwarding(parts, this.#answer, this.#databases, this.#login, this.#tunnels);
+    this.#forwarding = new Forwarding(
+      parts,
+      this.#answer,
+      this.#databases,
+      this.#login,
+      this.#tunnels,
+      this.#files,
+    );
   }
 
   /** Under way now, tunnels included. */

@@ -5,6 +5,7 @@ import { fieldValues, firstField } from "../message/fields.ts";
 import { PageHead } from "../reply/page-files.ts";
 import type { RunningExchange } from "../running.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
+import type { Files } from "./files.ts";
 import type { GatewayParts } from "./parts.ts";
 
 /** Cookies by which Odoo chooses between bundles: language of the website, light or dark. */
@@ -13,13 +14,15 @@ const plainWord = /^[A-Za-z_@-]{1,16}$/;
 
 /**
  * While Odoo makes a page, its visitor's browser is told which bundles the page will need (103, RFC 8297), so that they are under way before the page is. They are learnt from the
- * pages that pass; only what is in memory is told. Told are browsers that open a page over HTTP/2 and are connected to us themselves: what stands between may not know interim answers.
+ * pages that pass, and what such a page names is fetched before its browser can have read that; only what is in memory is told. Told are browsers that open a page over HTTP/2 and are connected to us themselves: what stands between may not know interim answers.
  */
 export class EarlyHints {
   readonly #parts: GatewayParts;
+  readonly #files: Files;
 
-  constructor(parts: GatewayParts) {
+  constructor(parts: GatewayParts, files: Files) {
     this.#parts = parts;
+    this.#files = files;
   }
 
   /** In front of an answer that Odoo is asked for now. */
@@ -37,8 +40,15 @@ export class EarlyHints {
     return firstField(head.fields, "content-type")?.startsWith("text/html") === true ? new PageHead() : null;
   }
 
+  /** A page has passed: what it names is known from now on, and on its way into memory where it is not there. */
   learn(x: RunningExchange, facts: RequestFacts, page: PageHead): void {
-    this.#parts.cache.hints.learn(pageOf(x, facts), page.files);
+    const { files } = page;
+    this.#parts.cache.hints.learn(pageOf(x, facts), files);
+    this.#files.ahead(
+      x,
+      facts,
+      files.map(({ path }) => path),
+    );
   }
 }
 

@@ -9,7 +9,9 @@ import { keyOf } from "../cache/rules.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
+import { readTarget } from "../message/target.ts";
 import type { FailureKind } from "../observe/events.ts";
+import { decide } from "../policy/decide.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
@@ -20,6 +22,9 @@ import { linesOf, outboundLines } from "../upstream/outbound.ts";
 import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
 import type { GatewayParts } from "./parts.ts";
+
+/** What a fetch leaves in the record of who asked for it. */
+type FetchNotes = Pick<RunningExchange, "lane" | "queueMs" | "upstreamMs">;
 
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
@@ -85,6 +90,32 @@ export class Files {
     }
   }
 
+  /**
+   * Fetches what a page will need while its browser has yet to read that: a way to the client and back later it asks, and joins the fetch. Compressed as the browser takes it.
+   * Only what it could ask for itself, and what is not here already; a browser that has it still costs Odoo one request for everybody.
+   */
+  ahead(x: RunningExchange, page: RequestFacts, targets: readonly string[]): void {
+    const { cache, clock } = this.#parts;
+    const { plan, sessionKey } = x;
+    const codings = firstField(page.fields, "accept-encoding");
+    const fields = codings === null ? [] : ["Accept-Encoding", codings];
+    for (const target of targets) {
+      const read = readTarget(target);
+      if (!read.ok) continue;
+      const facts: RequestFacts = { ...page, target, ...read.value, fields, likeness: null, sessionId: null };
+      const decision = decide(plan.policy, facts, { knownSession: sessionKey !== null });
+      const key = keyOf(facts, false);
+      if (key === null || decision.verdict !== "forward" || !decision.stores(facts.path)) continue;
+      const notes: FetchNotes = { lane: null, queueMs: 0, upstreamMs: null };
+      const looked = cache.find(key, facts, true, this.#fetchFile(x, decision, notes));
+      if (looked.kind !== "wait") continue;
+      void looked.found.then((found) => {
+        if (found.kind === "entry") represent(found.entry, facts, clock.nowMs(), plan.settings.compression);
+        looked.place.leave();
+      });
+    }
+  }
+
   /** To somebody without a cookie, what nobody in particular got is the very answer he would get. */
   #adopt(facts: RequestFacts, answer: PassedAnswer | null): AdoptedAnswer | null {
     if (firstField(facts.fields, "cookie") !== null) return null;
@@ -94,7 +125,7 @@ export class Files {
   }
 
   /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
-  #fetchFile(x: RunningExchange, decision: ForwardDecision): FetchFile {
+  #fetchFile(x: RunningExchange, decision: ForwardDecision, notes: FetchNotes = x): FetchFile {
     return (asked, listener) => {
       const { ways, sink, clock } = this.#parts;
       const way = ways[decision.pool];
@@ -130,11 +161,11 @@ export class Files {
         mayWait: asked.answerTimeoutMs === null,
         sessionId: null,
       };
-      x.lane = parcel.lane;
+      notes.lane = parcel.lane;
       const call = new Delivery(way, parcel, {
         head: (head) => {
-          x.queueMs = call.waitedMs;
-          x.upstreamMs = clock.nowMs() - call.sentMs;
+          notes.queueMs = call.waitedMs;
+          notes.upstreamMs = clock.nowMs() - call.sentMs;
           listener.head(head);
         },
         data: (chunk) => listener.data(chunk),
@@ -147,13 +178,13 @@ export class Files {
         },
         shed: ({ lane, reason }) => {
           const queueMs = Math.round(call.waitedMs);
-          x.queueMs = call.waitedMs;
+          notes.queueMs = call.waitedMs;
           const client = asked.facts.client.text;
           sink.emit({ type: "shed", id: x.id, client, lane, reason, queueMs, rule: x.rule });
           listener.failure("no-worker", reason);
         },
         failure: (failure) => {
-          x.queueMs = call.waitedMs;
+          notes.queueMs = call.waitedMs;
           listener.failure(failure, detail);
         },
       });

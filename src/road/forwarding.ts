@@ -17,7 +17,7 @@ import type { StagingPass } from "./admission.ts";
 import type { Answering } from "./answering.ts";
 import type { Databases } from "./databases.ts";
 import { EarlyHints } from "./early-hints.ts";
-import type { AdoptedAnswer } from "./files.ts";
+import type { AdoptedAnswer, Files } from "./files.ts";
 import type { LoginStage } from "./login.ts";
 import { NoAnswer } from "./no-answer.ts";
 import type { GatewayParts } from "./parts.ts";
@@ -36,9 +36,10 @@ export class Forwarding {
     databases: Databases,
     login: LoginStage,
     tunnels: Tunnels,
+    files: Files,
   ) {
     this.#parts = parts;
-    this.#hints = new EarlyHints(parts);
+    this.#hints = new EarlyHints(parts, files);
     this.#passage = {
       parts,
       hints: this.#hints,

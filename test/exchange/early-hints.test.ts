@@ -3,7 +3,7 @@ import t, { type Test } from "tap";
 import { startCachedSite } from "../support/cache.ts";
 import { immutable, send } from "../support/files-upstream.ts";
 import type { TestGateway } from "../support/gateway.ts";
-import { type H2Fields, h1, h2, hostOf, openHttp2 } from "./clients.ts";
+import { type H2Fields, h1, h2, hostOf, openHttp2, until } from "./clients.ts";
 
 const style = "/web/assets/4a79452/web.assets_web.min.css";
 const script = "/web/assets/0c5bb5f/web.assets_web.min.js";
@@ -50,12 +50,14 @@ async function startSite(
 ) {
   const site = await startCachedSite(
     ({ target }) =>
-      target.startsWith("/web/assets/")
-        ? { fields: [...immutable, "Content-Type: text/css"], body: "x".repeat(100) }
-        : {
-            fields: ["Content-Type: text/html; charset=utf-8", "Cache-Control: no-store"],
-            body: page(target),
-          },
+      target.endsWith("/gone.js")
+        ? { status: "404 NOT FOUND", fields: ["Content-Type: text/html"], body: "gone" }
+        : target.startsWith("/web/assets/")
+          ? { fields: [...immutable, "Content-Type: text/css"], body: "x".repeat(100) }
+          : {
+              fields: ["Content-Type: text/html; charset=utf-8", "Cache-Control: no-store"],
+              body: page(target),
+            },
     { env },
   );
   const session = await openHttp2(site.gateway);
@@ -94,7 +96,6 @@ t.test("the next visitor's browser hears of a page's bundles while Odoo still ma
     await site.close();
   });
   t.same((await openPage(session, site.gateway, "/odoo/contacts")).hints, [], "nothing is known");
-  t.same((await openPage(session, site.gateway, "/odoo/contacts")).hints, [], "nothing is in memory");
   for (const path of [style, script]) await site.get(path);
   const slow = await openPage(session, site.gateway, "/odoo/slow", { told: isTold });
   t.same(slow, { hints: both, status: 200 });
@@ -144,7 +145,7 @@ t.test(
       `${script}>; rel=preload, <https://evil.test/x`,
       "/web/content/1/a.js",
       "https://evil.test/web/assets/0c5bb5f/a.js",
-      "/web/assets/7777777/never-loaded.js",
+      "/web/assets/7777777/gone.js",
     ];
     const { site, open } = await startSite(t, () => pageWith(...evil));
     await site.get(style);
@@ -152,6 +153,73 @@ t.test(
     t.same((await open("/odoo")).hints, [both[0]]);
   },
 );
+
+t.test(
+  "what a page names is fetched before its browser asks, once, and as nobody in particular",
+  async (t) => {
+    const asked: (() => void)[] = [];
+    const site = await startCachedSite(({ target, method, socket }) => {
+      if (!target.startsWith("/web/assets/"))
+        return { fields: ["Content-Type: text/html"], body: pageWith(script) };
+      // Odoo takes its time: the browser asks meanwhile.
+      asked.push(() =>
+        send(socket, method, { fields: [...immutable, "Content-Type: text/css"], body: "a{}".repeat(1_000) }),
+      );
+      return null;
+    });
+    const session = await openHttp2(site.gateway);
+    t.teardown(async () => {
+      session.destroy();
+      await site.close();
+    });
+    const cookie = `session_id=${"s".repeat(84)}; tz=UTC`;
+    await openPage(session, site.gateway, "/odoo", {
+      fields: { ...opening, cookie, "accept-encoding": "gzip" },
+    });
+    await site.odoo.until(
+      (seen) => seen.filter(({ target }) => target === style || target === script).length === 2,
+    );
+    const browser = [style, script].map((path) => site.get(path, { cookie, "accept-encoding": "gzip" }));
+    await until(() => site.gateway.running.cache.figures().fetching === 2 && asked.length === 2);
+    for (const answer of asked.splice(0)) answer();
+    for (const answer of await Promise.all(browser)) {
+      t.equal(answer.status, 200);
+      t.equal(answer.headers["content-encoding"], "gzip");
+    }
+    t.same([site.odoo.count(style), site.odoo.count(script)], [1, 1], "the browser joined the fetch");
+    for (const request of site.odoo.seen.filter(({ target }) => target.startsWith("/web/assets/"))) {
+      t.equal(request.field("cookie"), null);
+      t.equal(request.field("accept-encoding"), "identity");
+    }
+    const records = await site.records();
+    t.match(
+      records.find(({ target }) => target === "/odoo"),
+      { status: 200, cache: null },
+      "the page's record tells of the page alone",
+    );
+    await openPage(session, site.gateway, "/odoo/contacts");
+    await site.get(style);
+    t.equal(site.odoo.count(style), 1, "what is here is not fetched again");
+  },
+);
+
+t.test("nothing is fetched ahead for a program, of another place, or where rules close it", async (t) => {
+  const others = ["/web/content/1/a.js", "/web/assets/debug/a.js", "//evil.test/web/assets/0c5bb5f/a.js"];
+  const { site, open } = await startSite(t, () => pageWith(script, ...others));
+  await open("/odoo", { fields: {} });
+  await open("/odoo", { fields: { "sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate" } });
+  t.equal(site.odoo.count(script), 0);
+  await open("/odoo");
+  await site.odoo.until((seen) => seen.some(({ target }) => target === script));
+  await until(() => site.gateway.running.cache.figures().fetching === 0);
+  t.same(
+    site.odoo.seen
+      .map(({ target }) => target)
+      .filter((target) => target !== "/odoo")
+      .sort(),
+    [script, style].sort(),
+  );
+});
 
 t.test("EARLY_HINTS=no, CACHE=no and `cache clear` end it", async (t) => {
   for (const env of [{ EARLY_HINTS: "no" }, { CACHE: "no" }]) {
