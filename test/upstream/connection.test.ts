@@ -160,3 +160,28 @@ t.test("a refused connection is told, and the next one is fresh", async (t) => {
   t.same(user.said.slice(0, 1), ["errored ECONNREFUSED"]);
   t.not(home.connect(), first);
 });
+
+t.test("a name with two ways is tried anew each time a connection is opened again", async (t) => {
+  const { odoo } = await started((socket, at) => socket.write(`answer ${at}`));
+  t.teardown(() => odoo.close());
+  const home = new PoolMember(
+    member("odoo.test", odoo.port),
+    { keepAlive: false, isBackup: false },
+    // Nobody listens there.
+    [
+      { address: "::1", family: 6 },
+      { address: "127.0.0.1", family: 4 },
+    ],
+  );
+  const first = home.connect();
+  for (let at = 1; at <= 4; at += 1) {
+    const connection = at === 1 ? first : home.connect();
+    t.equal(connection, first);
+    const user = await exchanged(connection);
+    t.equal(user.text(), `answer ${at}`);
+    t.same(user.said, ["connected"]);
+    const end = closed(connection);
+    connection.finish();
+    await end;
+  }
+});
