@@ -120,7 +120,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     if (turn === null && this.#isPiped) return this.close();
     if (turn === null) return this.#endWith(this.#handlers.broken(this.#connection, status, code));
     // The body turned out malformed: the exchange refuses it, in its own one record.
-    if (turn.hasStarted) this.socket.destroy();
+    if (turn.hasStarted) this.#destroy();
     else turn.breakOff(status, code);
   }
 
@@ -185,7 +185,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     }
     if (this.#body?.isOpen === true && !turn.hasStarted) return this.broken(400, "message-malformed");
     // Who ends his side while he waits has given up: an answer would go nowhere, and a handshake cannot be half-closed.
-    this.socket.destroy();
+    this.#destroy();
   };
 
   readonly #onClose = (): void => {
@@ -202,6 +202,12 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   readonly #onTimeout = (): void => {
     if (this.#turn !== null && this.socket.writableLength > 0) this.#turn.cut();
   };
+
+  /** What was decided in this turn still leaves. */
+  #destroy(): void {
+    this.socket.uncork();
+    this.socket.destroy();
+  }
 
   #keepEarly(chunk: Buffer): void {
     this.#early.push(chunk);

@@ -220,11 +220,17 @@ export class Http1Downstream implements Downstream, Due {
     this.#carrier.socket.uncork();
   }
 
+  readonly #leave = (): void => this.due();
+
   #write(bytes: Buffer): boolean {
+    const { socket } = this.#carrier;
     this.#unsent += 1;
-    const took = this.#carrier.socket.write(bytes, this.#onWritten);
-    if (!took) this.#carrier.watchSending();
-    return took;
+    const took = socket.write(bytes, this.#onWritten);
+    if (took) return true;
+    this.#carrier.watchSending();
+    // As much as one write takes gains nothing from waiting; what Odoo still has would be taken for a slow client's.
+    if (socket.writableCorked > 0) process.nextTick(this.#leave);
+    return false;
   }
 
   #writeText(text: string): boolean {

@@ -1,3 +1,4 @@
+import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 import type { Spool, SpoolFile } from "./spool.ts";
 
 /** Bytes of one answer kept in memory for a slow client before the spool file takes over. */
@@ -25,10 +26,10 @@ export interface AnswerFlow {
 /**
  * Stands between Odoo and a slow client: Odoo's worker is free as soon as it has written its answer (it
  * gives up after 2 s of a stalled reader), the client takes the time it takes. Order is kept:
- * memory queue, then the file, then what waits for the file. When the spool is full or the disk fails nothing is lost:
- * the upstream is paused instead.
+ * memory queue, then the file, then what waits for the file. Nothing goes to the file before the end of the turn in which it came: until
+ * then nobody knows whether the client is slow. When the spool is full or the disk fails nothing is lost: the upstream is paused instead.
  */
-export class AnswerBuffer {
+export class AnswerBuffer implements Due {
   readonly #target: AnswerTarget;
   readonly #flow: AnswerFlow;
   readonly #spool: Spool;
@@ -41,6 +42,7 @@ export class AnswerBuffer {
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #writing = false;
+  #willWrite = false;
   #pumping = false;
   #blocked = false;
   #paused = false;
@@ -72,7 +74,15 @@ export class AnswerBuffer {
     this.#waitingBytes += chunk.length;
     if (this.#spoolBroken || this.#waitingBytes > waitingBytesMax || this.#unread() > this.#fileBytesMax)
       this.#pause();
-    if (!this.#spoolBroken && !this.#writing && this.#unread() <= this.#fileBytesMax) void this.#write();
+    if (this.#willWrite) return;
+    this.#willWrite = true;
+    atTurnEnd(turnOrder.request, this);
+  }
+
+  due(): void {
+    this.#willWrite = false;
+    if (this.#closed || this.#spoolBroken || this.#writing || this.#waiting.length === 0) return;
+    if (this.#unread() <= this.#fileBytesMax) void this.#write();
   }
 
   /** Odoo's answer is whole: end the target once everything is out. */
@@ -161,11 +171,7 @@ export class AnswerBuffer {
       } else if (this.#writing) {
         break;
       } else if (this.#waiting.length > 0) {
-        if (this.#spoolBroken) this.#takeWaiting();
-        else {
-          void this.#write();
-          break;
-        }
+        this.#takeWaiting();
       } else {
         break;
       }
@@ -202,11 +208,14 @@ export class AnswerBuffer {
     return true;
   }
 
+  /** Past the file, which is read to its end. */
   #takeWaiting(): void {
     this.#queue = this.#waiting;
     this.#queueBytes = this.#waitingBytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
+    // Where nothing can be set aside Odoo waits until all of it is out.
+    if (!this.#spoolBroken) this.#resume();
     this.#spoolBroken = false;
   }
 }

@@ -68,7 +68,6 @@ export class UpstreamConnection implements Due {
 
   /** A spare one connects anew: Node's socket begins from nothing behind its `close`, and costs a third of a new one. */
   again(at: TcpNetConnectOpts): void {
-    this.#isSpare = false;
     // Its close ended the timer.
     this.#boundMs = 0;
     this.socket.connect(at);
@@ -142,8 +141,9 @@ export class UpstreamConnection implements Due {
   };
 
   readonly #onClose = (): void => {
-    if (!this.#isSpare) this.#onEnd();
-    else this.#home.spare(this);
+    if (!this.#isSpare) return this.#onEnd();
+    this.#isSpare = false;
+    this.#home.spare(this);
   };
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {

@@ -27,6 +27,38 @@ t.test("what stands behind a message that is refused late is not run", async (t)
   t.strictSame(gateway.demo.requests, [], "Odoo saw neither");
 });
 
+t.test(
+  "who hangs up or talks rubbish right behind his request is written down with what it was refused for",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const rubbish = request("POST /web/database/drop", ["Transfer-Encoding: chunked"]);
+    for (const [bytes, hangsUp] of [
+      [request("GET /web/database/manager"), true],
+      [`${rubbish}zz\r\n`, false],
+    ] as const) {
+      const socket = open(gateway, nextClient());
+      let got = "";
+      socket.on("data", (chunk: Buffer) => {
+        got += chunk.toString("latin1");
+      });
+      socket.on("error", () => {});
+      if (hangsUp) socket.end(bytes);
+      else socket.write(bytes);
+      await once(socket, "close");
+      t.match(got, /^HTTP\/1\.1 404 /);
+    }
+    await until(() => gateway.records().length === 2);
+    t.same(
+      gateway.records().map(({ status, rule }) => [status, rule]),
+      [
+        [404, "database-manager"],
+        [404, "database-manager"],
+      ],
+    );
+  },
+);
+
 t.test("a pipeline gets one worker of Odoo at a time, and its answers in order", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());

@@ -39,3 +39,26 @@ t.test("what becomes due inside belongs to the next turn, and nothing is done tw
   await turn();
   t.same(done, ["due 0", "due 1", "due 2"]);
 });
+
+t.test("what failed is not done again, nor what was done before it", async (t) => {
+  const done: string[] = [];
+  const failing = {
+    due: () => {
+      throw new Error("one of them");
+    },
+  };
+  const caught = new Promise<void>((resolve) => {
+    const listeners = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.once("uncaughtException", () => {
+      for (const listener of listeners) process.on("uncaughtException", listener);
+      resolve();
+    });
+  });
+  atTurnEnd(turnOrder.answer, { due: () => void done.push("first") });
+  atTurnEnd(turnOrder.answer, failing);
+  await caught;
+  atTurnEnd(turnOrder.answer, { due: () => void done.push("next turn") });
+  await turn();
+  t.same(done, ["first", "next turn"]);
+});

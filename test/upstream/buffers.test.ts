@@ -178,6 +178,41 @@ t.test(
   },
 );
 
+t.test(
+  "what a client takes in the turn in which it came is not set aside, and the rest is at its end",
+  async (t) => {
+    const spool = new Spool(folder(), 1e9);
+    let files = 0;
+    const counted = Object.assign(Object.create(spool), {
+      create: () => {
+        files += 1;
+        return spool.create();
+      },
+    });
+    const client = new SlowClient();
+    const flow = { pause: () => {}, resume: () => {} };
+    const buffer = new AnswerBuffer(client, flow, counted);
+    const bytes = randomBytes(640_000);
+    const pushHalf = (from: number) => {
+      for (let at = from; at < from + 320_000; at += 64_000) buffer.push(bytes.subarray(at, at + 64_000));
+    };
+    pushHalf(0);
+    client.budget = 100;
+    process.nextTick(() => buffer.drained());
+    await new Promise((resolve) => setImmediate(resolve));
+    t.ok(Buffer.concat(client.got).equals(bytes.subarray(0, 320_000)));
+    t.equal(files, 0, "no file");
+    client.budget = 1;
+    pushHalf(320_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(files, 1, "a client that is slow");
+    buffer.finish();
+    await drainAll(buffer, client);
+    t.ok(Buffer.concat(client.got).equals(bytes));
+    buffer.close();
+  },
+);
+
 t.test("without room for the spool nothing is lost: Odoo waits for the client", async (t) => {
   const client = new SlowClient();
   let paused = false;

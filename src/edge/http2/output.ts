@@ -157,9 +157,17 @@ export class Http2Output implements Due {
     atTurnEnd(turnOrder.answer, this);
   }
 
+  /** As `wake`, of as much as one write takes: it gains nothing from waiting, and what Odoo still has would be taken for a slow client's. */
+  hurry(): void {
+    if (!this.#isBlocked) process.nextTick(this.#leave);
+  }
+
   due(): void {
+    this.#willFlush = false;
     this.#flush();
   }
+
+  readonly #leave = (): void => this.#flush();
 
   /** Nothing more is sent than the frames that wait; then our side ends. */
   end(): void {
@@ -175,7 +183,6 @@ export class Http2Output implements Due {
   }
 
   #flush(): void {
-    this.#willFlush = false;
     while (!this.#isBlocked && !this.#isGone) {
       const bytes = this.#nextBytes();
       if (bytes === null) break;

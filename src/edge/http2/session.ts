@@ -451,6 +451,10 @@ export class Http2Session implements FrameSink, Http2Carrier, Placed {
     this.#output.wake();
   }
 
+  hurry(): void {
+    this.#output.hurry();
+  }
+
   ending(stream: Http2Stream): void {
     this.#output.ending(stream);
   }

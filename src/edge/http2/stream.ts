@@ -34,6 +34,8 @@ export interface Http2Carrier {
   openOutlet(outlet: Outlet): void;
   /** Something was written to an outlet, or it ends. */
   wake(): void;
+  /** So much was written to an outlet that it is not to wait for more. */
+  hurry(): void;
   /** RST_STREAM; nothing of the stream is sent behind it. */
   sendReset(stream: Http2Stream, code: Http2Error): void;
   /** So many bytes of a body wait no more. */
@@ -273,8 +275,11 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     const outlet = this.#outlet;
     if (outlet === null || this.#isReset) return true;
     outlet.push(chunk);
-    this.#carrier.wake();
-    if (outlet.bytes < waitingBytesMax) return true;
+    if (outlet.bytes < waitingBytesMax) {
+      this.#carrier.wake();
+      return true;
+    }
+    this.#carrier.hurry();
     this.#isHeld = true;
     return false;
   }
