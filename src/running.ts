@@ -58,6 +58,8 @@ export class RunningExchange implements Attendant {
   verdict = "refuse";
   limit: string | null = null;
   failure: FailureKind | null = null;
+  /** Its browser was told what the page will need. */
+  isHinted = false;
   /** What the cache was for it; null: it was not asked. */
   cache: CacheWord | null = null;
   status = 0;

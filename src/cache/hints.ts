@@ -10,16 +10,25 @@ export interface PageFile {
   /** Path of a bundle, as the page names it. */
   readonly path: string;
   readonly as: "script" | "style";
+  /** A style sheet that a script before it does not wait for, while the page waits for the script. */
+  readonly yields: boolean;
 }
 
 /** What pages named last, to be told to the next visitor while Odoo still makes his page (RFC 8297). */
 export class PageHints {
   readonly #pages = new BoundedMap<string, readonly (readonly PageFile[])[]>(hintedPagesMax);
+  readonly #yields = new BoundedMap<string, boolean>(hintedPagesMax);
 
   /** `page`: who sees the same bundles there, as far as we can tell. */
   learn(page: string, files: readonly PageFile[]): void {
     const before = this.#pages.get(page) ?? [];
     this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
+    for (const { path, as, yields } of files) if (as === "style") this.#yields.set(path, yields);
+  }
+
+  /** Did the last page that named this path not need it before its script? */
+  yields(path: string): boolean {
+    return this.#yields.get(path) === true;
   }
 
   /** What the last pages all named, in the order of the last one. */
@@ -31,5 +40,6 @@ export class PageHints {
 
   clear(): void {
     this.#pages.clear();
+    this.#yields.clear();
   }
 }

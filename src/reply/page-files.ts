@@ -11,14 +11,22 @@ const attribute = /([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g
 /** Attributes under which a file that was loaded ahead would be loaded again. */
 const otherwise: readonly string[] = ["crossorigin", "integrity", "nomodule", "disabled"];
 
-/** What a page needs before it can be shown: its scripts and style sheets. `path` as written. */
-export type NamedFile = { readonly path: string; readonly as: "script" | "style" };
+/**
+ * What a page needs before it can be shown: its scripts and style sheets. `path` as written. `yields`: a style sheet behind a script that the browser
+ * has to run before it reads on, as in the head of Odoo's web client; the script does not wait for it.
+ */
+export type NamedFile = {
+  readonly path: string;
+  readonly as: "script" | "style";
+  readonly yields: boolean;
+};
 
 /** The bundles that the head of an HTML page names; not those for print, nor modules. */
 export function pageFiles(html: string): readonly NamedFile[] {
   const end = html.indexOf("</head>");
   const head = end < 0 ? html : html.slice(0, end);
   const files: NamedFile[] = [];
+  let isBehindScript = false;
   for (const [, name = "", text = ""] of head.matchAll(element)) {
     const found = attributesOf(text);
     const isScript = name.toLowerCase() === "script";
@@ -26,7 +34,8 @@ export function pageFiles(html: string): readonly NamedFile[] {
     if (!bundle.test(path) || otherwise.some((one) => found.has(one))) continue;
     if (isScript ? found.get("type") === "module" : !isForScreen(found)) continue;
     if (files.length < filesMax && !files.some((file) => file.path === path))
-      files.push({ path, as: isScript ? "script" : "style" });
+      files.push({ path, as: isScript ? "script" : "style", yields: !isScript && isBehindScript });
+    if (isScript && !found.has("defer") && !found.has("async")) isBehindScript = true;
   }
   return files;
 }
@@ -56,6 +65,12 @@ export class PageHead {
     this.#isOver = this.#text.length >= pageHeadBytesMax || this.#text.includes("</head>");
   }
 
+  /** There is nothing more to be seen. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What is named in as much of it as has come. */
   get files(): readonly NamedFile[] {
     return pageFiles(this.#text);
   }

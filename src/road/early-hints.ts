@@ -13,8 +13,9 @@ const choosingCookies = ["frontend_lang", "color_scheme"] as const;
 const plainWord = /^[A-Za-z_@-]{1,16}$/;
 
 /**
- * While Odoo makes a page, its visitor's browser is told which bundles the page will need (103, RFC 8297), so that they are under way before the page is. They are learnt from the
- * pages that pass, and what such a page names is fetched before its browser can have read that; only what is in memory is told. Told are browsers that open a page over HTTP/2 and are connected to us themselves: what stands between may not know interim answers.
+ * A browser is told which bundles its page will need (103, RFC 8297): while Odoo makes the page, where the last ones like it are known and the bundles in memory; else in front of
+ * the page, out of its own beginning, for a browser acts on a 103 sooner than on a page that it has to read first. What a page names is fetched meanwhile.
+ * Told are browsers that open a page over HTTP/2 and are connected to us themselves: what stands between may not know interim answers.
  */
 export class EarlyHints {
   readonly #parts: GatewayParts;
@@ -27,11 +28,13 @@ export class EarlyHints {
 
   /** In front of an answer that Odoo is asked for now. */
   tell(x: RunningExchange, facts: RequestFacts): void {
-    if (facts.protocol !== "HTTP/2" || !isOpening(x, facts) || facts.client !== facts.peer) return;
+    if (!isOpening(x, facts) || !hears(facts)) return;
     const { cache } = this.#parts;
     const origin = `https://${facts.authority}`;
-    const files = cache.hints.of(pageOf(x, facts)).filter(({ path }) => cache.isFresh(`${origin}${path}`));
-    if (files.length > 0) x.down.sendHints(files.flatMap(linkField));
+    this.#send(
+      x,
+      cache.hints.of(pageOf(x, facts)).filter(({ path }) => cache.isFresh(`${origin}${path}`)),
+    );
   }
 
   /** Looks at a page that passes; null: it is none to learn from. */
@@ -40,7 +43,17 @@ export class EarlyHints {
     return firstField(head.fields, "content-type")?.startsWith("text/html") === true ? new PageHead() : null;
   }
 
-  /** A page has passed: what it names is known from now on, and on its way into memory where it is not there. */
+  /** Will the browser of this page be told out of its beginning? The page's own head has to wait for that. */
+  waits(x: RunningExchange, facts: RequestFacts): boolean {
+    return !x.isHinted && hears(facts);
+  }
+
+  /** In front of a page of which as much has come as came at once. */
+  tellOf(x: RunningExchange, page: PageHead): void {
+    this.#send(x, page.files);
+  }
+
+  /** What a page names is known from now on, and on its way into memory where it is not there. */
   learn(x: RunningExchange, facts: RequestFacts, page: PageHead): void {
     const { files } = page;
     this.#parts.cache.hints.learn(pageOf(x, facts), files);
@@ -50,6 +63,18 @@ export class EarlyHints {
       files.map(({ path }) => path),
     );
   }
+
+  /** A style sheet that yields to the page's script is asked for when the browser comes to it: told of both, browsers ask for the style sheet first. */
+  #send(x: RunningExchange, files: readonly PageFile[]): void {
+    const told = files.filter(({ yields }) => !yields);
+    if (told.length === 0) return;
+    x.isHinted = true;
+    x.down.sendHints(told.flatMap(linkField));
+  }
+}
+
+function hears({ protocol, client, peer }: RequestFacts): boolean {
+  return protocol === "HTTP/2" && client === peer;
 }
 
 /** A browser opens a page in a window of its own (Fetch Metadata); as everything of a client's, a hint and no more. */

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../base/bounded-map.ts";
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import type { Found } from "../cache/cache.ts";
@@ -29,6 +30,12 @@ type FetchNotes = Pick<RunningExchange, "lane" | "queueMs" | "upstreamMs">;
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
 
+/** RFC 9218 §8: browsers ask for every style sheet first, and cannot know that this one may come behind the page's script. */
+const yielding = ["Priority", "u=3"] as const;
+
+/** What Odoo did not give ahead is not asked for ahead again for this long. */
+const aheadAgainMs = 60_000;
+
 /** An answer of Odoo that has begun, and is this exchange's own from here on. */
 export type AdoptedAnswer = NonNullable<ReturnType<PassedAnswer["take"]>>;
 
@@ -38,6 +45,8 @@ export class Files {
   readonly #answer: Answering;
   /** Requests that a client has taken over: he tells what fails. */
   readonly #adopted = new WeakSet<object>();
+  /** What Odoo did not give ahead, and when. */
+  readonly #notAhead = new BoundedMap<string, number>(1_024);
 
   constructor(parts: GatewayParts, answer: Answering) {
     this.#parts = parts;
@@ -92,11 +101,12 @@ export class Files {
 
   /**
    * Fetches what a page will need while its browser has yet to read that: a way to the client and back later it asks, and joins the fetch. Compressed as the browser takes it.
-   * Only what it could ask for itself, and what is not here already; a browser that has it still costs Odoo one request for everybody.
+   * Only what it could ask for itself, what is not here already, and while nobody waits for Odoo: nobody has asked for it yet. A browser that has it still costs Odoo one request for everybody.
    */
   ahead(x: RunningExchange, page: RequestFacts, targets: readonly string[]): void {
-    const { cache, clock } = this.#parts;
+    const { cache, clock, ways } = this.#parts;
     const { plan, sessionKey } = x;
+    const nowMs = clock.nowMs();
     const codings = firstField(page.fields, "accept-encoding");
     const fields = codings === null ? [] : ["Accept-Encoding", codings];
     for (const target of targets) {
@@ -106,13 +116,21 @@ export class Files {
       const decision = decide(plan.policy, facts, { knownSession: sessionKey !== null });
       const key = keyOf(facts, false);
       if (key === null || decision.verdict !== "forward" || !decision.stores(facts.path)) continue;
+      if (cache.isFresh(key) || nowMs - (this.#notAhead.get(key) ?? Number.NEGATIVE_INFINITY) < aheadAgainMs)
+        continue;
+      const { lanes, hold } = ways[decision.pool];
+      if ((lanes !== null && lanes.waiting > 0) || hold?.isClosed === true) return;
       const notes: FetchNotes = { lane: null, queueMs: 0, upstreamMs: null };
       const looked = cache.find(key, facts, true, this.#fetchFile(x, decision, notes));
       if (looked.kind !== "wait") continue;
-      void looked.found.then((found) => {
+      // Nobody waits for it: without a browser that comes it is given up like any other.
+      looked.place.leave();
+      const begin = (found: Found): void => {
         if (found.kind === "entry") represent(found.entry, facts, clock.nowMs(), plan.settings.compression);
-        looked.place.leave();
-      });
+        else this.#notAhead.set(key, clock.nowMs());
+      };
+      // Without memory to compress it there is nothing to be done ahead.
+      looked.found.then(begin).catch(() => this.#notAhead.set(key, clock.nowMs()));
     }
   }
 
@@ -205,6 +223,7 @@ export class Files {
     const out: string[] = [];
     mergeSecurity(x.security(), fields, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
+    if (this.#parts.cache.hints.yields(facts.path)) out.push(...yielding);
     x.status = status;
     switch (body.kind) {
       case "none":

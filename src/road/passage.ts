@@ -61,8 +61,10 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   #head: AnswerHead | null = null;
   #mask: TracebackMask | null = null;
   #relay: Relay | null = null;
-  /** A page whose bundles are to be known; null: it is none. */
+  /** A page whose bundles are to be known; null: it is none, or they are. */
   #page: PageHead | null = null;
+  /** Its head waits for its first bytes: what they name is told before. */
+  #waits = false;
   /** Odoo's redirect leads there instead; null: where it says. */
   #location: string | null = null;
   #settled = false;
@@ -129,7 +131,10 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
     const gate = this.#gate;
-    if (gate === null) return this.#begin(head);
+    if (gate === null) {
+      this.#waits = this.#page !== null && this.#more.hints.waits(x, this.#facts);
+      return this.#waits ? undefined : this.#begin(head);
+    }
     gate.keep(() => this.#begin(head));
     if (this.#settled) gate.judge();
   }
@@ -137,7 +142,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   data(chunk: Buffer): void {
     const { watch } = this.#x;
     watch?.data(chunk);
-    this.#page?.data(chunk);
+    if (this.#page !== null) this.#look(this.#page, chunk);
     const gate = this.#gate;
     if (gate?.isHolding !== true) return this.#pass(chunk);
     gate.keep(() => this.#pass(chunk));
@@ -148,11 +153,32 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
 
   end(): void {
     this.#settle();
-    if (this.#page !== null) this.#more.hints.learn(this.#x, this.#facts, this.#page);
+    if (this.#page !== null) this.#learn(this.#page);
+    // An empty page.
+    if (this.#waits) this.#beginLate();
     const gate = this.#gate;
     if (gate?.isHolding !== true) return this.#finish();
     gate.keep(() => this.#finish());
     gate.judge();
+  }
+
+  #look(page: PageHead, chunk: Buffer): void {
+    page.data(chunk);
+    if (this.#waits) {
+      this.#more.hints.tellOf(this.#x, page);
+      this.#beginLate();
+    }
+    if (page.isOver) this.#learn(page);
+  }
+
+  #learn(page: PageHead): void {
+    this.#page = null;
+    this.#more.hints.learn(this.#x, this.#facts, page);
+  }
+
+  #beginLate(): void {
+    this.#waits = false;
+    if (this.#head !== null) this.#begin(this.#head);
   }
 
   tunnel(socket: Socket, rest: Buffer, member: Counted): void {

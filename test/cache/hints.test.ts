@@ -2,7 +2,7 @@ import t from "tap";
 import { hintedPagesMax, type PageFile, PageHints, pagesAgreeing } from "../../src/cache/hints.ts";
 
 const files = (...names: readonly string[]): readonly PageFile[] =>
-  names.map((name) => ({ path: `/web/assets/0c5bb5f/${name}.js`, as: "script" }));
+  names.map((name) => ({ path: `/web/assets/0c5bb5f/${name}.js`, as: "script", yields: false }));
 
 t.test("a page's files are told when its last pages all named them", async (t) => {
   const hints = new PageHints();
@@ -26,4 +26,18 @@ t.test("invented pages push one another out, and take no more room", async (t) =
   }
   t.same(hints.of("page 0"), []);
   t.same(hints.of("home"), files("y"), "what is asked for stays");
+});
+
+t.test("a style sheet yields as long as the last page that named it says so", async (t) => {
+  const path = "/web/assets/0c5bb5f/a.css";
+  const sheet = (yields: boolean): readonly PageFile[] => [...files("x"), { path, as: "style", yields }];
+  const hints = new PageHints();
+  t.equal(hints.yields(path), false);
+  hints.learn("client", sheet(true));
+  t.equal(hints.yields(path), true);
+  hints.learn("site", sheet(false));
+  t.equal(hints.yields(path), false);
+  hints.learn("client", sheet(true));
+  hints.clear();
+  t.equal(hints.yields(path), false);
 });

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { ClientHttp2Session } from "node:http2";
 import t, { type Test } from "tap";
 import { startCachedSite } from "../support/cache.ts";
@@ -12,35 +13,51 @@ const pageWith = (...scripts: readonly string[]) =>
   `<html><head><link rel="stylesheet" href="${style}"/>${scripts.map((path) => `<script src="${path}"></script>`).join("")}</head><body></body></html>`;
 
 interface Opened {
-  /** Values of `link` in interim answers. */
-  readonly hints: readonly string[];
+  /** Values of `link` in interim answers, until Odoo's page was made. */
+  readonly early: readonly string[];
+  /** Those that came with the page. */
+  readonly late: readonly string[];
   readonly status: number;
 }
 
-/** Opens a page as a browser does; `pageGoes` is called when the 103 is there, or the answer. */
+/** What browsers have heard so far of each page that is open, by path. */
+type Heard = Map<string, string[]>;
+
+/** Opens a page as a browser does. `made`: what it had heard when Odoo's page was made. */
 function openPage(
   session: ClientHttp2Session,
   gateway: TestGateway,
   path: string,
-  { fields = opening, told = () => {} }: { readonly fields?: H2Fields; readonly told?: () => void } = {},
+  {
+    fields = opening,
+    heard = new Map(),
+    made = new Map(),
+  }: { fields?: H2Fields; heard?: Heard; made?: Map<string, number> } = {},
 ): Promise<Opened> {
   return new Promise((resolve, reject) => {
     const hints: string[] = [];
+    heard.set(path, hints);
     let status = 0;
     const stream = session.request({ ":path": path, ":authority": hostOf(gateway), ...fields });
     stream.on("headers", (head) => {
-      if (head[":status"] === 103) hints.push(...[head["link"] ?? []].flat());
-      told();
+      const links = [head["link"] ?? []].flat().flatMap((value) => value.split(", "));
+      if (head[":status"] === 103) hints.push(...links);
     });
     stream.on("response", (head) => {
       status = head[":status"] ?? 0;
     });
     stream.on("error", reject);
-    stream.on("end", () => resolve({ hints: hints.flatMap((value) => value.split(", ")), status }));
+    stream.on("end", () => {
+      const early = made.get(path) ?? 0;
+      resolve({ early: hints.slice(0, early), late: hints.slice(early), status });
+    });
     stream.resume();
     stream.end();
   });
 }
+
+/** A file that no page names: what was said to the browser before it is there when it is. */
+const behind = "/web/assets/1111111/behind.css";
 
 /** A site whose pages name what `page` says for each path. */
 async function startSite(
@@ -48,46 +65,73 @@ async function startSite(
   page: (path: string) => string,
   env: Readonly<Record<string, string>> = {},
 ) {
+  const heard: Heard = new Map();
+  const made = new Map<string, number>();
+  let session: ClientHttp2Session | null = null;
   const site = await startCachedSite(
-    ({ target }) =>
-      target.endsWith("/gone.js")
-        ? { status: "404 NOT FOUND", fields: ["Content-Type: text/html"], body: "gone" }
-        : target.startsWith("/web/assets/")
-          ? { fields: [...immutable, "Content-Type: text/css"], body: "x".repeat(100) }
-          : {
-              fields: ["Content-Type: text/html; charset=utf-8", "Cache-Control: no-store"],
-              body: page(target),
-            },
+    ({ target, method, socket }) => {
+      if (target.endsWith("/gone.js"))
+        return { status: "404 NOT FOUND", fields: ["Content-Type: text/html"], body: "gone" };
+      if (target.endsWith("/sick.js"))
+        return { status: "500 INTERNAL SERVER ERROR", fields: ["Content-Type: text/html"], body: "sick" };
+      if (target.startsWith("/web/assets/"))
+        return { fields: [...immutable, "Content-Type: text/css"], body: "x".repeat(100) };
+      const answer = {
+        fields: ["Content-Type: text/html; charset=utf-8", "Cache-Control: no-store"],
+        body: page(target),
+      };
+      const open = heard.get(target);
+      if (session === null || open === undefined) return answer;
+      void h2(session, site.gateway, { ":method": "GET", ":path": behind }).then(() => {
+        made.set(target, open.length);
+        send(socket, method, answer);
+      });
+      return null;
+    },
     { env },
   );
-  const session = await openHttp2(site.gateway);
+  session = await openHttp2(site.gateway);
+  const own = session;
   t.teardown(async () => {
-    session.destroy();
+    own.destroy();
     await site.close();
   });
   const { gateway } = site;
   return {
     site,
     gateway,
-    session,
-    open: (path: string, more = {}) => openPage(session, gateway, path, more),
+    session: own,
+    open: (path: string, { fields = opening }: { readonly fields?: H2Fields } = {}) =>
+      openPage(own, gateway, path, { fields, heard, made }),
   };
 }
 
 const both = [`<${style}>; rel=preload; as=style`, `<${script}>; rel=preload; as=script`];
 
-t.test("the next visitor's browser hears of a page's bundles while Odoo still makes the page", async (t) => {
-  let isTold = (): void => {};
-  const told = new Promise<void>((resolve) => {
-    isTold = resolve;
-  });
-  const site = await startCachedSite(({ target, method, socket }) => {
-    if (target.startsWith("/web/assets/"))
-      return { fields: [...immutable, "Content-Type: text/css"], body: "x" };
-    const page = { fields: ["Content-Type: text/html"], body: pageWith(script) };
-    if (target !== "/odoo/slow") return page;
-    // The page is made when the hints are there, and not before.
-    void told.then(() => send(socket, method, page));
+t.test(
+  "a browser hears of its page's bundles in front of the page, and the next one while Odoo still makes it",
+  async (t) => {
+    const { site, open } = await startSite(t, () => pageWith(script));
+    t.same(await open("/odoo/contacts"), { early: [], late: both, status: 200 }, "nothing was known");
+    for (const path of [style, script]) await site.get(path);
+    t.same(await open("/odoo/slow"), { early: both, late: [], status: 200 }, "once");
+    t.equal(site.odoo.count(script), 1);
+  },
+);
+
+t.test("a page is given out as Odoo sends it, whatever of it names files", async (t) => {
+  let go: (() => void) | null = null;
+  const [first = "", second = ""] = pageWith(script).split("<script");
+  const site = await startCachedSite(({ target, socket }) => {
+    const head = "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n";
+    if (target === "/empty") return { fields: ["Content-Type: text/html"], body: "" };
+    if (target === "/long")
+      return { fields: ["Content-Type: text/html"], body: `<html>${"a".repeat(200_000)}` };
+    if (target === "/cut") socket.end(`${head}Content-Length: 1000\r\n\r\n`);
+    else {
+      socket.write(`${head}\r\n${first}`);
+      go = () => socket.end(`<script${second}`);
+    }
     return null;
   });
   const session = await openHttp2(site.gateway);
@@ -95,11 +139,23 @@ t.test("the next visitor's browser hears of a page's bundles while Odoo still ma
     session.destroy();
     await site.close();
   });
-  t.same((await openPage(session, site.gateway, "/odoo/contacts")).hints, [], "nothing is known");
-  for (const path of [style, script]) await site.get(path);
-  const slow = await openPage(session, site.gateway, "/odoo/slow", { told: isTold });
-  t.same(slow, { hints: both, status: 200 });
-  t.equal(site.odoo.count(script), 1);
+  const stream = session.request({ ":path": "/slow", ":authority": hostOf(site.gateway), ...opening });
+  const links: unknown[] = [];
+  stream.on("headers", (head) => links.push(head["link"]));
+  const [head] = await once(stream, "response");
+  t.equal(head[":status"], 200, "Odoo is not waited for");
+  t.same(links, [both[0]], "what had come by then");
+  let text = "";
+  stream.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+    go?.();
+    go = null;
+  });
+  await once(stream, "end");
+  t.equal(text, pageWith(script));
+  t.equal((await site.get("/empty", opening)).status, 200);
+  t.equal((await site.get("/long", opening)).body.length, 200_006);
+  t.equal((await site.get("/cut", opening)).status, 502, "Odoo's end before a byte of it is told");
 });
 
 t.test("only a browser that opens a page and is connected to us itself is told", async (t) => {
@@ -108,7 +164,7 @@ t.test("only a browser that opens a page and is connected to us itself is told",
   });
   for (const path of [style, script]) await site.get(path);
   await open("/odoo");
-  t.same((await open("/odoo")).hints, both);
+  t.same((await open("/odoo")).early, both);
   const others: readonly (readonly [string, H2Fields])[] = [
     ["a script", { "sec-fetch-dest": "empty", "sec-fetch-mode": "cors" }],
     ["a frame", { "sec-fetch-dest": "iframe", "sec-fetch-mode": "navigate" }],
@@ -116,7 +172,8 @@ t.test("only a browser that opens a page and is connected to us itself is told",
     ["a form", { ...opening, ":method": "POST" }],
     ["somebody behind a proxy", { ...opening, "x-forwarded-for": "203.0.113.1" }],
   ];
-  for (const [who, fields] of others) t.same((await open("/odoo", { fields })).hints, [], who);
+  for (const [who, fields] of others)
+    t.match(await open("/odoo", { fields }), { early: [], late: [], status: 200 }, who);
   const lines = Object.entries(opening).map(([name, value]) => `${name}: ${value}`);
   const old = await h1(gateway, "GET /odoo", lines);
   t.equal(old.status, 200, "HTTP/1.1 has one answer");
@@ -128,18 +185,18 @@ t.test("a page is told what the last ones of its kind shared, and nothing of oth
   const { site, open } = await startSite(t, () => pageWith(...names));
   for (const path of [style, script, own]) await site.get(path);
   await open("/shop");
-  t.equal((await open("/shop")).hints.length, 3);
+  t.equal((await open("/shop")).early.length, 3);
   names = [script];
   await open("/shop");
-  t.same((await open("/shop")).hints, both, "the editor's bundle was one person's");
-  t.same((await open("/odoo")).hints, [], "another page");
+  t.same((await open("/shop")).early, both, "the editor's bundle was one person's");
+  t.same((await open("/odoo")).early, [], "another page");
   const french = { ...opening, cookie: "frontend_lang=fr_FR" };
-  t.same((await open("/shop", { fields: french })).hints, [], "another language");
-  t.same((await open("/shop", { fields: french })).hints, both);
+  t.same((await open("/shop", { fields: french })).early, [], "another language");
+  t.same((await open("/shop", { fields: french })).early, both);
 });
 
 t.test(
-  "what a page names does not come into a field of ours, and what is not in memory is not named",
+  "what a page names does not come into a field of ours, and what is not in memory is not named before the page",
   async (t) => {
     const evil = [
       `${script}>; rel=preload, <https://evil.test/x`,
@@ -149,8 +206,9 @@ t.test(
     ];
     const { site, open } = await startSite(t, () => pageWith(...evil));
     await site.get(style);
-    await open("/odoo");
-    t.same((await open("/odoo")).hints, [both[0]]);
+    const gone = "</web/assets/7777777/gone.js>; rel=preload; as=script";
+    t.match(await open("/odoo"), { early: [], late: [both[0], gone] }, "as the page itself says");
+    t.match(await open("/odoo"), { early: [both[0]], late: [] });
   },
 );
 
@@ -215,24 +273,86 @@ t.test("nothing is fetched ahead for a program, of another place, or where rules
   t.same(
     site.odoo.seen
       .map(({ target }) => target)
-      .filter((target) => target !== "/odoo")
+      .filter((target) => target !== "/odoo" && target !== behind)
       .sort(),
     [script, style].sort(),
   );
 });
+
+t.test(
+  "a style sheet that yields to the page's script is not told ahead, and says that it may wait",
+  async (t) => {
+    const client = `<html><head><script src="${script}"></script><link rel="stylesheet" href="${style}"/></head>`;
+    let page = client;
+    const { site, open } = await startSite(t, () => page);
+    const priority = async (path: string) => (await site.get(path)).headers["priority"];
+    t.same((await open("/odoo")).late, [both[1]]);
+    t.same([await priority(style), await priority(script)], ["u=3", undefined]);
+    t.same((await open("/odoo")).early, [both[1]]);
+    page = pageWith(script);
+    await open("/shop");
+    t.equal(await priority(style), undefined, "a page that needs it first");
+  },
+);
 
 t.test("EARLY_HINTS=no, CACHE=no and `cache clear` end it", async (t) => {
   for (const env of [{ EARLY_HINTS: "no" }, { CACHE: "no" }]) {
     const { site, open } = await startSite(t, () => pageWith(script), env);
     for (const path of [style, script]) await site.get(path);
     await open("/odoo");
-    t.same((await open("/odoo")).hints, [], JSON.stringify(env));
+    t.match(await open("/odoo"), { early: [], late: [] }, JSON.stringify(env));
   }
   const { site, gateway, session, open } = await startSite(t, () => pageWith(script));
   for (const path of [style, script]) await site.get(path);
   await open("/odoo");
-  t.same((await open("/odoo")).hints, both);
+  t.same((await open("/odoo")).early, both);
   gateway.running.cache.clear();
   for (const path of [style, script]) await h2(session, gateway, { ":method": "GET", ":path": path });
-  t.same((await open("/odoo")).hints, []);
+  t.same((await open("/odoo")).early, []);
+});
+
+t.test("what Odoo cannot give is not asked for ahead again with each page", async (t) => {
+  const sick = "/web/assets/5555555/sick.js";
+  const { site, open } = await startSite(t, () => pageWith(sick));
+  await open("/odoo");
+  await until(() => site.odoo.count(sick) === 1 && site.gateway.running.cache.figures().fetching === 0);
+  for (let i = 0; i < 3; i += 1) await open("/odoo");
+  t.equal(site.odoo.count(sick), 1);
+  t.equal((await site.get(sick)).status, 500, "its browser still may");
+  t.equal(site.odoo.count(sick), 2);
+});
+
+t.test("nothing is fetched ahead while others wait for Odoo", async (t) => {
+  const waiting = new Map<string, () => void>();
+  const site = await startCachedSite(
+    ({ target, method, socket }) => {
+      const body = target === "/odoo" ? pageWith(script) : "x";
+      const fields = target.startsWith("/web/assets/") ? immutable : ["Content-Type: text/html"];
+      waiting.set(target, () => send(socket, method, { fields, body }));
+      return null;
+    },
+    { env: { ODOO_WORKERS: "1" } },
+  );
+  const session = await openHttp2(site.gateway);
+  t.teardown(async () => {
+    session.destroy();
+    await site.close();
+  });
+  const answer = async (target: string) => {
+    await until(() => waiting.has(target));
+    waiting.get(target)?.();
+    waiting.delete(target);
+  };
+  const first = site.get("/shop/1");
+  await until(() => waiting.has("/shop/1"));
+  const page = site.get("/odoo", opening);
+  const { queue } = site.gateway.running;
+  await until(() => queue().waiting === 1);
+  const last = site.get("/shop/2");
+  await until(() => queue().waiting === 2);
+  await answer("/shop/1");
+  await answer("/odoo");
+  await answer("/shop/2");
+  for (const one of [first, page, last]) t.equal((await one).status, 200);
+  t.equal(site.odoo.count(script), 0, "the shop came first");
 });

@@ -8,9 +8,16 @@ const image = "/web/assets/0c5bb5f/picture.png";
 const style = "/web/assets/4a79452/web.assets_web.min.css";
 
 /** Asks for the image and behind it for the style sheet; how much of each had come when the style sheet was there. */
-async function race(t: Test, priorities: readonly [image: string, style: string]) {
+async function race(
+  t: Test,
+  priorities: readonly [image: string, style: string],
+  ofStyle: readonly string[] = [],
+) {
   const site = await startCachedSite(({ target }) => ({
-    fields: [...immutable, `Content-Type: ${target === style ? "text/css" : "image/png"}`],
+    fields:
+      target === style
+        ? [...immutable, "Content-Type: text/css", ...ofStyle]
+        : [...immutable, "Content-Type: image/png"],
     body: Buffer.alloc(bytes, target === style ? "s" : "i"),
   }));
   t.teardown(() => site.close());
@@ -49,4 +56,9 @@ t.test("the style sheet is there before the image that was asked for earlier", a
   const ofImage = await race(t, ["u=5", "u=0"]);
   // A piece for each four of those ahead, and what was under way when the style sheet was asked for.
   t.ok(ofImage < (bytes * 3) / 8, `${ofImage} bytes of the image`);
+});
+
+t.test("an answer that says itself that it may wait comes behind, whatever the client thought", async (t) => {
+  const ofImage = await race(t, ["u=5", "u=0"], ["Priority: u=7"]);
+  t.ok(ofImage > bytes / 2, `${ofImage} bytes of the image`);
 });

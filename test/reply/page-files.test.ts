@@ -19,9 +19,19 @@ const page = `<!DOCTYPE html>
 t.test("the bundles a page needs to be shown are found, as it names them", async (t) => {
   const found = pageFiles(page.replace(/ \/\/ <script[^\n]*/, ""));
   t.same(found, [
-    { path: style, as: "style" },
-    { path: script, as: "script" },
+    { path: style, as: "style", yields: false },
+    { path: script, as: "script", yields: false },
   ]);
+});
+
+t.test("a style sheet yields to a script before it that the browser has to run first", async (t) => {
+  const sheet = `<link rel="stylesheet" href="${style}"/>`;
+  const yields = (head: string) => pageFiles(`<head>${head}</head>`).find(({ as }) => as === "style")?.yields;
+  t.equal(yields(`<script src="${script}"></script>${sheet}`), true, "the web client");
+  t.equal(yields(`${sheet}<script src="${script}"></script>`), false, "the website");
+  t.equal(yields(`<script>odoo = {};</script>${sheet}`), false, "no script of its own way");
+  for (const word of ["defer", 'defer="defer"', "async", 'type="module"', "nomodule"])
+    t.equal(yields(`<script src="${script}" ${word}></script>${sheet}`), false, word);
 });
 
 t.test("what a browser would not take from what was loaded ahead is not named", async (t) => {
@@ -37,7 +47,7 @@ t.test("what a browser would not take from what was loaded ahead is not named", 
   ];
   for (const tag of tags) t.same(pageFiles(`<head>${tag}</head>`), [], tag);
   t.same(pageFiles(`<head><LINK REL=Stylesheet HREF=${style} media=screen></head>`), [
-    { path: style, as: "style" },
+    { path: style, as: "style", yields: false },
   ]);
 });
 

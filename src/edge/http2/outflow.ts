@@ -10,6 +10,8 @@ import type { Priority } from "./priority.ts";
 
 /** Bytes that those ahead may send before one who waits sends a piece too: a download of gigabytes keeps nobody from working. */
 export const passedBytesMax = 256 * 1024;
+/** As `passedBytesMax`, for who said himself that he may wait. */
+export const patientBytesMax = 4 * 1024 * 1024;
 /** What he sends then. */
 export const overtakingBytes = 4 * dataBytesMax;
 
@@ -24,6 +26,8 @@ export class Outlet {
   readonly owner: OutletOwner;
   readonly stream: number;
   priority: Priority;
+  /** Its server said how urgent it is. */
+  isPatient = false;
   /** What the client takes on this stream (RFC 9113 §6.9); below zero after it shrank its windows. */
   windowBytes: number;
   #pieces: Buffer[] = [];
@@ -197,7 +201,7 @@ export class Outflow {
     for (const outlet of this.#outlets) {
       if (outlet === from || !this.#isReady(outlet)) continue;
       outlet.passedBytes += bytes;
-      if (outlet.passedBytes < passedBytesMax) continue;
+      if (outlet.passedBytes < (outlet.isPatient ? patientBytesMax : passedBytesMax)) continue;
       outlet.passedBytes = 0;
       outlet.overtakesBytes = overtakingBytes;
     }

@@ -13,9 +13,19 @@ const unsaid: Priority = { urgency: 3, incremental: true };
 /** The value of a `priority` field or of PRIORITY_UPDATE; null, or what cannot be read: not said (RFC 9218 §4). */
 export function readPriority(value: string | null): Priority {
   if (value === null) return unsaid;
-  const urgency = /(?:^|,) *u=([0-7]) *(?:$|,)/.exec(value)?.[1];
   return {
-    urgency: urgency === undefined ? unsaid.urgency : Number(urgency),
+    urgency: urgencyIn(value) ?? unsaid.urgency,
     incremental: /(?:^|,) *i(?:=\?1)? *(?:$|,)/.test(value),
   };
+}
+
+/** The answer's own `priority` field goes before what the client said of its urgency (RFC 9218 §8); null: it has none. */
+export function mergedPriority(said: Priority, own: string | null): Priority {
+  const urgency = own === null ? null : urgencyIn(own);
+  return urgency === null ? said : { ...said, urgency };
+}
+
+function urgencyIn(value: string): number | null {
+  const urgency = /(?:^|,) *u=([0-7]) *(?:$|,)/.exec(value)?.[1];
+  return urgency === undefined ? null : Number(urgency);
 }

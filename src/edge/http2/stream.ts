@@ -8,7 +8,7 @@ import { Http2Body } from "./body.ts";
 import type { Http2Head } from "./fields.ts";
 import { type Http2Error, http2Error } from "./frame.ts";
 import { Outlet, type OutletOwner } from "./outflow.ts";
-import { type Priority, readPriority } from "./priority.ts";
+import { mergedPriority, type Priority, readPriority } from "./priority.ts";
 
 /** What a stream needs of its connection. */
 export interface Http2Carrier {
@@ -79,6 +79,8 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
   #sendWindowBytes: number;
   #outlet: Outlet | null = null;
   #priority: Priority | null = null;
+  /** What the answer's own `priority` field says; null: nothing. */
+  #ownPriority: string | null = null;
   #attendant: Attendant | null = null;
   #drainListener: (() => void) | null = null;
   /** Whoever writes was told to wait. */
@@ -174,7 +176,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
   /** PRIORITY_UPDATE (RFC 9218 §7). */
   prioritize(value: string): void {
     this.#priority = readPriority(value);
-    if (this.#outlet !== null) this.#outlet.priority = this.#priority;
+    if (this.#outlet !== null) this.#outlet.priority = mergedPriority(this.#priority, this.#ownPriority);
   }
 
   /** It was reset, by either side, or is gone with its connection. */
@@ -258,7 +260,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
       return;
     }
     if (this.#carrier.sendAnswer(this, status, fields, body)) return this.ended();
-    const outlet = this.#open();
+    const outlet = this.#open(fields);
     outlet.push(body);
     outlet.end();
     this.#carrier.wake();
@@ -268,7 +270,7 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     if (this.#isReset) return;
     const length = framing.kind === "length" ? framing.bytes : null;
     this.#carrier.sendHead(this, status, fields, length, framing.kind === "none");
-    if (framing.kind !== "none") this.#open();
+    if (framing.kind !== "none") this.#open(fields);
   }
 
   write(chunk: Buffer): boolean {
@@ -313,9 +315,11 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     return null;
   }
 
-  #open(): Outlet {
-    const priority = this.#priority ?? readPriority(firstField(this.fields, "priority"));
-    const outlet = new Outlet(this, this.id, this.#sendWindowBytes, priority);
+  #open(fields: readonly string[]): Outlet {
+    const said = this.#priority ?? readPriority(firstField(this.fields, "priority"));
+    this.#ownPriority = firstField(fields, "priority");
+    const outlet = new Outlet(this, this.id, this.#sendWindowBytes, mergedPriority(said, this.#ownPriority));
+    outlet.isPatient = this.#ownPriority !== null;
     this.#outlet = outlet;
     this.#carrier.openOutlet(outlet);
     return outlet;

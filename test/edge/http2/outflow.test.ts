@@ -1,6 +1,12 @@
 import t from "tap";
 import { dataBytesMax, frameHeadBytes } from "../../../src/edge/http2/frame.ts";
-import { Outflow, Outlet, overtakingBytes, passedBytesMax } from "../../../src/edge/http2/outflow.ts";
+import {
+  Outflow,
+  Outlet,
+  overtakingBytes,
+  passedBytesMax,
+  patientBytesMax,
+} from "../../../src/edge/http2/outflow.ts";
 import { readPriority } from "../../../src/edge/http2/priority.ts";
 
 const wide = 2 ** 30;
@@ -115,6 +121,20 @@ t.test("an urgent download without end keeps nobody from working", async (t) => 
   const piece = order.slice(before).search(/[^3]/);
   t.equal(piece, overtakingBytes / dataBytesMax, "then a piece");
 });
+
+t.test(
+  "who may wait, as his server says, lets a whole script pass, and still is not kept from all",
+  async (t) => {
+    const line = new Line();
+    line.answer(1, "u=1", 1_000);
+    const style = line.answer(3, "u=3", 4);
+    style.isPatient = true;
+    const order = line.take(400);
+    const before = order.indexOf("3");
+    t.ok(before * dataBytesMax > passedBytesMax * 8, `${before} frames before it`);
+    t.ok(before * dataBytesMax <= patientBytesMax + dataBytesMax);
+  },
+);
 
 t.test("a write is filled with frames of everybody, and never past its room", async (t) => {
   const line = new Line();

@@ -1,5 +1,5 @@
 import t from "tap";
-import { readPriority } from "../../../src/edge/http2/priority.ts";
+import { mergedPriority, readPriority } from "../../../src/edge/http2/priority.ts";
 
 t.test("the priority field is read as RFC 9218 has it, and what cannot be read counts as not said", (t) => {
   const cases: readonly (readonly [string | null, number, boolean])[] = [
@@ -18,5 +18,14 @@ t.test("the priority field is read as RFC 9218 has it, and what cannot be read c
   ];
   for (const [value, urgency, incremental] of cases)
     t.same(readPriority(value), { urgency, incremental }, String(value));
+  t.end();
+});
+
+t.test("what the answer says of its urgency goes before what its client said (RFC 9218 §8)", (t) => {
+  const said = { urgency: 0, incremental: true };
+  t.same(mergedPriority(said, null), said);
+  t.same(mergedPriority(said, "u=3"), { urgency: 3, incremental: true });
+  t.same(mergedPriority(said, "i"), said, "nothing of the urgency");
+  t.same(mergedPriority(said, "u=9"), said, "nothing that can be read");
   t.end();
 });
