@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -79,6 +79,26 @@ interface Traffic {
   readonly failed: string[];
   readonly open: Map<string, string>;
   changedMs: number;
+}
+
+/**
+ * The browser as an ordinary user's: one that root starts raises its own threads (nice -8) above the servers it measures, which in life are on another machine.
+ * `setpriv`: Debian's program (util-linux). `processor`: the only one it may use; null: all. Answers a program to start in its place, written into `dir`.
+ */
+export function ordinaryBrowser(
+  program: string,
+  setpriv: string | null,
+  processor: number | null,
+  dir: string,
+): string {
+  const asUser =
+    process.getuid?.() === 0 && setpriv !== null
+      ? `${setpriv} --inh-caps=-sys_nice --bounding-set=-sys_nice `
+      : "";
+  const where = processor === null ? "" : `taskset -c ${processor} `;
+  const file = join(dir, "browser");
+  writeFileSync(file, `#!/bin/sh\nexec ${asUser}${where}${program} "$@"\n`, { mode: 0o755 });
+  return file;
 }
 
 /** Throws when the browser cannot be started or the page does not come to rest within 30 s. */

@@ -1,5 +1,6 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -20,7 +21,7 @@ import { caddy } from "../peers/caddy.ts";
 import { gateway, startGateway } from "../peers/gateway.ts";
 import { nginx } from "../peers/nginx.ts";
 import type { Peer, PeerContext } from "../peers/peer.ts";
-import { visit } from "./browser.ts";
+import { ordinaryBrowser, visit } from "./browser.ts";
 import { type Line, type LineSettings, openLine } from "./line.ts";
 import { contentOf } from "./page.ts";
 import { isAsset, RESOURCES } from "./resources.ts";
@@ -61,6 +62,8 @@ Odoo. The gateway is visited twice: with nothing in memory, and again.
 
   --rounds N         rounds, 1–50 (default 5)
   --peers a,b        only these: ${[...new Set(setups.map((setup) => setup.peer.name))].join(", ")}
+  --apart            the browser has one processor to itself and all others share the rest,
+                     as if it were on a machine of its own (taskset of util-linux)
   --timeline         tells of each load when its files were asked for and came
   --text             only tells how the replayed text compresses
   --help             this text
@@ -82,6 +85,7 @@ function readOptions() {
         rounds: { type: "string" },
         peers: { type: "string" },
         text: { type: "boolean" },
+        apart: { type: "boolean" },
         timeline: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
@@ -285,6 +289,15 @@ function textReport(): string {
     .join("\n");
 }
 
+/** This process and all it starts leave the last processor to the browser; answers its number. */
+function setApart(): number {
+  const last = availableParallelism() - 1;
+  if (last < 1) usageError("--apart needs two processors");
+  if (findProgram("taskset") === null) usageError("--apart needs taskset (Debian package util-linux)");
+  execFileSync("taskset", ["-acp", `0-${last - 1}`, String(process.pid)], { stdio: "ignore" });
+  return last;
+}
+
 async function main(): Promise<void> {
   const options = readOptions();
   if (options.help === true) return void process.stdout.write(help);
@@ -300,6 +313,8 @@ async function main(): Promise<void> {
   });
   if (wanted.length === 0) usageError("nothing left to measure");
   const dir = temporaryDirectory();
+  const apart = options.apart === true ? setApart() : null;
+  const browser = ordinaryBrowser(program, findProgram("setpriv"), apart, dir);
   const certificate = makeCertificate(dir);
   if (certificate === null) usageError("openssl is needed to make the certificate and is not installed");
   const keyHash = publicKeyHash(certificate.cert);
@@ -308,7 +323,7 @@ async function main(): Promise<void> {
     upstream,
     certificate,
     keyHash,
-    program,
+    program: browser,
     dir,
     tellsSteps: options.timeline === true,
   });
