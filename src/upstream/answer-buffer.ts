@@ -136,15 +136,15 @@ export class AnswerBuffer implements Due {
         if (!made.ok) return this.#breakSpool();
         this.#file = made.value;
       }
-      const chunk =
-        this.#waiting.length === 1 ? (this.#waiting[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#waiting);
-      this.#waiting = [chunk];
-      const written = await this.#file.write(chunk, this.#writePosition);
+      // What comes meanwhile is put behind them.
+      const pieces = this.#waiting.slice();
+      const bytes = this.#waitingBytes;
+      const written = await this.#file.write(pieces, this.#writePosition);
       if (this.#closed) return;
       if (!written.ok) return this.#breakSpool();
-      this.#waiting.shift();
-      this.#waitingBytes -= chunk.length;
-      this.#writePosition += chunk.length;
+      this.#waiting.splice(0, pieces.length);
+      this.#waitingBytes -= bytes;
+      this.#writePosition += bytes;
     }
     this.#writing = false;
     if (this.#waitingBytes <= waitingBytesMax && this.#unread() <= this.#fileBytesMax) this.#resume();

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { BodySource, BodyTaker } from "./body-source.ts";
-import type { Spool, SpoolFile } from "./spool.ts";
+import { bytesOf, type Spool, type SpoolFile } from "./spool.ts";
 
 /** Body bytes kept in memory before the spool file takes over. */
 export const bodyMemoryBytesMax = 64 * 1024;
@@ -155,13 +155,12 @@ class Collector implements BodyTaker {
       if (this.#settled) return made.value.close();
     }
     while (this.#waiting.length > 0) {
-      const chunk =
-        this.#waiting.length === 1 ? (this.#waiting[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#waiting);
+      const pieces = this.#waiting;
       this.#waiting = [];
-      const written = await this.#file.write(chunk, this.#fileBytes);
+      const written = await this.#file.write(pieces, this.#fileBytes);
       if (this.#settled) return;
       if (!written.ok) return this.#settle(err("no-room"));
-      this.#fileBytes += chunk.length;
+      this.#fileBytes += bytesOf(pieces);
     }
     this.#writing = false;
     if (this.#ended) return this.#finish();

@@ -12,7 +12,8 @@ export type SpoolTrouble = { readonly kind: "full" } | { readonly kind: "disk"; 
  * open, so nothing is left behind by a crash. Offsets are the caller's business; a file is closed exactly once.
  */
 export interface SpoolFile {
-  write(chunk: Buffer, position: number): Promise<Result<void, SpoolTrouble>>;
+  /** Writes the pieces one behind the other, all of them; they are not to be changed meanwhile. */
+  write(pieces: readonly Buffer[], position: number): Promise<Result<void, SpoolTrouble>>;
   /** Reads up to `into.length` bytes; the number read, 0 at the end. */
   read(into: Buffer, position: number): Promise<Result<number, SpoolTrouble>>;
   /** Everything was read: the bytes count no more and the next write starts at 0. */
@@ -59,16 +60,15 @@ export class Spool {
       counted = 0;
     };
     return {
-      write: async (chunk, position) => {
-        if (this.#bytes + chunk.length > this.#bytesMax) return err({ kind: "full" });
-        this.#bytes += chunk.length;
-        counted += chunk.length;
+      write: async (pieces, position) => {
+        const bytes = bytesOf(pieces);
+        if (this.#bytes + bytes > this.#bytesMax) return err({ kind: "full" });
+        this.#bytes += bytes;
+        counted += bytes;
         try {
           let done = 0;
-          while (done < chunk.length) {
-            const { bytesWritten } = await handle.write(chunk, done, chunk.length - done, position + done);
-            done += bytesWritten;
-          }
+          for (let left = pieces; left.length > 0; left = piecesFrom(pieces, done))
+            done += (await handle.writev(left, position + done)).bytesWritten;
           return ok(undefined);
         } catch (error) {
           return err({ kind: "disk", detail: errorText(error) });
@@ -92,6 +92,21 @@ export class Spool {
       },
     };
   }
+}
+
+/** Of all of them together. */
+export function bytesOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** What is left behind the first `done` bytes: a write may take less than it is given. */
+function piecesFrom(pieces: readonly Buffer[], done: number): readonly Buffer[] {
+  let skipped = 0;
+  for (const [i, piece] of pieces.entries()) {
+    if (skipped + piece.length > done) return [piece.subarray(done - skipped), ...pieces.slice(i + 1)];
+    skipped += piece.length;
+  }
+  return [];
 }
 
 /** Makes the folder and removes what a kill between open and unlink may have left. */

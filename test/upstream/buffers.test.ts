@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -100,6 +101,37 @@ t.test(
     body.data(Buffer.alloc(400_000));
     body.end();
     t.same(await wantNoDisk, { ok: false, error: "no-room" });
+  },
+);
+
+t.test(
+  "pieces are written whole and in order, also when the system takes a part of them at a time",
+  async (t) => {
+    const directory = folder();
+    const probe = await open(join(directory, "probe"), "wx+");
+    const prototype = Object.getPrototypeOf(probe);
+    await probe.close();
+    const { writev } = prototype;
+    t.teardown(() => {
+      prototype.writev = writev;
+    });
+    const spool = new Spool(directory, 1e9);
+    const made = await spool.create();
+    if (!made.ok) return void t.fail(made.error.kind);
+    const pieces = [70_000, 1, 0, 9_999, 30_000].map((length) => randomBytes(length));
+    const whole = Buffer.concat(pieces);
+    for (const most of [7_001, 70_000, 70_001, 1e6]) {
+      let calls = 0;
+      prototype.writev = function (buffers: readonly Buffer[], position: number) {
+        calls += 1;
+        return writev.call(this, [Buffer.concat(buffers).subarray(0, most)], position);
+      };
+      t.same(await made.value.write(pieces, 5), { ok: true, value: undefined });
+      t.equal(calls, Math.ceil(whole.length / most));
+      prototype.writev = writev;
+      t.ok((await readAll(made.value, 5 + whole.length)).subarray(5).equals(whole), `${most} at a time`);
+    }
+    made.value.close();
   },
 );
 
