@@ -148,7 +148,7 @@ t.test("each package has one door", async (t) => {
     ["yaml", "src/base/yaml-positions.ts"],
     ["zod", "src/policy/schema.ts"],
     ["@peculiar/x509", "src/tls/x509.ts"],
-    ["acme-client", "src/tls/acme.ts"],
+    ["acme-client", "src/tls/acme-client.ts"],
   ]);
   const seen = new Map<string, string[]>();
   for (const { path, imports } of sources) {

@@ -1,5 +1,5 @@
 import type { Certificate } from "./certificate.ts";
-import type { IssuerStatus } from "./issuer.ts";
+import type { IssuerStatus } from "./issuer-status.ts";
 import type { TlsMaterial } from "./load.ts";
 
 const dayMs = 86_400_000;

@@ -1,0 +1,64 @@
+import type { Clock } from "../base/clock.ts";
+import { freshState, type IssuerState } from "./acme-store.ts";
+import type { Job } from "./issuer-job.ts";
+import type { Notices } from "./notices.ts";
+import { backOffMs } from "./schedule.ts";
+
+export interface MemoryParts {
+  readonly notices: Notices;
+  readonly clock: Clock;
+  /** A number from 0 to 1, drawn anew each time. */
+  readonly random: () => number;
+}
+
+/**
+ * What went wrong with a set of names and when it may be tried again, over restarts and for all processes: on disk, and
+ * the last failure in memory too, for when it could not be written.
+ */
+export class IssuerMemory {
+  readonly #parts: MemoryParts;
+  #unsaved: { readonly set: string; readonly state: IssuerState } | null = null;
+
+  constructor(parts: MemoryParts) {
+    this.#parts = parts;
+  }
+
+  async recall(job: Job): Promise<IssuerState> {
+    const state = await job.store.state(job.set);
+    const kept = this.#unsaved?.set === job.set ? this.#unsaved.state : null;
+    if (state.ok) return kept !== null && kept.failures > state.value.failures ? kept : state.value;
+    // What was remembered is lost: as if one attempt had just failed, so that a damaged file cannot cause a storm.
+    const { notices, clock, random } = this.#parts;
+    notices.warnOnce(`state ${job.set}`, state.error);
+    const nowMs = clock.wallMs();
+    const guessed = { ...freshState, failures: 1, nextTryMs: nowMs + backOffMs(1, random()) };
+    await this.keep(job, guessed);
+    return guessed;
+  }
+
+  async keep(job: Job, state: IssuerState): Promise<void> {
+    await this.#parts.notices.tell(job.store.saveState(job.set, state));
+  }
+
+  /** One more failure: the next try comes later than after the last one, and not before the authority allows it. */
+  async failed(
+    job: Job,
+    state: IssuerState,
+    detail: string,
+    retryAfterMs: number | null,
+  ): Promise<IssuerState> {
+    const { clock, random } = this.#parts;
+    const nowMs = clock.wallMs();
+    const failures = state.failures + 1;
+    const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), retryAfterMs ?? 0);
+    const next: IssuerState = { ...state, failures, nextTryMs, lastFailure: { wallMs: nowMs, detail } };
+    this.#unsaved = { set: job.set, state: next };
+    await this.keep(job, next);
+    return next;
+  }
+
+  /** There is another certificate: what stands on disk counts alone. */
+  forget(): void {
+    this.#unsaved = null;
+  }
+}

@@ -1,0 +1,57 @@
+import { ok, type Result } from "../base/result.ts";
+import type { AcmeSettings } from "../settings/settings.ts";
+import type { IssuerState } from "./acme-store.ts";
+import { type Held, readCaFile } from "./issuer-job.ts";
+import { askRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
+import { renewalByLife, renewalInWindow } from "./schedule.ts";
+import { renewalId } from "./x509.ts";
+
+/** An authority that suggests nothing is asked again after this. */
+const askAgainMs = 6 * 3_600_000;
+
+/**
+ * When the certificate is to be renewed: as the authority says (RFC 9773), else by its life. Asked again as it says; until
+ * then, and once the moment has come, it stays as it was planned.
+ */
+export async function planRenewal(
+  acme: AcmeSettings,
+  held: Held,
+  before: IssuerState["renewal"],
+  nowMs: number,
+  random: () => number,
+): Promise<IssuerState["renewal"]> {
+  const { serial, notBeforeMs, notAfterMs } = held.certificate;
+  const known = before?.serial === serial ? before : null;
+  if (known !== null && (nowMs < known.askAgainMs || nowMs >= known.atMs)) return known;
+  const byLife = known?.atMs ?? renewalByLife(notBeforeMs, notAfterMs, random());
+  const { info } = await suggestion(acme, held, nowMs);
+  if (!info.ok || info.value === null) return { serial, atMs: byLife, askAgainMs: nowMs + askAgainMs };
+  const { startMs, endMs, askAgainInMs } = info.value;
+  return {
+    serial,
+    // A moment chosen before stays while it lies in the window: asking often must not make it earlier.
+    atMs: renewalInWindow(info.value, known?.atMs ?? null, notAfterMs, random()),
+    askAgainMs: nowMs + askAgainInMs,
+    window: { startMs, endMs },
+  };
+}
+
+/**
+ * What an order names as the certificate it follows (RFC 9773 §5). Only where the authority knows renewal information:
+ * others refuse an order with fields they do not know.
+ */
+export async function replacedId(acme: AcmeSettings, held: Held, nowMs: number): Promise<string | null> {
+  const { id, info } = await suggestion(acme, held, nowMs);
+  return info.ok && info.value !== null ? id : null;
+}
+
+async function suggestion(
+  acme: AcmeSettings,
+  held: Held,
+  nowMs: number,
+): Promise<{ readonly id: string | null; readonly info: Result<RenewalInfo | null, string> }> {
+  const id = renewalId(held.certificate.certPem);
+  const caPem = await readCaFile(acme);
+  if (id === null || !caPem.ok) return { id, info: ok(null) };
+  return { id, info: await askRenewalInfo(held.directory, caPem.value, id, nowMs) };
+}
