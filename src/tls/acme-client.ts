@@ -168,12 +168,22 @@ async function prepareClient(): Promise<AcmeLibrary> {
     const header: unknown = answer.headers["retry-after"];
     talk.retryAfterMs = retryAfterMs(typeof header === "string" ? header : undefined, Date.now());
     if (answer.status >= 400) {
+      answer.data = problemOf(answer.data);
       const trouble = readTrouble(answer.data, `the authority answered ${answer.status}`);
       talk.refusals.set(clientMessage(answer.data), { trouble, retryAfterMs: talk.retryAfterMs });
     }
     return answer;
   });
   return acme;
+}
+
+/** Of an answer that is no problem document (RFC 7807) but has something in `error`, as proxies have it: the package would fail over some of them. */
+function problemOf(document: unknown): unknown {
+  if (typeof document !== "object" || document === null || !("error" in document)) return document;
+  const { error, ...rest } = document;
+  if ("detail" in rest) return rest;
+  const said = typeof error === "object" && error !== null && "detail" in error ? error.detail : error;
+  return { detail: typeof said === "string" && said !== "" ? said : JSON.stringify(document) };
 }
 
 /** What `formatResponseError` of acme-client makes of an answer. */

@@ -38,9 +38,9 @@ export interface CertificateOrder {
 /** What the order needs of its owner. All may take their time; a rejected promise is a bug. */
 export interface OrderOwner extends ProofPlaces {
   /** The account was registered, or registered anew. */
-  registered(account: AcmeAccount): Promise<void>;
+  registered(account: AcmeAccount): Promise<unknown>;
   /** A new order exists at the authority. */
-  ordered(url: string): Promise<void>;
+  ordered(url: string): Promise<unknown>;
   /** Still allowed to finish: false when another process has taken over. */
   mayFinish(): Promise<boolean>;
 }

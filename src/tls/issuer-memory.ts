@@ -13,7 +13,7 @@ export interface MemoryParts {
 
 /**
  * What went wrong with a set of names and when it may be tried again, over restarts and for all processes: on disk, and
- * the last failure in memory too, for when it could not be written.
+ * a failure that could not be written in memory too.
  */
 export class IssuerMemory {
   readonly #parts: MemoryParts;
@@ -37,7 +37,9 @@ export class IssuerMemory {
   }
 
   async keep(job: Job, state: IssuerState): Promise<void> {
-    await this.#parts.notices.tell(job.store.saveState(job.set, state));
+    const isWritten = await this.#parts.notices.tell(job.store.saveState(job.set, state));
+    // What is on disk counts alone: another process may write there that it has succeeded.
+    this.#unsaved = isWritten || state.failures === 0 ? null : { set: job.set, state };
   }
 
   /** One more failure: the next try comes later than after the last one, and not before the authority allows it. */
@@ -52,7 +54,6 @@ export class IssuerMemory {
     const failures = state.failures + 1;
     const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), retryAfterMs ?? 0);
     const next: IssuerState = { ...state, failures, nextTryMs, lastFailure: { wallMs: nowMs, detail } };
-    this.#unsaved = { set: job.set, state: next };
     await this.keep(job, next);
     return next;
   }

@@ -90,7 +90,7 @@ export async function orderFor(
   if (!answer.ok) {
     // An order whose proof failed is dead; one that could not be finished may be finished later.
     if (answer.error.kind === "validation" || answer.error.kind === "refused")
-      await store.dropPendingOrder(set);
+      await notices.tell(store.dropPendingOrder(set));
     return answer;
   }
   const place = acmeDirectory(settings().certsDir, directory);

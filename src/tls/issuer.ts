@@ -119,9 +119,10 @@ export class Issuer {
       this.#status = null;
       return;
     }
-    const state = await this.#memory.recall(job);
     const held = await this.#held(job);
     await this.#serve(held);
+    // Behind it: what went wrong here does not count where another process has succeeded.
+    const state = await this.#memory.recall(job);
     const renewed = await this.#planRenewal(job, held, state);
     this.#report(job, held, renewed);
     const nowMs = clock.wallMs();

@@ -28,10 +28,11 @@ export class Notices {
     this.#sink.emit({ type: "warning", what: "certificates", detail: problemLine(problem) });
   }
 
-  /** For what is done seldom: waits for the writing and tells its problem each time. */
-  async tell(writing: Promise<Problem | null>): Promise<void> {
+  /** For what is done seldom: waits for the writing and tells its problem each time; false: there was one. */
+  async tell(writing: Promise<Problem | null>): Promise<boolean> {
     const problem = await writing;
     if (problem !== null)
       this.#sink.emit({ type: "warning", what: "CERTS_DIR", detail: problemLine(problem) });
+    return problem === null;
   }
 }

@@ -2,12 +2,9 @@ import { ok, type Result } from "../base/result.ts";
 import type { AcmeSettings } from "../settings/settings.ts";
 import type { IssuerState } from "./acme-store.ts";
 import { type Held, readCaFile } from "./issuer-job.ts";
-import { askRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
+import { askAgainMs, askRenewalInfo, type RenewalInfo } from "./renewal-info.ts";
 import { renewalByLife, renewalInWindow } from "./schedule.ts";
 import { renewalId } from "./x509.ts";
-
-/** An authority that suggests nothing is asked again after this. */
-const askAgainMs = 6 * 3_600_000;
 
 /**
  * When the certificate is to be renewed: as the authority says (RFC 9773), else by its life. Asked again as it says; until
@@ -25,7 +22,10 @@ export async function planRenewal(
   if (known !== null && (nowMs < known.askAgainMs || nowMs >= known.atMs)) return known;
   const byLife = known?.atMs ?? renewalByLife(notBeforeMs, notAfterMs, random());
   const { info } = await suggestion(acme, held, nowMs);
-  if (!info.ok || info.value === null) return { serial, atMs: byLife, askAgainMs: nowMs + askAgainMs };
+  const later = nowMs + askAgainMs.default;
+  // An authority that does not answer just now has not taken back what it suggested last.
+  if (!info.ok) return { ...known, serial, atMs: byLife, askAgainMs: later };
+  if (info.value === null) return { serial, atMs: byLife, askAgainMs: later };
   const { startMs, endMs, askAgainInMs } = info.value;
   return {
     serial,
