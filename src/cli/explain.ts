@@ -10,7 +10,7 @@ import { buildPlan, type Plan } from "../plan.ts";
 import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
 import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
-import { readPolicy } from "../start.ts";
+import { readPolicy } from "../start/policy-files.ts";
 import { printProblems, processSettings } from "./settings.ts";
 
 const sessionKinds = ["none", "present", "known"];

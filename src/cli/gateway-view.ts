@@ -5,7 +5,7 @@ import { loadSettings } from "../settings/load.ts";
 import { readTextFile } from "../settings/read-file.ts";
 import { gatherSettings } from "../settings/sources.ts";
 import { isSettingName } from "../settings/table.ts";
-import { readPolicy } from "../start.ts";
+import { readPolicy } from "../start/policy-files.ts";
 
 /** What the settings of a gateway tell the audit, if there are any here. */
 export interface GatewayHere {

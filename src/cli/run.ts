@@ -6,7 +6,8 @@ import { type LogDestination, openDestination } from "../observe/destination.ts"
 import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type RunningGateway, startGateway } from "../start.ts";
+import type { RunningGateway } from "../start/running-gateway.ts";
+import { startGateway } from "../start.ts";
 import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";

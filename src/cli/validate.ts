@@ -2,7 +2,7 @@ import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { buildPlan } from "../plan.ts";
 import { openToStrangers } from "../proving.ts";
-import { policiesDirOf, readPolicy } from "../start.ts";
+import { policiesDirOf, readPolicy } from "../start/policy-files.ts";
 import { loadCertificateFiles } from "../tls/certificate.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
 

@@ -10,7 +10,7 @@ import type { EventSink } from "../observe/events.ts";
 import { type TallySnapshot, TallySum, tallySnapshot } from "../observe/tally-sum.ts";
 import type { QueueState } from "../road/ways.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { RunningGateway } from "../start.ts";
+import type { RunningGateway } from "../start/running-gateway.ts";
 import { ticketKeyBytes, ticketRotationMs } from "../tls/context.ts";
 import { type ListenerName, protocolVersion, type ToWorker, type WorkerStart } from "./messages.ts";
 import { Owner } from "./owner.ts";

@@ -11,7 +11,8 @@ import { SharedPeers } from "../guard/shared-peers.ts";
 import { stagingLimit } from "../guard/staging.ts";
 import type { EventSink, GatewayEvent } from "../observe/events.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type RunningGateway, startGateway } from "../start.ts";
+import type { RunningGateway } from "../start/running-gateway.ts";
+import { startGateway } from "../start.ts";
 import { createChallenges } from "../tls/challenges.ts";
 import {
   type FromWorker,

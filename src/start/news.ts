@@ -1,10 +1,9 @@
-import { type Ip, isPrivate, parseIp } from "../base/ip.ts";
+import { isPrivate, parseIp } from "../base/ip.ts";
 import type { BanJournal } from "../guard/ban-journal.ts";
 import type { Ban } from "../guard/ban-table.ts";
 import type { JailNews } from "../guard/jail.ts";
 import type { Closed } from "../guard/maintenance.ts";
 import type { EventSink, GatewayEvent } from "../observe/events.ts";
-import type { Plan } from "../plan.ts";
 
 /** The event of a maintenance that began, or ended (null). */
 export function maintenanceEvent(closed: Closed | null): GatewayEvent {
@@ -40,9 +39,4 @@ export function jailNews(sink: EventSink, journal: BanJournal | null, banned: (b
         "until then every client counts as one",
       ),
   };
-}
-
-/** A proxy's connection carries everybody; trusted networks are never banned. */
-export function isSpared({ settings }: Plan, ip: Ip): boolean {
-  return settings.trustedNetworks.contains(ip) || settings.trustedProxies.contains(ip);
 }

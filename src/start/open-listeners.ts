@@ -3,9 +3,10 @@ import { err, ok, type Result } from "../base/result.ts";
 import type { ListenerName } from "../cluster/messages.ts";
 import type { SupervisorSeam, WorkerSeam } from "../cluster/seams.ts";
 import type { EdgeHandlers } from "../edge/http1.ts";
-import { type Admission, type Elsewhere, type Listener, listenPlain, listenTls } from "../edge/listeners.ts";
+import { type Elsewhere, type Listener, listenPlain, listenTls } from "../edge/listeners.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Challenges } from "../tls/challenges.ts";
+import type { Admissions } from "./admissions.ts";
 
 /** Where a listener's connections are accepted or served, when that is not this process. */
 interface Seams {
@@ -13,25 +14,28 @@ interface Seams {
   readonly supervisor?: SupervisorSeam | undefined;
 }
 
+/** Those that are open; null: not set. */
+export interface Listeners {
+  readonly https: Listener;
+  readonly http: Listener | null;
+  readonly report: Listener | null;
+  /** Each that is open, with its name. */
+  readonly all: readonly { readonly name: ListenerName; readonly listener: Listener }[];
+}
+
 /** Opens every listener that is set; all problems at once, and none stays open then. */
 export async function openListeners(
   settings: Settings,
   tlsOptions: Parameters<typeof listenTls>[1],
-  admission: () => Admission,
-  reportAdmission: () => Admission,
+  admissions: Admissions,
   handlers: EdgeHandlers,
   challenges: Challenges,
   seams: Seams,
-): Promise<
-  Result<
-    { readonly https: Listener; readonly http: Listener | null; readonly report: Listener | null },
-    readonly Problem[]
-  >
-> {
+): Promise<Result<Listeners, readonly Problem[]>> {
   const https = await listenTls(
     settings.httpsListen,
     tlsOptions,
-    admission,
+    admissions.site,
     handlers,
     undefined,
     challenges,
@@ -42,7 +46,7 @@ export async function openListeners(
       ? ok(null)
       : await listenPlain(
           settings.httpListen,
-          admission,
+          admissions.site,
           handlers,
           undefined,
           "plain",
@@ -53,14 +57,21 @@ export async function openListeners(
       ? ok(null)
       : await listenPlain(
           settings.reportListen,
-          reportAdmission,
+          admissions.report,
           handlers,
           undefined,
           "report",
           elsewhere("report", seams),
         );
   if (https.ok && http.ok && report.ok)
-    return ok({ https: https.value, http: http.value, report: report.value });
+    return ok({
+      ...{ https: https.value, http: http.value, report: report.value },
+      all: [
+        { name: "https", listener: https.value },
+        ...(http.value === null ? [] : [{ name: "http" as const, listener: http.value }]),
+        ...(report.value === null ? [] : [{ name: "report" as const, listener: report.value }]),
+      ],
+    });
   const problems: Problem[] = [];
   if (https.ok) https.value.stop();
   else problems.push({ place: "environment", thing: `HTTPS_LISTEN ${https.error}`, remedy: "" });
@@ -70,15 +81,6 @@ export async function openListeners(
   else problems.push({ place: "environment", thing: `REPORT_LISTEN ${report.error}`, remedy: "" });
   return err(problems);
 }
-
-export const listenerNames: readonly ListenerName[] = ["https", "http", "report"];
-
-/** Of connections that another process has let in already. */
-export const letIn: Admission = {
-  connectionsPerClientMax: Number.MAX_SAFE_INTEGER,
-  isBanned: () => false,
-  isExempt: () => true,
-};
 
 /** Who accepts and who serves on a listener, where that is not this process. */
 function elsewhere(name: ListenerName, { worker, supervisor }: Seams): Elsewhere {

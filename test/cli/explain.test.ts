@@ -4,7 +4,7 @@ import { ok } from "../../src/base/result.ts";
 import { explainRequest } from "../../src/cli/explain.ts";
 import { buildPlan } from "../../src/plan.ts";
 import { loadSettings } from "../../src/settings/load.ts";
-import { readPolicy } from "../../src/start.ts";
+import { readPolicy } from "../../src/start/policy-files.ts";
 
 /** What `explain` prints with this gateway.yaml. */
 function explained(yaml: string, request: string, from: string): string {

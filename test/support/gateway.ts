@@ -8,7 +8,8 @@ import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts"
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { readTextFile } from "../../src/settings/read-file.ts";
-import { type RunningGateway, startGateway } from "../../src/start.ts";
+import type { RunningGateway } from "../../src/start/running-gateway.ts";
+import { startGateway } from "../../src/start.ts";
 import type { LookupAll } from "../../src/upstream/resolver.ts";
 
 export interface TestGateway {

@@ -1,0 +1,66 @@
+import type { AdminBans } from "../admin/bans.ts";
+import { type AdminCache, sumCaches } from "../admin/cache.ts";
+import type { AdminMaintenance } from "../admin/maintenance.ts";
+import type { Clock } from "../base/clock.ts";
+import type { SupervisorSeam } from "../cluster/seams.ts";
+import type { BanJournal } from "../guard/ban-journal.ts";
+import type { Jail } from "../guard/jail.ts";
+import {
+  type Maintenance,
+  maintenanceMessageCharsMax,
+  maintenanceMsMax,
+  maintenanceNetworksMax,
+} from "../guard/maintenance.ts";
+import type { EventSink } from "../observe/events.ts";
+import type { FileCache } from "./file-cache.ts";
+
+/** Bans as an operator sees and changes them; the journal and the workers are told of a lifted one. */
+export function adminBans(
+  jail: Jail,
+  journal: BanJournal | null,
+  supervisor: SupervisorSeam | undefined,
+  sink: EventSink,
+  clock: Clock,
+): AdminBans {
+  return {
+    list: () => jail.bans.list(clock.wallMs()),
+    add: (address, lengthMs) => jail.ban(address, clock.wallMs() + lengthMs).untilWallMs,
+    remove(address) {
+      const held = jail.lift(address);
+      journal?.lifted(address);
+      supervisor?.lifted(address);
+      if (held) sink.emit({ type: "ban-lifted", client: address });
+      return held;
+    },
+  };
+}
+
+/** The cache of this process, or those of all workers. */
+export function adminCache(files: FileCache, supervisor: SupervisorSeam | undefined): AdminCache {
+  return {
+    async figures() {
+      return sumCaches(supervisor === undefined ? [files.figures()] : (await supervisor.gather()).caches);
+    },
+    async clear() {
+      if (supervisor === undefined) return files.cache.clear();
+      const { caches } = await supervisor.gather();
+      supervisor.clearCaches();
+      return caches.reduce((sum, { entries }) => sum + entries, 0);
+    },
+  };
+}
+
+/** Maintenance as an operator turns it on and off; whoever has to know is told by `maintenance` itself. */
+export function adminMaintenance(maintenance: Maintenance, clock: Clock): AdminMaintenance {
+  return {
+    current: () => maintenance.current,
+    turnOn: (order) => maintenance.turnOn(order),
+    turnOff: () => maintenance.turnOff(),
+    wallMs: () => clock.wallMs(),
+    bounds: {
+      messageCharsMax: maintenanceMessageCharsMax,
+      networksMax: maintenanceNetworksMax,
+      msMax: maintenanceMsMax,
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { type Problem, problemLine } from "../base/problem.ts";
+import { err, ok, type Result } from "../base/result.ts";
+import type { SupervisorSeam } from "../cluster/seams.ts";
+import type { EventSink } from "../observe/events.ts";
+import type { Plan } from "../plan.ts";
+import type { Policy } from "../policy/compile.ts";
+import { openToStrangers } from "../proving.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { TlsMaterial } from "../tls/load.ts";
+import type { Certificates } from "./certificates.ts";
+import { keepWhatCannotChange } from "./lasting-settings.ts";
+import { readPolicy } from "./policy-files.ts";
+
+export interface ReloadParts {
+  /** As the gateway was started with. */
+  readonly settings: Settings;
+  /** Reads them again; undefined: those of the plan stay. */
+  readonly readSettings: (() => Result<Settings, readonly Problem[]>) | undefined;
+  readonly readTls: (settings: Settings) => Promise<Result<TlsMaterial, readonly Problem[]>>;
+  /** The one that holds now. */
+  readonly plan: () => Plan;
+  readonly compile: (settings: Settings, policy: Policy, revision: number) => Plan;
+  /** Puts a plan in its place. */
+  readonly put: (next: Plan) => void;
+  readonly certificates: Pick<Certificates, "swap">;
+  readonly supervisor: SupervisorSeam | undefined;
+  readonly sink: EventSink;
+}
+
+/**
+ * Reads settings, policies and certificates again and compiles them. Answers what puts all of it in place together; or every
+ * problem, and nothing has changed.
+ */
+export async function prepareReload(parts: ReloadParts): Promise<Result<() => void, readonly Problem[]>> {
+  const { plan, compile, put, certificates } = parts;
+  const read = parts.readSettings?.() ?? ok(plan().settings);
+  const next = read.ok ? keepWhatCannotChange(read.value, parts.settings) : plan().settings;
+  const found: Problem[] = read.ok ? [] : [...read.error];
+  const policy = readPolicy(next);
+  if (!policy.ok) found.push(...policy.error);
+  else found.push(...openToStrangers(compile(next, policy.value, plan().revision)));
+  const tls = await parts.readTls(next);
+  if (!tls.ok) found.push(...tls.error);
+  if (!policy.ok || !tls.ok || found.length > 0) return err(found);
+  return ok(() => {
+    certificates.swap(tls.value);
+    put(compile(next, policy.value, plan().revision + 1));
+  });
+}
+
+/** Reloads here and in every worker, or nowhere; the problems are answered and told. */
+export async function reload(parts: ReloadParts): Promise<readonly Problem[]> {
+  const { supervisor, sink } = parts;
+  const prepared = await prepareReload(parts);
+  const problems = prepared.ok ? ((await supervisor?.reload(prepared.value)) ?? []) : prepared.error;
+  if (problems.length > 0) sink.emit({ type: "reload-refused", problems: problems.map(problemLine) });
+  else if (prepared.ok && supervisor === undefined) prepared.value();
+  return problems;
+}
