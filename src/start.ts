@@ -36,7 +36,7 @@ import { maintenanceEvent } from "./start/news.ts";
 import { openListeners } from "./start/open-listeners.ts";
 import { policiesDirOf } from "./start/policy-files.ts";
 import { readAll } from "./start/read-all.ts";
-import { prepareReload, type ReloadParts, reload } from "./start/reload.ts";
+import { createReload, prepareReload, type ReloadParts } from "./start/reload.ts";
 import { retire } from "./start/retire.ts";
 import type { RunningGateway } from "./start/running-gateway.ts";
 import { createShared } from "./start/shared.ts";
@@ -341,7 +341,7 @@ export async function startGateway(
     busFallback: ways.busFallback,
     members: ways.members,
     queue: ways.queue,
-    reload: () => reload(reloading),
+    reload: createReload(reloading),
     prepareReload: () => prepareReload(reloading),
     reloadCertificates: certificates.reload,
     setTicketKeys: (keys) => front.setTicketKeys(keys),

@@ -29,8 +29,8 @@ export interface WorkerSeam {
   readonly pendingAccounts: PendingAccounts;
   readonly sharedPeers: SharedPeers;
   readonly challenges: Challenges;
-  /** Places for tunnels, counted over all workers. */
   readonly stagingTries: StagingTries;
+  /** Places for tunnels, counted over all workers. */
   readonly tunnelPlaces: TunnelPlaces;
   /** What the supervisor opened. `server` gets its connections; null: this listener is not open. */
   attach(name: ListenerName, server: NetServer): { readonly port: number; readonly address: string } | null;

@@ -109,7 +109,8 @@ export class Worker {
         await this.#prepare(message.id);
         return false;
       case "commit-reload":
-        if (message.go && this.#prepared?.id === message.id) this.#prepared.commit();
+        if (this.#prepared?.id !== message.id) return false;
+        if (message.go) this.#prepared.commit();
         this.#prepared = null;
         return false;
       case "reload-certificates":

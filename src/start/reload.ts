@@ -1,3 +1,4 @@
+import { oneBehind } from "../base/one-behind.ts";
 import { type Problem, problemLine } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
@@ -22,7 +23,7 @@ export interface ReloadParts {
   readonly compile: (settings: Settings, policy: Policy, revision: number) => Plan;
   /** Puts a plan in its place. */
   readonly put: (next: Plan) => void;
-  readonly certificates: Pick<Certificates, "swap">;
+  readonly certificates: Pick<Certificates, "tls" | "swap" | "reload">;
   readonly supervisor: SupervisorSeam | undefined;
   readonly sink: EventSink;
 }
@@ -33,6 +34,7 @@ export interface ReloadParts {
  */
 export async function prepareReload(parts: ReloadParts): Promise<Result<() => void, readonly Problem[]>> {
   const { plan, compile, put, certificates } = parts;
+  const shown = certificates.tls;
   const read = parts.readSettings?.() ?? ok(plan().settings);
   const next = read.ok ? keepWhatCannotChange(read.value, parts.settings) : plan().settings;
   const found: Problem[] = read.ok ? [] : [...read.error];
@@ -43,17 +45,22 @@ export async function prepareReload(parts: ReloadParts): Promise<Result<() => vo
   if (!tls.ok) found.push(...tls.error);
   if (!policy.ok || !tls.ok || found.length > 0) return err(found);
   return ok(() => {
-    certificates.swap(tls.value);
+    // Others are shown by now, and may be newer than those read here.
+    const isLate = certificates.tls !== shown;
+    if (!isLate) certificates.swap(tls.value);
     put(compile(next, policy.value, plan().revision + 1));
+    if (isLate) void certificates.reload();
   });
 }
 
-/** Reloads here and in every worker, or nowhere; the problems are answered and told. */
-export async function reload(parts: ReloadParts): Promise<readonly Problem[]> {
+/** Reloads here and in every worker, or nowhere; the problems are answered and told. One at a time: the last to begin has read what stands last. */
+export function createReload(parts: ReloadParts): () => Promise<readonly Problem[]> {
   const { supervisor, sink } = parts;
-  const prepared = await prepareReload(parts);
-  const problems = prepared.ok ? ((await supervisor?.reload(prepared.value)) ?? []) : prepared.error;
-  if (problems.length > 0) sink.emit({ type: "reload-refused", problems: problems.map(problemLine) });
-  else if (prepared.ok && supervisor === undefined) prepared.value();
-  return problems;
+  return oneBehind(async () => {
+    const prepared = await prepareReload(parts);
+    const problems = prepared.ok ? ((await supervisor?.reload(prepared.value)) ?? []) : prepared.error;
+    if (problems.length > 0) sink.emit({ type: "reload-refused", problems: problems.map(problemLine) });
+    else if (prepared.ok && supervisor === undefined) prepared.value();
+    return problems;
+  });
 }

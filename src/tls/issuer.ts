@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { oneBehind } from "../base/one-behind.ts";
 import { problemLine } from "../base/problem.ts";
 import type { EventSink } from "../observe/events.ts";
 import { freshState, type IssuerState } from "./acme-store.ts";
@@ -44,8 +45,6 @@ export class Issuer {
   readonly #notices: Notices;
   readonly #memory: IssuerMemory;
   readonly #stopping = new AbortController();
-  #looking: Promise<void> | null = null;
-  #next: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isWaiting = false;
   #reasons: readonly string[];
@@ -81,33 +80,24 @@ export class Issuer {
   }
 
   /** Does what is due now. A call while another is running looks once more behind it, as settings or time may differ. Never rejects. */
-  look(): Promise<void> {
-    if (this.#looking === null) return this.#run();
-    this.#next ??= this.#looking.then(() => {
-      this.#next = null;
-      return this.#run();
-    });
-    return this.#next;
-  }
+  readonly look = oneBehind(() => this.#run());
 
-  #run(): Promise<void> {
-    if (this.#stopping.signal.aborted) return Promise.resolve();
-    this.#looking = this.#look()
-      .catch((error: unknown) => {
-        const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        this.#parts.sink.emit({ type: "error", what: "certificates", detail });
-      })
-      .finally(() => {
-        this.#looking = null;
-      });
-    return this.#looking;
+  async #run(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    try {
+      await this.#look();
+    } catch (error) {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#parts.sink.emit({ type: "error", what: "certificates", detail });
+    }
   }
 
   /** Ends a running order at its next step and waits for it. The order itself is kept on disk and goes on after a restart. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
-    await this.#looking;
+    // Behind the one that runs there is nothing left to do.
+    await this.look();
   }
 
   async #look(): Promise<void> {

@@ -208,6 +208,26 @@ t.test("SIGHUP: all workers take the new policy, or none", async (t) => {
   writeFileSync(file, rule(403));
 });
 
+t.test("SIGHUP twice in a row: every worker has what stands in the files last", async (t) => {
+  const file = join(gateway.folder, "policies", "05-test.yaml");
+  const rule = (status: number) =>
+    `rules:\n  - id: test-page\n    why: A page of this test.\n    match: { path: /test-page }\n    deny: ${status}\n`;
+  for (const status of [404, 403]) {
+    const { revision } = (await gateway.status()).plan;
+    writeFileSync(file, rule(status));
+    gateway.child.kill("SIGHUP");
+    // Behind the first one's beginning, and before its end: workers read and compile for longer.
+    await gateway.ask("/web/login");
+    gateway.child.kill("SIGHUP");
+    await gateway.until(async () => (await gateway.status()).plan.revision === revision + 2);
+    const answers = await Promise.all([1, 2, 3, 4].map(() => gateway.ask("/test-page")));
+    t.same(
+      answers.map((one) => one.status),
+      [status, status, status, status],
+    );
+  }
+});
+
 t.test("a worker that is killed is replaced, and the site stays up", async (t) => {
   const [victim = 0, other = 0] = await gateway.serving();
   process.kill(victim, "SIGKILL");
