@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { Socket } from "node:net";
 import { err, ok, type Result } from "../base/result.ts";
 
 /** A provider's interface and the record's way to its servers take minutes at worst; then the hook is ended. */
@@ -25,15 +26,21 @@ export function callDnsHook(
       shell: false,
       stdio: ["ignore", "ignore", "pipe"],
       env,
-      timeout: timeoutMs,
-      killSignal: "SIGKILL",
     });
+    // A gateway that stops is not kept by it, nor by its bound: the hook goes on by itself.
+    const bound = setTimeout(() => child.kill("SIGKILL"), timeoutMs).unref();
+    child.unref();
+    if (child.stderr instanceof Socket) child.stderr.unref();
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => {
       said = (said + chunk.toString("utf8")).slice(-saidBytesMax);
     });
-    child.on("error", (error) => resolve(err(`ACME_DNS_HOOK ${hook} cannot be started: ${error.message}`)));
+    child.on("error", (error) => {
+      clearTimeout(bound);
+      resolve(err(`ACME_DNS_HOOK ${hook} cannot be started: ${error.message}`));
+    });
     child.on("exit", (status, signal) => {
+      clearTimeout(bound);
       // A grandchild may hold stderr open: what counts is the hook's own end.
       child.stderr.destroy();
       if (status === 0) return resolve(ok(null));

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { oneBehind } from "../base/one-behind.ts";
 import { problemLine } from "../base/problem.ts";
@@ -15,6 +16,8 @@ import { sensibleTry } from "./schedule.ts";
 
 /** How often it is looked whether something is due; the moments themselves are compared with the clock. */
 const lookEveryMs = 30_000;
+/** How long `stop` waits for a step that nothing ends sooner: a DNS hook, a question to the authority. */
+const stopMs = 5_000;
 /** While another process holds the lock: its certificate is awaited, or its lock becomes stale. */
 const lookWaitingMs = 2_000;
 
@@ -92,12 +95,14 @@ export class Issuer {
     }
   }
 
-  /** Ends a running order at its next step and waits for it. The order itself is kept on disk and goes on after a restart. */
+  /** Ends a running order at its next step and waits for it, for five seconds at most. The order itself is kept on disk and goes on after a restart. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
+    const waited = new AbortController();
     // Behind the one that runs there is nothing left to do.
-    await this.look();
+    const ended = this.look().finally(() => waited.abort());
+    await Promise.race([ended, sleep(stopMs, undefined, { signal: waited.signal }).catch(() => {})]);
   }
 
   async #look(): Promise<void> {
