@@ -56,7 +56,9 @@ const loginAddress: Limit = {
 const started = heapMiB();
 measure("jail: a failed log-in", (i) => {
   const address = addressOf(i);
-  const entry = jail.enter({ client: address, address, account: `account${i}`, device: null }, rules);
+  const account = `account${i}`;
+  const attempt = { client: address, address, account, written: account, device: null };
+  const entry = jail.enter(attempt, rules);
   if (!(entry instanceof Promise) && entry.kind === "go") entry.settle("failure");
 });
 measure("limits: of the address and the pair", (i) => {

@@ -50,8 +50,10 @@ export class RunningExchange implements Attendant {
   watch: LoginWatch | null = null;
   /** Who tries, for the jail; null: nothing is tried, or nobody who could be banned. */
   attempt: Attempt | null = null;
-  /** Hash of the account the attempt is for; null: not known. */
+  /** Hash of the account the attempt is for, by which it is counted; null: not known. */
   account: string | null = null;
+  /** Hash of the account's name as Odoo compares it: what a success is good for; null: not known. */
+  writtenAccount: string | null = null;
   /** The jail's leave; null where it was not asked. */
   ticket: Ticket | null = null;
   rule = "none";

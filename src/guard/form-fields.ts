@@ -52,9 +52,13 @@ function decoded(text: string): string | null {
 const partHead =
   /^\r\nContent-Disposition: form-data; name="([^"\\%\r\n]*)"(; filename="[^"\r\n]*")?(\r\nContent-Type: [^\r\n]*)?\r\n\r\n/i;
 
+/** Nothing but the boundary, once: with another parameter before it, or in one, Werkzeug may take another boundary. */
+const multipartType =
+  /^multipart\/form-data[ \t]*;[ \t]*boundary=(?:"([A-Za-z0-9'()+_,./:=? -]{1,70})"|([A-Za-z0-9'()+_,./:=?-]{1,70}))[ \t]*(?:;[ \t]*charset=utf-8[ \t]*)?$/i;
+
 /** Parts as browsers write them (RFC 7578 §4.2); anything else has no reading. */
 function partsOf(type: string, text: string): Field[] | null {
-  const boundary = /;[ \t]*boundary=(?:"([^"\\]{1,70})"|([A-Za-z0-9'()+_,./:=?-]{1,70}))[ \t]*$/.exec(type);
+  const boundary = multipartType.exec(type);
   const mark = boundary?.[1] ?? boundary?.[2];
   if (mark === undefined) return null;
   const pieces = text.split(`--${mark}`, fieldsMax + 2);

@@ -24,8 +24,10 @@ export interface Attempt {
   readonly client: string;
   /** `ipKey64` of the client. */
   readonly address: string;
-  /** Hash of the account's name; null: not known. */
+  /** Hash of the account's name as it is counted; null: not known. */
   readonly account: string | null;
+  /** Hash of the name as Odoo compares it; null: not known, and a success is good for nobody. Odoo's names may differ in capitals alone. */
+  readonly written: string | null;
   /** The browser has logged in to this account before: an id of its own, counted apart; null: a stranger. */
   readonly device: string | null;
 }
@@ -66,7 +68,11 @@ interface Marks {
   failures: number[];
   successes: number[];
   inFlight: number;
+  /** Whose right password it was, as Odoo compares names, and how long that holds. */
+  proven: string | null;
   provenUntilMs: number;
+  /** Whose failures these are; null: of more than one writing. */
+  failed: string | null;
 }
 
 /** The jail as the road knows it: this process's own, or the one that all workers share. */
@@ -190,7 +196,7 @@ export class Jail {
     const whole = this.#marksOf(this.#addresses, address);
     if (pair !== null) pair.inFlight += 1;
     // What is proven does not make others wait.
-    const counts = !this.#isProven(pair);
+    const counts = !this.#isProven(pair, attempt);
     if (counts) whole.inFlight += 1;
     let settled = false;
     return {
@@ -201,7 +207,7 @@ export class Jail {
         if (pair !== null) pair.inFlight -= 1;
         if (counts) whole.inFlight -= 1;
         if (outcome === "failure") this.#failed(attempt, rules, pair, whole);
-        else if (outcome === "success") this.#succeeded(rules, pair, whole);
+        else if (outcome === "success") this.#succeeded(attempt, rules, pair, whole);
         this.#wake(address);
       },
     };
@@ -215,6 +221,7 @@ export class Jail {
     let reason: BanReason | null = null;
     if (pair !== null && rules.pair !== null) {
       pair.provenUntilMs = 0;
+      pair.failed = pair.failures.length === 0 || pair.failed === attempt.written ? attempt.written : null;
       marks = this.#mark(pair.failures, rules.pair);
       if (marks >= rules.pair.marks) reason = "pair";
     }
@@ -229,17 +236,20 @@ export class Jail {
     if (reason !== null) this.#ban(address, reason, rules);
   }
 
-  #succeeded(rules: JailRules, pair: Marks | null, whole: Marks): void {
+  #succeeded({ written }: Attempt, rules: JailRules, pair: Marks | null, whole: Marks): void {
     this.#mark(whole.successes, { ...rules.address, marks: rules.address.marks * hardFactor });
-    if (pair === null) return;
-    pair.failures = [];
+    if (pair === null || written === null) return;
+    // Somebody whose name differs in capitals alone wipes nothing of this one out.
+    if (pair.failed === written) pair.failures = [];
+    pair.proven = written;
     pair.provenUntilMs = this.#clock.nowMs() + provenMs;
   }
 
   /** Would it be no ban if everything under way failed, this one included? */
-  #mayGo({ address, account }: Attempt, rules: JailRules): boolean {
+  #mayGo(attempt: Attempt, rules: JailRules): boolean {
+    const { address, account } = attempt;
     const pair = account === null ? undefined : this.#pairs.get(`${address} ${account}`);
-    if (this.#isProven(pair ?? null)) return true;
+    if (this.#isProven(pair ?? null, attempt)) return true;
     if (pair !== undefined && rules.pair !== null) {
       const worst = this.#within(pair.failures, rules.pair.windowMs) + pair.inFlight;
       if (pair.inFlight > 0 && worst >= rules.pair.marks) return false;
@@ -252,8 +262,10 @@ export class Jail {
     return rules.mostlyFailing && worst < rules.address.marks * hardFactor && worst <= successes;
   }
 
-  #isProven(pair: Marks | null): boolean {
-    return pair !== null && pair.provenUntilMs > this.#clock.nowMs();
+  #isProven(pair: Marks | null, { written }: Attempt): boolean {
+    return (
+      pair !== null && written !== null && pair.proven === written && pair.provenUntilMs > this.#clock.nowMs()
+    );
   }
 
   /** An account that is attacked from many addresses: strangers take turns, its owner's browser passes. */
@@ -261,7 +273,7 @@ export class Jail {
     const { account, address, device } = attempt;
     if (account === null) return null;
     const pair = this.#pairs.get(`${address} ${account}`);
-    if (this.#isProven(pair ?? null)) return null;
+    if (this.#isProven(pair ?? null, attempt)) return null;
     const { pair: bound } = rules;
     const spared = bound !== null && pair !== undefined && this.#isSpared(address);
     if (spared && this.#within(pair.failures, bound.windowMs) >= bound.marks)
@@ -334,7 +346,14 @@ export class Jail {
   #marksOf(table: BoundedMap<string, Marks>, key: string): Marks {
     const known = table.get(key);
     if (known !== undefined) return known;
-    const fresh: Marks = { failures: [], successes: [], inFlight: 0, provenUntilMs: 0 };
+    const fresh: Marks = {
+      failures: [],
+      successes: [],
+      inFlight: 0,
+      proven: null,
+      provenUntilMs: 0,
+      failed: null,
+    };
     table.set(key, fresh);
     return fresh;
   }

@@ -97,7 +97,9 @@ function readForm(
   }
   // The half-open session of a user with a second factor: the password was right.
   if (below[1] === "/totp" && !secondFactor) return setsSession(answer.fields) ? pending : unknown;
-  return failed;
+  // A link said `redirect=/web/login`: a right password leads there too, with another session.
+  const isError = /[?&](?:oauth_)?error=/.test(path);
+  return !secondFactor && !isError && setsSession(answer.fields) ? unknown : failed;
 }
 
 const language = "(?:/[a-z]{2,3}(?:[_@-][a-z0-9]+)*)?";

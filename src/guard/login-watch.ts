@@ -74,6 +74,11 @@ export class LoginWatch {
     this.#parts = [part.subarray(0, resultFirstBytes)];
   }
 
+  /** A form was answered with 500: the bus port says so of a wrong password, and an Odoo in trouble of a right one. */
+  get sawTrouble(): boolean {
+    return this.#status === 500 && (this.door === "form" || this.door === "second-factor");
+  }
+
   /** More of the answer would tell nothing new. */
   get hasSeenAll(): boolean {
     return this.#told || this.#bytes >= this.#bytesMax;

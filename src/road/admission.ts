@@ -1,5 +1,6 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
+import { isAskedByPage, isForeignAttempt } from "../guard/cross-site.ts";
 import type { StagingVerdict } from "../guard/staging.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { screen } from "../message/screen.ts";
@@ -85,10 +86,19 @@ export class Admission {
     return decision;
   }
 
+  /** guard/cross-site: does another site's page knock at a door in this browser's name? Before it is counted. */
+  foreign(x: RunningExchange, facts: RequestFacts): boolean {
+    if (!isForeignAttempt(facts)) return false;
+    const text = "Another site's page may not try passwords or look for accounts here (Sec-Fetch-Site).";
+    this.#answer.refuse(x, 403, "cross-site", text);
+    return true;
+  }
+
   /** Every verdict but forward. */
   carryOut(x: RunningExchange, facts: RequestFacts, decision: Exclude<Decision, ForwardDecision>): void {
     const rules = x.plan.jailRules;
-    if ("strike" in decision && decision.strike && rules !== null && !x.isSpared(facts))
+    const strikes = "strike" in decision && decision.strike && !isAskedByPage(facts);
+    if (strikes && rules !== null && !x.isSpared(facts))
       this.#parts.jail.scanned({ client: facts.client.text, address: ipKey64(facts.client) }, rules);
     switch (decision.verdict) {
       case "deny":

@@ -12,10 +12,15 @@ import type { RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
 import type { GatewayParts } from "./parts.ts";
 
+/** Stands for a name that has more than one reading; no user's name has a control character. */
+const oddName = "\u0000odd";
+
 /** Attempts to log in: may they go to Odoo, and how did they end? */
 export class LoginStage {
   readonly #parts: GatewayParts;
   readonly #answer: Answering;
+  /** When Odoo last told of an attempt, whoever made it, how it ended. */
+  #toldMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: GatewayParts, answer: Answering) {
     this.#parts = parts;
@@ -64,18 +69,33 @@ export class LoginStage {
     x.watch = watchLogin(facts, asked);
     if (x.watch === null || !x.watch.isAttempt) return;
     const { door } = x.watch;
-    const name = accountName(door, facts, asked);
-    if (name !== null) x.account = this.#parts.hashAccount(name);
-    else if (door === "second-factor") x.account = this.#parts.pendingAccounts.accountOf(facts.sessionId);
+    const { hashAccount, pendingAccounts } = this.#parts;
+    const named = accountName(door, facts, asked);
+    switch (named.kind) {
+      case "name":
+        x.account = hashAccount(named.folded);
+        x.writtenAccount = named.written === named.folded ? x.account : hashAccount(named.written);
+        return;
+      case "odd":
+        // All who write so are one: each writing would be another account otherwise, and none would ever be attacked.
+        x.account = hashAccount(oddName);
+        return;
+      case "none":
+        if (door === "second-factor") x.writtenAccount = pendingAccounts.accountOf(facts.sessionId);
+        x.account = x.writtenAccount;
+        return;
+      default:
+        return unreachable(named);
+    }
   }
 
   #jail(x: RunningExchange, facts: RequestFacts): boolean | Promise<boolean> {
     const rules = x.plan.jailRules;
-    const { watch, account } = x;
+    const { watch, account, writtenAccount: written } = x;
     if (rules === null || watch === null || x.isSpared(facts)) return true;
     const { jail, devices } = this.#parts;
-    const device = account === null ? null : devices.read(facts, account);
-    x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, device };
+    const device = written === null ? null : devices.read(facts, written);
+    x.attempt = { client: facts.client.text, address: ipKey64(facts.client), account, written, device };
     if (!watch.isAttempt) return true;
     const asking = jail.enter(x.attempt, rules);
     return asking instanceof Promise
@@ -105,13 +125,14 @@ export class LoginStage {
     x: RunningExchange,
     facts: RequestFacts,
     grant: Grant,
-    outcome: LoginReading["outcome"],
+    read: LoginReading["outcome"],
     fields: RawFields,
   ): void {
+    const outcome = this.#believed(x, read);
     grant.settle(outcome === "pending" ? "success" : outcome);
     const { jail, sink, pendingAccounts, sharedPeers } = this.#parts;
     if (outcome === "success") sharedPeers.loggedIn(facts);
-    if (outcome === "pending" && x.account !== null) pendingAccounts.learn(fields, x.account);
+    if (outcome === "pending" && x.writtenAccount !== null) pendingAccounts.learn(fields, x.writtenAccount);
     const rules = x.plan.jailRules;
     if (x.watch !== null && outcome !== "unknown") {
       const { id, account, watch } = x;
@@ -130,7 +151,18 @@ export class LoginStage {
     if (x.ticket !== null) x.ticket.settle(outcome === "pending" ? "unknown" : outcome);
     else if (x.attempt !== null && rules !== null && outcome === "failure") jail.failed(x.attempt, rules);
   }
+
+  #believed(x: RunningExchange, read: LoginReading["outcome"]): LoginReading["outcome"] {
+    if (x.watch?.isAttempt !== true || read === "unknown") return read;
+    const nowMs = this.#parts.clock.nowMs();
+    if (x.watch.sawTrouble) return nowMs - this.#toldMs < troubleMs ? read : "unknown";
+    this.#toldMs = nowMs;
+    return read;
+  }
 }
+
+/** While Odoo tells of no attempt at all how it ended, a 500 is its own trouble and nobody's wrong password. */
+const troubleMs = 60_000;
 
 /** Why an attempt has to wait, for the person who reads it; whether the account exists is not told. */
 function slowText(limit: string): string {

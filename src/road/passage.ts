@@ -68,6 +68,8 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   /** Odoo's redirect leads there instead; null: where it says. */
   #location: string | null = null;
   #settled = false;
+  /** Its client is gone, and it goes on without one. */
+  #isAlone = false;
 
   constructor(
     more: PassageParts,
@@ -112,11 +114,21 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     });
   }
 
-  /** Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point. */
+  /**
+   * Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point. But for an attempt to log in that Odoo has: it goes on there, and who
+   * hung up can see by his session how it ended. So it is seen to its end.
+   */
   over(): void {
     if (this.#own !== null) this.#x.queueMs = this.#own.waitedMs;
-    this.#call?.abort();
     this.#relay?.close();
+    this.#gate?.drop();
+    this.#isAlone = !this.#settled && this.#x.ticket !== null && this.#own?.isSent === true;
+    if (this.#isAlone) this.resume();
+    else this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#call?.abort();
     this.#body?.release();
     // Who hangs up early has read what was sent so far: so have we.
     this.#settle();
@@ -130,6 +142,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
+    if (this.#isAlone) return this.#settled ? this.#letGo() : undefined;
     const gate = this.#gate;
     if (gate === null) {
       this.#waits = this.#page !== null && this.#more.hints.waits(x, this.#facts);
@@ -142,6 +155,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   data(chunk: Buffer): void {
     const { watch } = this.#x;
     watch?.data(chunk);
+    if (this.#isAlone) return watch?.hasSeenAll === true ? this.#letGo() : undefined;
     if (this.#page !== null) this.#look(this.#page, chunk);
     const gate = this.#gate;
     if (gate?.isHolding !== true) return this.#pass(chunk);
@@ -153,6 +167,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
 
   end(): void {
     this.#settle();
+    if (this.#isAlone) return this.#letGo();
     if (this.#page !== null) this.#learn(this.#page);
     // An empty page.
     if (this.#waits) this.#beginLate();
@@ -202,6 +217,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
     if (this.#head === null) this.#grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
     else this.#settle();
+    if (this.#isAlone) return this.#letGo();
     this.#gate?.drop();
     this.#failed(kind);
   }
@@ -338,10 +354,11 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     const x = this.#x;
     const { setCookie } = this.#staging;
     const own = setCookie === null ? [] : ["Set-Cookie", setCookie];
-    if (this.#facts.secure && x.plan.jailRules !== null && x.account !== null && x.watch?.door === "form") {
+    const account = x.writtenAccount;
+    if (this.#facts.secure && x.plan.jailRules !== null && account !== null && x.watch?.door === "form") {
       const { outcome } = x.watch.reading;
       if (outcome === "success" || outcome === "pending")
-        own.push("Set-Cookie", this.#more.parts.devices.issue(x.account));
+        own.push("Set-Cookie", this.#more.parts.devices.issue(account));
     }
     return own.length === 0 ? null : own;
   }

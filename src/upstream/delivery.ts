@@ -121,6 +121,11 @@ export class Delivery implements UpstreamListener {
     return this.#memberName;
   }
 
+  /** Odoo may have it. */
+  get isSent(): boolean {
+    return this.#call?.isSent === true;
+  }
+
   start(): void {
     const { mayWait, request } = this.#parcel;
     if (this.#way.hold?.isClosed === true && mayWait && !request.wantsTunnel) this.#holdOn();

@@ -76,6 +76,11 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
     this.#listener = listener;
   }
 
+  /** On a connection that stands: the member may have it, or a part of it. */
+  get isSent(): boolean {
+    return this.#counted === "established";
+  }
+
   /** Sends it at the end of this turn. */
   start(): void {
     atTurnEnd(turnOrder.request, this);

@@ -94,7 +94,13 @@ t.test("odoo-gateway bans", async (t) => {
   t.match(await cli(gateway, "add", "nobody"), { code: 1, out: /one IPv4 or IPv6 address/ });
   for (const address of ["192.0.2.1", "192.0.2.1"])
     gateway.running.shared.jail.scanned({ client: address, address }, strict);
-  const guesses = (account: string) => ({ client: "192.0.2.2", address: "192.0.2.2", account, device: null });
+  const guesses = (account: string) => ({
+    client: "192.0.2.2",
+    address: "192.0.2.2",
+    account,
+    written: account,
+    device: null,
+  });
   for (const account of ["a", "a"]) gateway.running.shared.jail.failed(guesses(account), strict);
   for (const account of ["a", "b", "c"])
     gateway.running.shared.jail.failed({ ...guesses(account), address: "192.0.2.3" }, strict);

@@ -125,7 +125,7 @@ t.test("attempts in flight count in both workers; a right password gives its poi
 t.test("what a worker that breaks had under way is over", async (t) => {
   const { workers, owner, jail } = setUp();
   const [first, second] = workers;
-  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", device: null };
+  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", written: "a", device: null };
   const entries = await Promise.all([1, 2, 3, 4, 5].map(() => first.jail.enter(attempt)));
   t.ok(entries.every(({ kind }) => kind === "go"));
   let late: string | null = null;
@@ -155,7 +155,7 @@ t.test("a session that one worker saw log in is known to all, and a log-out too"
 t.test("a worker learns of the ban that its own attempt brought before it answers", async (t) => {
   const { workers } = setUp();
   const [first, second] = workers;
-  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", device: null };
+  const attempt = { client: "203.0.113.9", address: "203.0.113.9", account: "a", written: "a", device: null };
   for (let i = 1; i <= 5; i += 1) {
     const { jail } = i % 2 === 0 ? first : second;
     const entry = await jail.enter(attempt);
@@ -174,5 +174,8 @@ t.test("without a supervisor nothing is granted", async (t) => {
   first.link.lose();
   t.notOk((await waiting).ok);
   t.notOk((await first.limiter.check([wide], keys)).ok);
-  t.equal((await first.jail.enter({ client: "", address: "x", account: null, device: null })).kind, "slow");
+  t.equal(
+    (await first.jail.enter({ client: "", address: "x", account: null, written: null, device: null })).kind,
+    "slow",
+  );
 });

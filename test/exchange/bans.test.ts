@@ -268,8 +268,8 @@ t.test("who hangs up before the answer's end is counted, and a huge body is no w
   await until(() => gateway.events.some((event) => event.type === "ban"));
   t.match(
     gateway.events.find((event) => event.type === "ban"),
-    { why: "address" },
-    "the name is not read, the address is counted",
+    { why: "pair" },
+    "the name is not read: all such are one",
   );
 });
 

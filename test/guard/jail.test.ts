@@ -46,6 +46,7 @@ function jailWith(
     client: address,
     address,
     account,
+    written: account,
     device,
   });
   /** One attempt that does not wait; what it met. */
@@ -104,6 +105,33 @@ t.test("a success clears the pair, never the address", (t) => {
   t.equal(bans.length, 0);
   for (let i = 0; i < 8; i += 1) attempt(by("a", `x${i}`), "failure");
   t.match(bans, [{ reason: "address" }], "twelve and eight are twenty");
+  t.end();
+});
+
+t.test("a success wipes out nothing of a user whose name differs in capitals alone", (t) => {
+  const { bans, by, attempt } = jailWith();
+  const victim = by("a", "anna");
+  const twin = { ...victim, written: "ANNA" };
+  for (let round = 0; round < 4; round += 1) {
+    attempt(victim, "failure");
+    attempt(twin, "success");
+  }
+  t.equal(bans.length, 0);
+  attempt(victim, "failure");
+  t.match(bans, [{ reason: "pair" }], "five of one are five");
+  const own = jailWith();
+  for (let round = 0; round < 4; round += 1) {
+    for (let i = 0; i < 4; i += 1) own.attempt(by("a", "anna"), "failure");
+    own.attempt(by("a", "anna"), "success");
+  }
+  t.equal(own.bans.length, 0, "his own are");
+  const nobody = jailWith();
+  const odd = { ...by("b", "odd"), written: null };
+  for (let round = 0; round < 5; round += 1) {
+    nobody.attempt(odd, "failure");
+    nobody.attempt(odd, "success");
+  }
+  t.match(nobody.bans, [{ reason: "pair" }], "where it is not known whose it was, nothing is");
   t.end();
 });
 

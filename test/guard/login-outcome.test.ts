@@ -134,6 +134,22 @@ const rows: readonly Row[] = [
   ["POST /my/deactivate_account", 303, ["Location", "/web/login?message=x"], "", "success"],
   ["GET /my/security", 200, [], page('<input name="old" class="is-invalid"/>'), "unknown"],
   ["GET /auth_oauth/signin?state=x", 303, ["Location", "/web/login?oauth_error=3"], "", "failure"],
+  // A link with `redirect=/web/login`, and a right password.
+  [
+    "POST /web/login",
+    303,
+    ["Location", "/web/login", "Set-Cookie", `session_id=${"a".repeat(84)}`],
+    "",
+    "unknown",
+  ],
+  ["POST /web/login", 303, ["Location", "/web/login"], "", "failure"],
+  [
+    "POST /web/login",
+    303,
+    ["Location", "/web/login?error=x", "Set-Cookie", `session_id=${"a".repeat(84)}`],
+    "",
+    "failure",
+  ],
   [
     "GET /auth_oauth/signin?state=x",
     303,
