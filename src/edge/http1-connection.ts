@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { Gathered } from "../base/gathered.ts";
 import type { Ip } from "../base/ip.ts";
 import type { Placed } from "../base/roster.ts";
 import { type EdgeBounds, quietMs } from "./bounds.ts";
@@ -37,8 +38,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   #isWatched = false;
   /** The bytes that are read now came while an exchange was under way. */
   #isPiped = false;
-  #early: Buffer[] = [];
-  #earlyBytes = 0;
+  readonly #early = new Gathered();
 
   constructor(
     socket: Socket,
@@ -157,7 +157,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     this.#turn = null;
     this.#detach();
     this.socket.pause();
-    return Buffer.concat(this.#early);
+    return this.#early.take();
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -211,8 +211,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
 
   #keepEarly(chunk: Buffer): void {
     this.#early.push(chunk);
-    this.#earlyBytes += chunk.length;
-    if (this.#earlyBytes > waitingBytesMax) this.socket.pause();
+    if (this.#early.bytes > waitingBytesMax) this.socket.pause();
   }
 
   /** The last answer is out. */
@@ -220,7 +219,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     const isWhole = this.#body === null || !this.#body.isOpen;
     this.#isEnding = true;
     const rest = this.#reader.stop();
-    if (isWhole && rest.length === 0 && this.#earlyBytes === 0) this.socket.destroySoon();
+    if (isWhole && rest.length === 0 && this.#early.bytes === 0) this.socket.destroySoon();
     else this.#linger();
     closeSoon(this.socket);
   }

@@ -107,6 +107,8 @@ export class Http1Downstream implements Downstream, Due {
   breakOff(status: number, code: string): void {
     this.#closes = true;
     this.#attendant?.broken(status, code);
+    // Whoever collects it is told that no more comes, and lets go of what he has.
+    this.body?.gone();
   }
 
   drained(): void {

@@ -1,3 +1,4 @@
+import { Gathered } from "../base/gathered.ts";
 import type { BodySource, BodyTaker } from "../upstream/body-source.ts";
 
 /** What of a connection a body needs. */
@@ -12,7 +13,7 @@ export class InboundBody implements BodySource {
   readonly #socket: Pausable;
   #taker: BodyTaker | null = null;
   /** Came before somebody took it: at most what one read of the socket held. */
-  #early: Buffer[] = [];
+  #early: Gathered | null = null;
   #isUnread = true;
   #state: "open" | "whole" | "gone";
 
@@ -40,8 +41,8 @@ export class InboundBody implements BodySource {
   take(taker: BodyTaker): void {
     this.#taker = taker;
     const early = this.#early;
-    this.#early = [];
-    for (const chunk of early) taker.data(chunk);
+    this.#early = null;
+    if (early !== null) taker.data(early.take());
     if (this.#state === "whole") taker.end();
     else if (this.#state === "gone") taker.gone();
     this.#socket.resume();
@@ -58,6 +59,7 @@ export class InboundBody implements BodySource {
   data(chunk: Buffer): void {
     if (this.#taker !== null) return this.#taker.data(chunk);
     // Nobody has asked yet (a limit is being waited for): the client waits as well.
+    this.#early ??= new Gathered();
     this.#early.push(chunk);
     this.#socket.pause();
   }
@@ -76,7 +78,7 @@ export class InboundBody implements BodySource {
 
   /** Nobody will take the rest: it is read and dropped. */
   drop(): void {
-    this.#early = [];
+    this.#early = null;
     this.#taker = dropping;
     this.#socket.resume();
   }

@@ -1,3 +1,4 @@
+import { flatLatin1 } from "../base/flat.ts";
 import type { RawFields } from "./facts.ts";
 
 /** What a spelling of a field name comes to. */
@@ -21,10 +22,13 @@ const knownCharsMax = 64;
 export function fieldName(name: string): FieldName {
   const before = known.get(name);
   if (before !== undefined) return before;
-  const found = { spelling: name, lower: name.toLowerCase(), isToken: token.test(name) };
-  if (name.length > knownCharsMax) return found;
+  const isShort = name.length <= knownCharsMax;
+  // Its own copy: a part of a head's text would keep all of that.
+  const spelling = isShort ? flatLatin1(name) : name;
+  const found = { spelling, lower: spelling.toLowerCase(), isToken: token.test(spelling) };
+  if (!isShort) return found;
   if (known.size >= knownMax) known.clear();
-  known.set(name, found);
+  known.set(spelling, found);
   return found;
 }
 

@@ -1,5 +1,6 @@
 import { BoundedMap } from "../base/bounded-map.ts";
 import type { HostName } from "../base/brands.ts";
+import { flatLatin1 } from "../base/flat.ts";
 import { parseIp } from "../base/ip.ts";
 import { ok, type Result } from "../base/result.ts";
 import { hostCharsMax } from "./bounds.ts";
@@ -26,8 +27,11 @@ const loopbackNames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[
 export function readHost(text: string): HostAndPort | null {
   const known = readBefore.get(text);
   if (known !== undefined) return known;
-  const read = readAnew(text);
-  if (read !== null) readBefore.set(text, read);
+  if (text.length > hostCharsMax + 8 || readAnew(text) === null) return null;
+  // Its own copy: a part of a head's text would keep all of that.
+  const own = flatLatin1(text);
+  const read = readAnew(own);
+  if (read !== null) readBefore.set(own, read);
   return read;
 }
 
@@ -35,7 +39,6 @@ export function readHost(text: string): HostAndPort | null {
 const readBefore = new BoundedMap<string, HostAndPort>(256);
 
 function readAnew(text: string): HostAndPort | null {
-  if (text.length > hostCharsMax + 8) return null;
   const match = parts.exec(text);
   const name = match?.[1];
   if (name === undefined) return null;

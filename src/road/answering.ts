@@ -135,7 +135,8 @@ export class Answering {
       case "too-slow":
         return this.refuse(x, 408, "body-too-slow", "The request's body came too slowly.");
       case "client-left":
-        return x.end(499);
+        // A body that was broken off has its answer already.
+        return x.isOver ? undefined : x.end(499);
       case "no-room": {
         x.failure = "spool-full";
         const answer = failureAnswer("spool-full");

@@ -198,9 +198,11 @@ const fatesMax = 1_024;
 function fate(name: string): Fate {
   const before = fates.get(name);
   if (before !== undefined) return before;
-  const found = findFate(name);
+  // Its own copy: a part of a head's text would keep all of that.
+  const own = flatLatin1(name);
+  const found = findFate(own);
   if (fates.size >= fatesMax) fates.clear();
-  fates.set(name, found);
+  fates.set(own, found);
   return found;
 }
 

@@ -1,7 +1,8 @@
 import type { Clock } from "../base/clock.ts";
+import { Gathered } from "../base/gathered.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { BodySource, BodyTaker } from "./body-source.ts";
-import { bytesOf, type Spool, type SpoolFile } from "./spool.ts";
+import type { Spool, SpoolFile } from "./spool.ts";
 
 /** Body bytes kept in memory before the spool file takes over. */
 export const bodyMemoryBytesMax = 64 * 1024;
@@ -80,12 +81,11 @@ class Collector implements BodyTaker {
   readonly #source: BodySource;
   readonly #options: CollectOptions;
   readonly #resolve: (result: Result<RequestBody, BodyTrouble>) => void;
-  readonly #chunks: Buffer[] = [];
-  #memoryBytes = 0;
+  readonly #memory = new Gathered();
   #bytes = 0;
   #file: SpoolFile | null = null;
   #fileBytes = 0;
-  #waiting: Buffer[] = [];
+  readonly #waiting = new Gathered();
   #writing = false;
   #ended = false;
   #settled = false;
@@ -116,11 +116,8 @@ class Collector implements BodyTaker {
     this.#bytes += chunk.length;
     this.#lastByteMs = this.#options.clock.nowMs();
     if (this.#bytes > this.#options.bytesMax) return this.#settle(err("too-large"));
-    if (this.#file === null && !this.#writing && this.#memoryBytes + chunk.length <= bodyMemoryBytesMax) {
-      this.#chunks.push(chunk);
-      this.#memoryBytes += chunk.length;
-      return;
-    }
+    if (this.#file === null && !this.#writing && this.#memory.bytes + chunk.length <= bodyMemoryBytesMax)
+      return this.#memory.push(chunk);
     this.#waiting.push(chunk);
     if (!this.#writing) void this.#flush();
   }
@@ -154,13 +151,12 @@ class Collector implements BodyTaker {
       this.#file = made.value;
       if (this.#settled) return made.value.close();
     }
-    while (this.#waiting.length > 0) {
-      const pieces = this.#waiting;
-      this.#waiting = [];
-      const written = await this.#file.write(pieces, this.#fileBytes);
+    while (this.#waiting.bytes > 0) {
+      const piece = this.#waiting.take();
+      const written = await this.#file.write([piece], this.#fileBytes);
       if (this.#settled) return;
       if (!written.ok) return this.#settle(err("no-room"));
-      this.#fileBytes += bytesOf(pieces);
+      this.#fileBytes += piece.length;
     }
     this.#writing = false;
     if (this.#ended) return this.#finish();
@@ -170,9 +166,7 @@ class Collector implements BodyTaker {
 
   #finish(): void {
     const file = this.#file;
-    const memory =
-      this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
-    this.#settle(ok({ bytes: this.#bytes, memory, file, release: () => file?.close() }));
+    this.#settle(ok({ bytes: this.#bytes, memory: this.#memory.take(), file, release: () => file?.close() }));
   }
 
   #settle(result: Result<RequestBody, BodyTrouble>): void {

@@ -94,8 +94,7 @@ export class Spool {
   }
 }
 
-/** Of all of them together. */
-export function bytesOf(pieces: readonly Buffer[]): number {
+function bytesOf(pieces: readonly Buffer[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 

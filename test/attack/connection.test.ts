@@ -314,3 +314,34 @@ function close(listener: Listener): void {
   listener.stop();
   listener.destroy();
 }
+
+t.test("bodies that come in single bytes and are broken off leave nothing behind", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const head = request("POST /contactus", ["Transfer-Encoding: chunked"]);
+  const large = `${head}${"4000\r\n".concat("x".repeat(0x4000), "\r\n").repeat(20)}`;
+  const small = `${head}${"1\r\nX\r\n".repeat(60_000)}`;
+  const heap = () => {
+    global.gc?.();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const open1 = async (bytes: string) => {
+    const socket = open(gateway, nextClient());
+    socket.on("error", () => {});
+    socket.resume();
+    await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+    return socket;
+  };
+  const before = heap();
+  const sockets = await Promise.all(Array.from({ length: 10 }, () => open1(small)));
+  await until(() => gateway.running.gateway.exchanges === 10);
+  t.ok(heap() - before < 40e6, `${((heap() - before) / 1e6).toFixed(1)} MB for ten bodies of 60 kB`);
+  sockets.push(...(await Promise.all(Array.from({ length: 5 }, () => open1(large)))));
+  await until(() => gateway.running.spoolBytes() > 5 * 200_000);
+  for (const socket of sockets) socket.end();
+  await Promise.all(sockets.map((socket) => once(socket, "close")));
+  await until(() => gateway.running.spoolBytes() === 0);
+  await until(() => gateway.running.gateway.exchanges === 0);
+  t.strictSame(gateway.demo.requests, [], "Odoo saw none");
+});

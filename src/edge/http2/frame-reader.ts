@@ -1,3 +1,4 @@
+import { Gathered } from "../../base/gathered.ts";
 import {
   flag,
   frameHeadBytes,
@@ -42,9 +43,8 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #bounds: BlockBounds;
-  /** Pieces of a frame that is not whole. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  /** Of a frame that is not whole. */
+  readonly #held = new Gathered();
   #neededBytes = 1;
   #hasPreface = false;
   #hasSettings = false;
@@ -64,33 +64,26 @@ export class FrameReader {
 
   /** The preface, a frame or a field block has come in part. */
   get isInside(): boolean {
-    return this.#heldBytes > 0 || this.#blockStream !== 0 || !this.#hasSettings;
+    return this.#held.bytes > 0 || this.#blockStream !== 0 || !this.#hasSettings;
   }
 
   /** Nothing more is heard. */
   stop(): void {
     this.#isStopped = true;
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#held.take();
     this.#block = [];
   }
 
   push(chunk: Buffer): void {
     if (this.#isStopped) return;
     let input = chunk;
-    if (this.#heldBytes > 0) {
+    if (this.#held.bytes > 0) {
       this.#held.push(chunk);
-      this.#heldBytes += chunk.length;
-      if (this.#heldBytes < this.#neededBytes) return;
-      input = Buffer.concat(this.#held, this.#heldBytes);
-      this.#held = [];
-      this.#heldBytes = 0;
+      if (this.#held.bytes < this.#neededBytes) return;
+      input = this.#held.take();
     }
     const end = this.#read(input);
-    if (end < input.length && !this.#isStopped) {
-      this.#held.push(end === 0 ? input : input.subarray(end));
-      this.#heldBytes = input.length - end;
-    }
+    if (end < input.length && !this.#isStopped) this.#held.push(input.subarray(end));
   }
 
   /** Where the last whole frame ends. */
