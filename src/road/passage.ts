@@ -115,16 +115,22 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   }
 
   /**
-   * Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point. But for an attempt to log in that Odoo has: it goes on there, and who
-   * hung up can see by his session how it ended. So it is seen to its end.
+   * Whatever the reason, an exchange that is over holds nothing: no socket, no file, no point. But Odoo does not notice that a client hangs up: its worker is busy until it
+   * answers, and so long the place of it is kept. An attempt to log in is seen to its end: who hung up can see by his session how it ended.
    */
   over(): void {
     if (this.#own !== null) this.#x.queueMs = this.#own.waitedMs;
     this.#relay?.close();
     this.#gate?.drop();
-    this.#isAlone = !this.#settled && this.#x.ticket !== null && this.#own?.isSent === true;
+    const isWorkedOn = this.#head === null && this.#own?.hasWorker === true;
+    this.#isAlone = this.#own?.isSent === true && (isWorkedOn || this.#isTried);
     if (this.#isAlone) this.resume();
     else this.#letGo();
+  }
+
+  /** An attempt to log in of which it is not known yet how it ended. */
+  get #isTried(): boolean {
+    return !this.#settled && this.#x.ticket !== null;
   }
 
   #letGo(): void {
@@ -142,7 +148,8 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
-    if (this.#isAlone) return this.#settled ? this.#letGo() : undefined;
+    // A worker that finds nobody to take its answer is free.
+    if (this.#isAlone) return this.#isTried ? undefined : this.#letGo();
     const gate = this.#gate;
     if (gate === null) {
       this.#waits = this.#page !== null && this.#more.hints.waits(x, this.#facts);

@@ -126,6 +126,11 @@ export class Delivery implements UpstreamListener {
     return this.#call?.isSent === true;
   }
 
+  /** One of so many workers is counted as busy with it; false where nobody knows how many there are. */
+  get hasWorker(): boolean {
+    return this.#hasPlace && this.#way.lanes?.capacity !== null;
+  }
+
   start(): void {
     const { mayWait, request } = this.#parcel;
     if (this.#way.hold?.isClosed === true && mayWait && !request.wantsTunnel) this.#holdOn();

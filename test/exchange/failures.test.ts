@@ -199,31 +199,34 @@ t.test("Odoo that is silent past the rule's time is 504", async (t) => {
   await until(() => mute.received[0]?.closed === true);
 });
 
-t.test("a client that leaves frees Odoo at once and is recorded as 499", async (t) => {
-  const slow = await startScripted((socket) => socket.on("end", () => socket.end()));
-  const bus = await startScripted(() => {});
-  const waiting = await startTestGateway({ upstream: { webPort: slow.port, busPort: bus.port } });
-  t.teardown(async () => {
-    await waiting.close();
-    await slow.close();
-    await bus.close();
-  });
-  const socket = await openTls(waiting);
-  socket.write(requestText(waiting, "GET /slow?1"));
-  await until(() => slow.received[0] !== undefined && slow.received[0].bytes.length > 0);
-  socket.destroy();
-  t.equal((await recordOf(waiting, "/slow?1")).status, 499);
-  await until(() => slow.received[0]?.closed === true);
-  const session = await openHttp2(waiting);
-  const stream = session.request({ ":path": "/slow?2", ":authority": hostOf(waiting) });
-  stream.on("error", () => {});
-  await until(() => slow.received[1] !== undefined && slow.received[1].bytes.length > 0);
-  stream.close(constants.NGHTTP2_CANCEL);
-  t.equal((await recordOf(waiting, "/slow?2")).status, 499);
-  await until(() => slow.received[1]?.closed === true);
-  session.close();
-  t.equal(waiting.running.gateway.exchanges, 0);
-});
+t.test(
+  "a client that leaves is recorded as 499, and where nobody counts workers its connection to Odoo ends",
+  async (t) => {
+    const slow = await startScripted((socket) => socket.on("end", () => socket.end()));
+    const bus = await startScripted(() => {});
+    const waiting = await startTestGateway({ upstream: { webPort: slow.port, busPort: bus.port } });
+    t.teardown(async () => {
+      await waiting.close();
+      await slow.close();
+      await bus.close();
+    });
+    const socket = await openTls(waiting);
+    socket.write(requestText(waiting, "GET /slow?1"));
+    await until(() => slow.received[0] !== undefined && slow.received[0].bytes.length > 0);
+    socket.destroy();
+    t.equal((await recordOf(waiting, "/slow?1")).status, 499);
+    await until(() => slow.received[0]?.closed === true);
+    const session = await openHttp2(waiting);
+    const stream = session.request({ ":path": "/slow?2", ":authority": hostOf(waiting) });
+    stream.on("error", () => {});
+    await until(() => slow.received[1] !== undefined && slow.received[1].bytes.length > 0);
+    stream.close(constants.NGHTTP2_CANCEL);
+    t.equal((await recordOf(waiting, "/slow?2")).status, 499);
+    await until(() => slow.received[1]?.closed === true);
+    session.close();
+    t.equal(waiting.running.gateway.exchanges, 0);
+  },
+);
 
 t.test("a client that leaves in the middle of an answer is recorded and frees everything", async (t) => {
   const target = "/demo/sse?events=9999&ms=50&left=1";

@@ -3,7 +3,7 @@ import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { startMember, type TestMember } from "../support/member.ts";
 import { valuesOf } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
-import { h1, openTls, recordOf, requestText, until } from "./clients.ts";
+import { h1, hostOf, openHttp2, openTls, recordOf, requestText, until } from "./clients.ts";
 
 const html = ["Accept: text/html", "User-Agent: Mozilla/5.0 (X11) Firefox/140.0"];
 const crawler = ["Accept: text/html", "User-Agent: Mozilla/5.0 (compatible; Googlebot/2.1)"];
@@ -185,23 +185,55 @@ t.test("reports leave one worker free for what printing asks of Odoo", async (t)
   await close();
 });
 
-t.test("who leaves while waiting is never sent to Odoo, and who leaves Odoo frees a worker", async (t) => {
-  const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1" });
-  const running = await openTls(gateway);
-  running.write(requestText(gateway, "GET /running", html));
+t.test(
+  "who leaves while waiting is never sent to Odoo, and who leaves Odoo keeps its worker until it answers",
+  async (t) => {
+    const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1" });
+    const running = await openTls(gateway);
+    running.write(requestText(gateway, "GET /running", html));
+    await until(() => odoo.held.length === 1);
+    const leaver = await openTls(gateway);
+    leaver.write(requestText(gateway, "GET /leaver", html));
+    await until(() => waiting(gateway) === 1);
+    const next = h1(gateway, "GET /next", html);
+    await until(() => waiting(gateway) === 2);
+    leaver.destroy();
+    t.equal((await recordOf(gateway, "/leaver")).status, 499);
+    running.destroy();
+    t.equal((await recordOf(gateway, "/running")).status, 499);
+    t.equal(odoo.asked.length, 1, "its worker is busy with it, whoever waits for the answer");
+    t.match(gateway.running.queue(), { inFlight: 1, waiting: 1 });
+    await answerAll(odoo, () => gateway.running.gateway.exchanges === 0);
+    t.equal((await next).status, 200);
+    t.same(odoo.asked, ["GET /running HTTP/1.1", "GET /next HTTP/1.1"]);
+    await close();
+  },
+);
+
+t.test("who takes his requests back one after the other has no more of Odoo than its workers", async (t) => {
+  const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "2" });
+  const session = await openHttp2(gateway);
+  for (let i = 0; i < 20; i += 1) {
+    const stream = session.request({
+      ":path": `/slow?${i}`,
+      ":authority": hostOf(gateway),
+      accept: "text/html",
+      "user-agent": "Mozilla/5.0 (X11) Firefox/140.0",
+    });
+    stream.on("error", () => {});
+    await until(() => gateway.running.gateway.exchanges === 1);
+    await until(() => odoo.held.length === Math.min(i + 1, 2) && (i < 2 || waiting(gateway) === 1));
+    stream.close(8);
+    await until(() => gateway.running.gateway.exchanges === 0);
+  }
+  t.equal(odoo.asked.length, 2);
+  t.match(gateway.running.queue(), { inFlight: 2, waiting: 0 });
+  await answerAll(odoo, () => gateway.running.queue().inFlight === 0);
+  const then = h1(gateway, "GET /then", html);
   await until(() => odoo.held.length === 1);
-  const leaver = await openTls(gateway);
-  leaver.write(requestText(gateway, "GET /leaver", html));
-  await until(() => waiting(gateway) === 1);
-  const next = h1(gateway, "GET /next", html);
-  await until(() => waiting(gateway) === 2);
-  leaver.destroy();
-  t.equal((await recordOf(gateway, "/leaver")).status, 499);
-  running.destroy();
-  await until(() => odoo.held.some(({ line }) => line.includes("/next")));
-  await answerAll(odoo, () => gateway.running.gateway.exchanges === 0);
-  t.equal((await next).status, 200);
-  t.same(odoo.asked, ["GET /running HTTP/1.1", "GET /next HTTP/1.1"]);
+  odoo.held[0]?.answer();
+  t.equal((await then).status, 200);
+  session.destroy();
   await close();
 });
 
