@@ -1,6 +1,6 @@
 import { type ClientRequest, request } from "node:http";
 import type { ListenAddress } from "../settings/settings.ts";
-import { processSettings } from "./settings.ts";
+import { whereToAsk } from "./settings.ts";
 
 const timeoutMs = 5_000;
 const answerBytesMax = 64 * 1024 * 1024;
@@ -14,12 +14,8 @@ export interface Asked {
 
 /** Asks the admin listener of the running gateway; null when there is none, or it said no: the reason was printed. */
 export async function askAdmin(asked: Asked): Promise<string | null> {
-  const loaded = processSettings();
-  const listen = loaded.ok ? loaded.value.settings.adminListen : null;
-  if (listen === null) {
-    process.stderr.write("there is no admin listener to ask (ADMIN_LISTEN)\n");
-    return null;
-  }
+  const listen = whereToAsk();
+  if (listen === null) return null;
   const answer = await ask(listen, asked);
   if (answer.ok) return answer.text;
   process.stderr.write(`${answer.text}\n`);

@@ -5,25 +5,31 @@ import { bansHelp } from "./help.ts";
 export async function bans(args: readonly string[]): Promise<number> {
   const json = args.includes("--json");
   const words = args.filter((word) => word !== "--json");
-  const asked = json && words[0] !== undefined && words[0] !== "list" ? null : askedFor(words);
-  if (asked === null) {
-    process.stderr.write(bansHelp);
+  const asked = json && words[0] !== undefined && words[0] !== "list" ? jsonElsewhere : askedFor(words);
+  if (typeof asked === "string") {
+    process.stderr.write(`${asked}\n\n${bansHelp}`);
     return 2;
   }
   const text = await askAdmin({ ...asked, field: "bans" });
   if (text === null) return 1;
   process.stdout.write(json ? text : asked.method === "GET" ? listText(text) : doneText(text));
+  const warning = json ? null : member(text, "warning");
+  if (typeof warning === "string") process.stderr.write(`warning: ${warning}\n`);
   return 0;
 }
 
-function askedFor(args: readonly string[]): Omit<Asked, "field"> | null {
+const jsonElsewhere = '--json goes with "list" only';
+
+/** What to ask, or what could not be understood. */
+function askedFor(args: readonly string[]): Omit<Asked, "field"> | string {
   const [what = "list", address, duration, ...rest] = args;
-  if (rest.length > 0) return null;
-  if (what === "list") return address === undefined ? { method: "GET", path: "/bans" } : null;
-  if (address === undefined) return null;
+  if (!["list", "add", "remove"].includes(what)) return `there is no "${what}", only list, add and remove`;
+  const more = what === "list" ? address : what === "remove" ? duration : rest[0];
+  if (more !== undefined || rest[0] !== undefined) return `"${more ?? rest[0]}" was not expected`;
+  if (what === "list") return { method: "GET", path: "/bans" };
+  if (address === undefined) return `"${what}" needs an address`;
   const query = new URLSearchParams({ address, ...(duration === undefined ? {} : { for: duration }) });
-  if (what === "add") return { method: "POST", path: `/bans?${query}` };
-  return what === "remove" && duration === undefined ? { method: "DELETE", path: `/bans?${query}` } : null;
+  return { method: what === "add" ? "POST" : "DELETE", path: `/bans?${query}` };
 }
 
 /** What was done, in words; the admin listener answers in JSON. */

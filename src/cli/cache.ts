@@ -5,8 +5,8 @@ import { cacheHelp } from "./help.ts";
 /** `odoo-gateway cache [show] | clear`: asks the running gateway. 0 done, 1 no gateway, 2 misspelt. */
 export async function cache(args: readonly string[]): Promise<number> {
   const asked = askedFor(args);
-  if (asked === null) {
-    process.stderr.write(cacheHelp);
+  if (typeof asked === "string") {
+    process.stderr.write(`${asked}\n\n${cacheHelp}`);
     return 2;
   }
   const text = await askAdmin(asked);
@@ -20,8 +20,11 @@ export async function cache(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function askedFor([what = "show", ...rest]: readonly string[]): Asked | null {
-  if (rest.length > 0) return null;
+/** What to ask, or what could not be understood. */
+function askedFor([what = "show", ...rest]: readonly string[]): Asked | string {
+  if (rest[0] !== undefined) return `"${rest[0]}" was not expected`;
   if (what === "show") return { method: "GET", path: "/cache", field: "cache" };
-  return what === "clear" ? { method: "POST", path: "/cache/clear", field: "cache" } : null;
+  return what === "clear"
+    ? { method: "POST", path: "/cache/clear", field: "cache" }
+    : `there is no "${what}", only show and clear`;
 }

@@ -1,16 +1,12 @@
 import { get } from "node:http";
-import { processSettings } from "./settings.ts";
+import { whereToAsk } from "./settings.ts";
 
 const timeoutMs = 2_500;
 
 /** `odoo-gateway health`: asks the admin listener of the running gateway; 0 when it says pass. */
 export async function health(): Promise<number> {
-  const loaded = processSettings();
-  const listen = loaded.ok ? loaded.value.settings.adminListen : null;
-  if (listen === null) {
-    process.stderr.write("there is no admin listener to ask (ADMIN_LISTEN)\n");
-    return 1;
-  }
+  const listen = whereToAsk();
+  if (listen === null) return 1;
   const host = listen.host === "" ? "127.0.0.1" : listen.host;
   return new Promise((resolve) => {
     const request = get({ host, port: listen.port, path: "/healthz", timeout: timeoutMs }, (answer) => {

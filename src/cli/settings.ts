@@ -1,12 +1,25 @@
 import type { Problem } from "../base/problem.ts";
 import { problemLine } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
+import { loadAdminListen } from "../settings/admin-listen.ts";
 import { type LoadedSettings, loadSettings } from "../settings/load.ts";
 import { readTextFile } from "../settings/read-file.ts";
+import type { ListenAddress } from "../settings/settings.ts";
 
 /** The settings of this process: its environment and gateway.yaml in its folder. */
 export function processSettings(): Result<LoadedSettings, readonly Problem[]> {
   return loadSettings({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+}
+
+/** Where the running gateway can be asked; null: nowhere, and why was printed. Other settings may be wrong meanwhile. */
+export function whereToAsk(): ListenAddress | null {
+  const listen = loadAdminListen({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+  if (!listen.ok) {
+    for (const problem of listen.error) process.stderr.write(`problem: ${problemLine(problem)}\n`);
+    return null;
+  }
+  if (listen.value === null) process.stderr.write("there is no admin listener to ask (ADMIN_LISTEN)\n");
+  return listen.value;
 }
 
 /** Prints problems to standard error, one a line, with a last line that counts them. */

@@ -105,6 +105,15 @@ export function readListenAddress(text: string): Read<ListenAddress> {
     : ok({ host, port });
 }
 
+/** An address, or `off`. Wrapped, since null says "not given" to the reader. */
+export function readAddressOrOff(text: string): Read<{ readonly address: ListenAddress | null }> {
+  if (text.toLowerCase() === "off") {
+    return ok({ address: null });
+  }
+  const address = readListenAddress(text);
+  return address.ok ? ok({ address: address.value }) : address;
+}
+
 /** Reads where Odoo answers: `http://host[:port]`, nothing behind it. IPv6 comes out without brackets. */
 export function readUpstream(text: string): Read<UpstreamAddress> {
   const quoted = shown(text);

@@ -7,7 +7,7 @@ import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
-import { readListenAddress, readOrigin, readServedName } from "./hosts.ts";
+import { readAddressOrOff, readListenAddress, readOrigin, readServedName } from "./hosts.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
@@ -65,6 +65,9 @@ export function loadSettings(sources: SettingSources): Result<LoadedSettings, re
 function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources): Settings {
   const path = (text: string): Read<string> => {
     const line = readLine(text);
+    // A folder of that very name would be made, and what was kept in the other one not found.
+    if (/^~(?:\/|$)/.test(text))
+      return complain(`${shown(text)} begins with "~", which only a shell knows`, "write the whole path");
     return line.ok ? ok(resolve(cwd, line.value)) : line;
   };
   const preset = reader.one("PRESET", (text) =>
@@ -82,9 +85,9 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     ...readMembers(reader),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
-    httpListen: reader.one("HTTP_LISTEN", offOr).address,
-    adminListen: reader.one("ADMIN_LISTEN", offOr).address,
-    reportListen: reader.one("REPORT_LISTEN", offOr).address,
+    httpListen: reader.one("HTTP_LISTEN", readAddressOrOff).address,
+    adminListen: reader.one("ADMIN_LISTEN", readAddressOrOff).address,
+    reportListen: reader.one("REPORT_LISTEN", readAddressOrOff).address,
     odooNetworks: odooNetworks(reader),
     tlsMode,
     tlsCertFile,
@@ -168,15 +171,6 @@ function readHttpsListen(text: string): Read<ListenAddress> {
   return text.toLowerCase() === "off"
     ? complain("cannot be off: HTTPS is what the gateway is for")
     : readListenAddress(text);
-}
-
-/** An address, or `off`. Wrapped, since null says "not given" to the reader. */
-function offOr(text: string): Read<{ readonly address: ListenAddress | null }> {
-  if (text.toLowerCase() === "off") {
-    return ok({ address: null });
-  }
-  const address = readListenAddress(text);
-  return address.ok ? ok({ address: address.value }) : address;
 }
 
 function readTlsMode(text: string): Read<TlsMode> {

@@ -240,7 +240,9 @@ function yamlItems(
   }
   const text = scalarText(name, given);
   if (text === null) {
-    const remedy = typeof given === "object" ? "" : "put it in quotes";
+    const port = type === "address" && typeof given === "number";
+    const remedy =
+      typeof given === "object" ? "" : port ? `write ":${given}", in quotes` : "put it in quotes";
     return { place, thing: typeof given === "object" ? "takes a value, not a map" : "must be text", remedy };
   }
   if (text.length > settingCharsMax) {

@@ -261,6 +261,59 @@ t.test("run serves without settings, survives a bad reload, and ends with 0", as
   t.equal((await call(["health"], { ...loopback, ADMIN_LISTEN: admin })).status, 1, "health says it is gone");
 });
 
+t.test("a running gateway is asked where it listens, whatever is wrong with other settings", async (t) => {
+  const run = new Command(["run"], { ...loopback, ODOO_URL: "http://127.0.0.1:9" });
+  t.teardown(() => run.child.kill("SIGKILL"));
+  const [, admin = ""] = await run.printed(/^ {2}admin +http:\/\/(127\.0\.0\.1:\d+)\/status$/m);
+  const broken = { ODOO_URL: "nonsense", BODY_MAX: "much", ADMIN_LISTEN: admin };
+  t.equal((await call(["health"], broken)).status, 0, "others bad in the environment");
+  for (const command of [["bans"], ["maintenance"], ["cache"]])
+    t.match(await call(command, broken), { status: 0, errors: "" }, command.join(" "));
+
+  const file = join(folder, "gateway.yaml");
+  t.teardown(() => rmSync(file, { force: true }));
+  for (const [what, text] of [
+    ["an unknown key", `admin_listen: ${admin}\nodoo_ulr: http://odoo:8069\n`],
+    ["another bad value", `body_max: much\nadmin_listen: "${admin}"\n`],
+    ["no YAML", `admin_listen: ${admin}\nodoo_url: "http://odoo\n  - :\n`],
+  ] as const) {
+    writeFileSync(file, text);
+    t.match(await call(["health"]), { status: 0, errors: "" }, what);
+  }
+  const good = { ADMIN_LISTEN: admin };
+  writeFileSync(file, "admin_listen: nowhere\n");
+  t.equal((await call(["health"], good)).status, 0, "the environment wins");
+  t.match(await call(["health"]), {
+    status: 1,
+    errors: /^problem: gateway\.yaml:1:\d+ admin_listen "nowhere" is no address; write host:port/,
+  });
+  writeFileSync(file, "admin_listen: 9180\n");
+  t.match(await call(["bans"]), {
+    status: 1,
+    errors: /^problem: gateway\.yaml:1:\d+ admin_listen must be text/,
+  });
+  rmSync(file);
+  t.match(await call(["health"], { ADMIN_LISTEN: "off" }), {
+    status: 1,
+    errors: "there is no admin listener to ask (ADMIN_LISTEN)\n",
+  });
+
+  t.match(await call(["bans", "lst"], good), {
+    status: 2,
+    errors: /^there is no "lst", only list, add and remove\n\n/,
+  });
+  t.match(await call(["bans", "add"], good), { status: 2, errors: /^"add" needs an address\n\n/ });
+  t.match(await call(["bans", "list", "x"], good), { status: 2, errors: /^"x" was not expected\n\n/ });
+  t.match(await call(["cache", "empty"], good), {
+    status: 2,
+    errors: /^there is no "empty", only show and clear\n\n/,
+  });
+
+  rmSync(file, { force: true });
+  run.child.kill("SIGTERM");
+  t.equal(await run.ended, 0);
+});
+
 t.test("a taken port is a problem, and nothing stays open", async (t) => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");

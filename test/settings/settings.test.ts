@@ -613,6 +613,11 @@ t.test("a mistake in gateway.yaml has its line and column", async (t) => {
     ["domain: [{a: 1}]\n", "gateway.yaml:1:10 domain has an entry that is no text"],
     ["domain: [a.example, 12]\n", "gateway.yaml:1:21 domain has an entry that is no text; put it in quotes"],
     ["domain: []\n", "domain names nothing"],
+    ["http_listen: 8080\n", 'gateway.yaml:1:14 http_listen must be text; write ":8080", in quotes'],
+    [
+      "state_dir: ~/state\n",
+      'state_dir "~/state" begins with "~", which only a shell knows; write the whole',
+    ],
     ["domain: true\n", "domain must be text; put it in quotes"],
     ["body_max: 1.5\n", "body_max must be text"],
     ["gateway_file: x\n", "gateway.yaml:1:1 gateway_file can stand in the environment only"],
