@@ -41,13 +41,13 @@ import { retire } from "./start/retire.ts";
 import type { RunningGateway } from "./start/running-gateway.ts";
 import { createShared } from "./start/shared.ts";
 import { statusOf } from "./start/status.ts";
+import { ToldSpool } from "./start/told-spool.ts";
 import { createChallenges } from "./tls/challenges.ts";
 import { createTlsFront } from "./tls/front.ts";
 import { loadTls } from "./tls/load.ts";
 import type { ReadMounts } from "./tls/preflight.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
-import { Spool } from "./upstream/spool.ts";
 
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
@@ -135,7 +135,7 @@ export async function startGateway(
     },
     closed,
   );
-  const spool = new Spool(join(settings.stateDir, "spool"), settings.spoolBytesMax);
+  const spool = new ToldSpool(join(settings.stateDir, "spool"), settings.spoolBytesMax, sink);
   const parts: GatewayParts = {
     plan: () => plan,
     challenges,
@@ -225,7 +225,7 @@ export async function startGateway(
     {
       state: () => statusOf(shown),
       ready: readiness,
-      bans: adminBans(jail, journal, supervisor, sink, clock),
+      bans: adminBans(jail, journal, supervisor, sink, clock, () => plan.settings),
       cache: adminCache(files, supervisor),
       maintenance: adminMaintenance(maintenance, clock),
       metrics: createMetrics(shown),
@@ -342,7 +342,10 @@ export async function startGateway(
     members: ways.members,
     queue: ways.queue,
     reload: createReload(reloading),
-    prepareReload: () => prepareReload(reloading),
+    prepareReload: async () => {
+      const prepared = await prepareReload(reloading);
+      return prepared.ok ? ok(prepared.value.put) : prepared;
+    },
     reloadCertificates: certificates.reload,
     setTicketKeys: (keys) => front.setTicketKeys(keys),
     counters: () => counters.snapshot(),

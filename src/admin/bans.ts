@@ -1,7 +1,7 @@
-import { ipKey64, parseIp } from "../base/ip.ts";
+import { type Ip, ipKey64, parseIp } from "../base/ip.ts";
 import { parseDurationMs } from "../base/units.ts";
 
-/** What the admin listener may do with bans. Addresses are `ipKey64`. */
+/** What the admin listener may do with bans. Addresses as text are `ipKey64`. */
 export interface AdminBans {
   list(): readonly {
     readonly address: string;
@@ -9,8 +9,8 @@ export interface AdminBans {
     readonly reason: string;
     readonly times: number;
   }[];
-  /** Answers the end of the ban. */
-  add(address: string, lengthMs: number): number;
+  /** Answers the end of the ban, and why it has no effect; null: it has. */
+  add(ip: Ip, lengthMs: number): { readonly untilWallMs: number; readonly warning: string | null };
   /** Answers whether there was one. */
   remove(address: string): boolean;
 }
@@ -28,7 +28,8 @@ export interface BansAnswer {
 
 /**
  * `GET /bans` lists, `POST /bans?address=A&for=2h` bans, `DELETE /bans?address=A` lifts. Changes need the field
- * `X-Odoo-Gateway: bans`: without a password, that is what keeps a page in an administrator's browser from asking.
+ * `X-Odoo-Gateway: bans`: without a password, that is what keeps a page in an administrator's browser from asking. A ban that has
+ * no effect as things are says so in `warning`.
  */
 export function answerBans(
   bans: AdminBans,
@@ -63,5 +64,7 @@ export function answerBans(
   const lengthMs = parseDurationMs(query.get("for") ?? operatorBanDefault);
   if (lengthMs === null || lengthMs <= 0 || lengthMs > operatorBanMsMax)
     return { status: 400, body: { error: 'for must be a duration from 1ms to 1y, like "2h"' } };
-  return { status: 200, body: { address, until: new Date(bans.add(address, lengthMs)).toISOString() } };
+  const { untilWallMs, warning } = bans.add(ip, lengthMs);
+  const more = warning === null ? {} : { warning };
+  return { status: 200, body: { address, until: new Date(untilWallMs).toISOString(), ...more } };
 }

@@ -1,4 +1,4 @@
-import { problemLine } from "../base/problem.ts";
+import { type Problem, problemLine } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
 import type { Supervisor } from "../cluster/supervisor.ts";
 import type { Demo } from "../demo/start.ts";
@@ -25,10 +25,12 @@ export async function run(): Promise<number> {
   }
   printWarnings(loaded.value.warnings);
   const { settings, demo } = await withOdoo(loaded.value.settings);
+  const isFound = loaded.value.settings.odoo === null;
   const shape = { level: settings.logLevel, format: logFormat(settings) };
   const output = settings.workers === 1 ? null : openDestination(1);
   const log = createLog(output === null ? shape : { ...shape, destination: output });
   const supervisor = output === null ? null : await supervise(settings, log, output);
+  let warnings: readonly Problem[] = [];
   const started = await startGateway({
     settings,
     sink: log,
@@ -36,7 +38,12 @@ export async function run(): Promise<number> {
     logLinesDropped: () => log.dropped,
     readSettings: () => {
       const again = processSettings();
-      return again.ok ? ok(again.value.settings) : again;
+      if (!again.ok) return again;
+      warnings = again.value.warnings;
+      const { odoo, odooBus } = settings;
+      // Where nothing is named, what was found at the start is no change.
+      const found = isFound && again.value.settings.odoo === null ? { odoo, odooBus } : {};
+      return ok({ ...again.value.settings, ...found });
     },
   });
   if (!started.ok) {
@@ -46,7 +53,7 @@ export async function run(): Promise<number> {
     return 1;
   }
   const running = started.value;
-  const signals = untilStopped(running, log, supervisor);
+  const signals = untilStopped(running, log, supervisor, () => printWarnings(warnings));
   await supervisor?.start(running);
   tidyHeap();
   boundYoungHeap();
@@ -144,7 +151,12 @@ function adminText(running: RunningGateway, settings: Settings): string {
 }
 
 /** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads, SIGUSR2 replaces the workers; our own bug ends the process with its reason in the log. */
-function untilStopped(running: RunningGateway, log: Log, supervisor: Supervisor | null): Promise<void> {
+function untilStopped(
+  running: RunningGateway,
+  log: Log,
+  supervisor: Supervisor | null,
+  reloaded: () => void,
+): Promise<void> {
   return new Promise((resolve) => {
     let stopping = false;
     const stop = () => {
@@ -157,6 +169,7 @@ function untilStopped(running: RunningGateway, log: Log, supervisor: Supervisor 
     process.on("SIGHUP", () => {
       void running.reload().then((problems) => {
         for (const problem of problems) process.stderr.write(`reload refused: ${problemLine(problem)}\n`);
+        if (problems.length === 0) reloaded();
       });
     });
     process.on("SIGUSR2", () => {

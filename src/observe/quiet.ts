@@ -16,6 +16,8 @@ function kindOf(event: GatewayEvent): string | null {
       // Each of them has its access line.
       return `shed ${event.lane}`;
     case "warning":
+      // An operator asked for it, and wants to hear of each.
+      if (event.what === "reload") return null;
       return `warning ${event.what}`;
     default:
       return null;

@@ -2,6 +2,7 @@ import type { AdminBans } from "../admin/bans.ts";
 import { type AdminCache, sumCaches } from "../admin/cache.ts";
 import type { AdminMaintenance } from "../admin/maintenance.ts";
 import type { Clock } from "../base/clock.ts";
+import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
 import type { BanJournal } from "../guard/ban-journal.ts";
 import type { Jail } from "../guard/jail.ts";
@@ -12,6 +13,7 @@ import {
   maintenanceNetworksMax,
 } from "../guard/maintenance.ts";
 import type { EventSink } from "../observe/events.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { FileCache } from "./file-cache.ts";
 
 /** Bans as an operator sees and changes them; the journal and the workers are told of a lifted one. */
@@ -21,10 +23,14 @@ export function adminBans(
   supervisor: SupervisorSeam | undefined,
   sink: EventSink,
   clock: Clock,
+  settings: () => Settings,
 ): AdminBans {
   return {
     list: () => jail.bans.list(clock.wallMs()),
-    add: (address, lengthMs) => jail.ban(address, clock.wallMs() + lengthMs).untilWallMs,
+    add: (ip, lengthMs) => ({
+      untilWallMs: jail.ban(ipKey64(ip), clock.wallMs() + lengthMs).untilWallMs,
+      warning: sparedBy(settings(), ip),
+    }),
     remove(address) {
       const held = jail.lift(address);
       journal?.lifted(address);
@@ -33,6 +39,15 @@ export function adminBans(
       return held;
     },
   };
+}
+
+/** Why a ban of this address has no effect; null: it has. */
+function sparedBy({ trustedNetworks, trustedProxies }: Settings, ip: Ip): string | null {
+  if (trustedNetworks.contains(ip))
+    return `${ip.text} is in TRUSTED_NETWORKS, which are never banned: the ban takes effect when it is taken out`;
+  return trustedProxies.contains(ip)
+    ? `${ip.text} is in TRUSTED_PROXIES: what it passes on counts for the clients it names, ban their addresses`
+    : null;
 }
 
 /** The cache of this process, or those of all workers. */

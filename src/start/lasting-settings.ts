@@ -1,30 +1,45 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "../settings/settings.ts";
+import type { SettingName } from "../settings/table.ts";
 
 /** Listeners, pools and folders stay as they were opened; a change of those needs a restart. */
+const lasting = {
+  httpsListen: "HTTPS_LISTEN",
+  httpListen: "HTTP_LISTEN",
+  adminListen: "ADMIN_LISTEN",
+  reportListen: "REPORT_LISTEN",
+  odoo: "ODOO_URL",
+  odooMore: "ODOO_URL",
+  odooBus: "ODOO_BUS_URL",
+  odooBusMore: "ODOO_BUS_URL",
+  odooBackup: "ODOO_BACKUP_URL",
+  odooSticky: "ODOO_STICKY",
+  odooResolveMs: "ODOO_RESOLVE",
+  odooKeepAlive: "ODOO_KEEPALIVE",
+  odooWorkers: "ODOO_WORKERS",
+  queueMax: "QUEUE_MAX",
+  queueTimeoutMs: "QUEUE_TIMEOUT",
+  holdTimeoutMs: "HOLD_TIMEOUT",
+  holdMax: "HOLD_MAX",
+  certsDir: "CERTS_DIR",
+  stateDir: "STATE_DIR",
+  spoolBytesMax: "SPOOL_MAX",
+  logLevel: "LOG_LEVEL",
+  logFormat: "LOG_FORMAT",
+  workers: "WORKERS",
+} as const satisfies Partial<Record<keyof Settings, SettingName>>;
+
+type Lasting = Pick<Settings, keyof typeof lasting>;
+const keys = Object.keys(lasting) as (keyof Lasting)[];
+
+/** The new settings, but for those that stay. */
 export function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  return {
-    ...next,
-    httpsListen: running.httpsListen,
-    httpListen: running.httpListen,
-    adminListen: running.adminListen,
-    reportListen: running.reportListen,
-    odoo: running.odoo,
-    odooMore: running.odooMore,
-    odooBus: running.odooBus,
-    odooBusMore: running.odooBusMore,
-    odooBackup: running.odooBackup,
-    odooSticky: running.odooSticky,
-    odooResolveMs: running.odooResolveMs,
-    odooKeepAlive: running.odooKeepAlive,
-    odooWorkers: running.odooWorkers,
-    queueMax: running.queueMax,
-    queueTimeoutMs: running.queueTimeoutMs,
-    holdTimeoutMs: running.holdTimeoutMs,
-    holdMax: running.holdMax,
-    stateDir: running.stateDir,
-    spoolBytesMax: running.spoolBytesMax,
-    logLevel: running.logLevel,
-    logFormat: running.logFormat,
-    workers: running.workers,
-  };
+  const kept = Object.fromEntries(keys.map((key) => [key, running[key]])) as unknown as Lasting;
+  return { ...next, ...kept };
+}
+
+/** The names of those that stay although something else was read. */
+export function changedInVain(next: Settings, running: Settings): readonly SettingName[] {
+  const changed = keys.filter((key) => !isDeepStrictEqual(next[key], running[key]));
+  return [...new Set(changed.map((key) => lasting[key]))];
 }

@@ -1,4 +1,5 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Problem } from "../base/problem.ts";
 import { isDiskFault } from "../guard/local-secret.ts";
@@ -17,7 +18,13 @@ export async function prepareState(
     await mkdir(join(directory, "spool"), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;
     });
-    await readdir(join(directory, "spool"));
+    // Listed is not yet writable. The spool removes what a kill leaves behind by this beginning of the name.
+    const probe = join(directory, "spool", `spool-${randomBytes(12).toString("hex")}`);
+    await (await open(probe, "wx", 0o600)).close();
+    // Another worker may have tidied it away.
+    await unlink(probe).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+    });
     return [];
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

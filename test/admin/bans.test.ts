@@ -69,6 +69,26 @@ t.test("the admin listener lists, adds and lifts bans, and no web page can make 
   t.ok(gateway.events.some((event) => event.type === "ban-lifted"));
 });
 
+t.test("a ban that has no effect says so", async (t) => {
+  const env = { TRUSTED_NETWORKS: "127.0.0.1 2001:db8::/32", TRUSTED_PROXIES: "192.0.2.7" };
+  const gateway = await startTestGateway({ env });
+  t.teardown(() => gateway.close());
+  const { status, body } = await admin(gateway, "POST /bans?address=127.0.0.1", field);
+  t.equal(status, 200);
+  t.equal(
+    JSON.parse(body).warning,
+    "127.0.0.1 is in TRUSTED_NETWORKS, which are never banned: the ban takes effect when it is taken out",
+  );
+  t.equal((await h1(gateway, "GET /")).status, 200);
+  const told = await cli(gateway, "add", "2001:db8::7");
+  t.match(told, {
+    code: 0,
+    out: /^2001:db8::\/64 is banned until .*\nwarning: 2001:db8::7 is in TRUSTED_NETWORKS, /,
+  });
+  t.match((await cli(gateway, "add", "192.0.2.7")).out, /^warning: 192\.0\.2\.7 is in TRUSTED_PROXIES: /m);
+  t.notMatch((await cli(gateway, "add", "192.0.2.8")).out, /warning/);
+});
+
 t.test("odoo-gateway bans", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());

@@ -253,6 +253,8 @@ t.test("run serves without settings, survives a bad reload, and ends with 0", as
   await run.printed(/"event":"plan-loaded".*"revision":2/);
   t.equal(await statusOf(https, "/web/database/manager", ca), 404);
 
+  t.notMatch(run.out, /changed: .* restart/, "an Odoo that was found without ODOO_URL is no change");
+
   run.child.kill("SIGTERM");
   t.equal(await run.ended, 0, "SIGTERM is a clean end");
   t.match(run.out, /"event":"stopped"/);
@@ -309,7 +311,11 @@ t.test("a running gateway is asked where it listens, whatever is wrong with othe
     errors: /^there is no "empty", only show and clear\n\n/,
   });
 
-  rmSync(file, { force: true });
+  writeFileSync(file, "log_level: debug\ntrusted_networks: 0.0.0.0/0\n");
+  run.child.kill("SIGHUP");
+  await run.printed(/^warning: .*trusted_networks "0\.0\.0\.0\/0" is everybody/m);
+  await run.printed(/"event":"warning".*LOG_LEVEL changed: it needs a restart/);
+  rmSync(file);
   run.child.kill("SIGTERM");
   t.equal(await run.ended, 0);
 });

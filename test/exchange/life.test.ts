@@ -76,6 +76,29 @@ t.test("a reload takes effect at once, and state survives it", async (t) => {
   socket.terminate();
 });
 
+t.test("a reload says once what it cannot change", async (t) => {
+  const env: Record<string, string> = {};
+  const gateway = await startTestGateway({ env });
+  t.teardown(() => gateway.close());
+  const told = () => gateway.events.filter((event) => event.type === "warning" && event.what === "reload");
+  t.same(await gateway.running.reload(), []);
+  t.same(told(), [], "nothing was changed");
+  const certsDir = gateway.running.plan().settings.certsDir;
+  Object.assign(env, { ODOO_URL: "http://127.0.0.1:9", HTTPS_LISTEN: "127.0.0.1:1", BODY_MAX: "2MiB" });
+  env["CERTS_DIR"] = t.testdir({});
+  t.same(await gateway.running.reload(), []);
+  const detail = "HTTPS_LISTEN, ODOO_URL, CERTS_DIR changed: they need a restart";
+  t.same(told(), [{ type: "warning", what: "reload", detail }]);
+  t.equal(gateway.running.plan().settings.bodyBytesMax, 2 * 1_048_576, "the rest holds");
+  t.equal(gateway.running.plan().settings.certsDir, certsDir);
+  t.equal((await h1(gateway, "GET /web/login")).status, 200);
+  t.same(await gateway.running.reload(), []);
+  t.equal(told().length, 2, "and again at the next");
+  env["BODY_MAX"] = "nonsense";
+  t.ok((await gateway.running.reload()).length > 0);
+  t.equal(told().length, 2, "one that is refused changes nothing");
+});
+
 t.test("a reload during an exchange does not disturb it", async (t) => {
   let finish: () => void = () => {};
   const web = await startScripted((socket) => {

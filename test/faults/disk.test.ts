@@ -18,6 +18,17 @@ t.test("a full disk takes large requests only, and no ban", { skip }, async (t) 
   t.equal((await gateway.get("/demo/echo", large)).status, 200, "there is room at first");
   gateway.inside(fill);
   t.equal((await gateway.get("/demo/echo", large)).status, 503, "no room for the spool");
+  await gateway.until(() =>
+    gateway
+      .events("warning")
+      .some(
+        ({ what, detail }) =>
+          what === "spool" &&
+          /state\/spool cannot be used: ENOSPC.*free the disk, or name another STATE_DIR/.test(
+            String(detail),
+          ),
+      ),
+  );
   t.equal((await gateway.get("/web/login")).status, 200);
   t.equal((await gateway.get("/demo/echo", Buffer.from("small"))).status, 200);
   const big = await gateway.get("/demo/big?bytes=3000000");
