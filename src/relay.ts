@@ -15,7 +15,7 @@ const wholeEncodedBytesMax = 16 * 1024;
 /** What carries an answer: the client's side, Odoo's side to pause, and a place for what a slow client has not taken yet. */
 export interface RelayEnds extends AnswerFlow {
   readonly down: Downstream;
-  readonly spool: Spool;
+  readonly spool: Pick<Spool, "create">;
   /** The answer cannot be completed: it must not look complete. */
   cut(): void;
   /** So many bytes of the body are on their way to the client. */

@@ -52,6 +52,9 @@ import type { LookupAll } from "./upstream/resolver.ts";
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
 
+/** What one session, or one address without any, may take of the spool; a whole body in any case. */
+const spoolPart = 1 / 4;
+
 export interface StartOptions {
   readonly settings: Settings;
   readonly sink: EventSink;
@@ -135,7 +138,9 @@ export async function startGateway(
     },
     closed,
   );
-  const spool = new ToldSpool(join(settings.stateDir, "spool"), settings.spoolBytesMax, sink);
+  const { spoolBytesMax, bodyBytesMax } = settings;
+  const partBytesMax = Math.max(spoolBytesMax * spoolPart, bodyBytesMax);
+  const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
   const parts: GatewayParts = {
     plan: () => plan,
     challenges,

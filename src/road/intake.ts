@@ -11,6 +11,7 @@ import type { Answering } from "./answering.ts";
 import type { Calls } from "./calls.ts";
 import type { Databases } from "./databases.ts";
 import type { GatewayParts } from "./parts.ts";
+import { spoolOwner } from "./spool-owner.ts";
 
 /** Limits and the request's body: what is counted before Odoo is asked, what is read, and what is set aside. */
 export class Intake {
@@ -83,7 +84,7 @@ export class Intake {
     if (x.down.expectsContinue) x.down.sendContinue();
     const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
     const { spool, clock } = this.#parts;
-    const collected = collectBody(source, { bytesMax, spool, clock });
+    const collected = collectBody(source, { bytesMax, spool, clock, owner: spoolOwner(x, facts) });
     return collected instanceof Promise
       ? collected.then((result) => this.#collected(x, facts, decision, bytesMax, result))
       : this.#collected(x, facts, decision, bytesMax, collected);

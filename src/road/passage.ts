@@ -29,6 +29,7 @@ import { type GuessGate, guessGate } from "./guess-gate.ts";
 import type { LoginStage } from "./login.ts";
 import type { NoAnswer } from "./no-answer.ts";
 import type { GatewayParts } from "./parts.ts";
+import { spoolOwner } from "./spool-owner.ts";
 import type { Tunnels } from "./tunnels.ts";
 
 /** What every passage needs. */
@@ -239,8 +240,9 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     return this.#x.down;
   }
 
-  get spool(): Spool {
-    return this.#more.parts.spool;
+  get spool(): Pick<Spool, "create"> {
+    const { spool } = this.#more.parts;
+    return { create: () => spool.create(spoolOwner(this.#x, this.#facts)) };
   }
 
   pause(): void {

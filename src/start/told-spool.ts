@@ -9,27 +9,27 @@ export class ToldSpool extends Spool {
   readonly #bytesMax: number;
   readonly #sink: EventSink;
 
-  constructor(directory: string, bytesMax: number, sink: EventSink) {
-    super(directory, bytesMax);
+  constructor(directory: string, bytesMax: number, partBytesMax: number, sink: EventSink) {
+    super(directory, bytesMax, partBytesMax);
     this.#directory = directory;
     this.#bytesMax = bytesMax;
     this.#sink = sink;
   }
 
-  override async create(): Promise<Result<SpoolFile, SpoolTrouble>> {
-    const made = this.#told(await super.create());
+  override async create(owner: string | null = null): Promise<Result<SpoolFile, SpoolTrouble>> {
+    const made = this.#told(await super.create(owner));
     if (!made.ok) return made;
     const file = made.value;
     return ok({
       write: async (pieces, position) => this.#told(await file.write(pieces, position)),
       read: async (into, position) => this.#told(await file.read(into, position)),
-      rewind: () => file.rewind(),
       close: () => file.close(),
     });
   }
 
   #told<T>(result: Result<T, SpoolTrouble>): Result<T, SpoolTrouble> {
-    if (!result.ok) {
+    // That one client has used up its part is its own affair, and in the access line.
+    if (!result.ok && result.error.kind !== "part") {
       const { cause, remedy } = this.#wordsFor(result.error);
       const detail = `${cause}; large requests get 503, large answers are read at the client's pace; ${remedy}`;
       this.#sink.emit({ type: "warning", what: "spool", detail });
@@ -37,7 +37,10 @@ export class ToldSpool extends Spool {
     return result;
   }
 
-  #wordsFor(trouble: SpoolTrouble): { readonly cause: string; readonly remedy: string } {
+  #wordsFor(trouble: Exclude<SpoolTrouble, { kind: "part" }>): {
+    readonly cause: string;
+    readonly remedy: string;
+  } {
     if (trouble.kind === "full")
       return {
         cause: `bodies and answers on disk have reached this process's bound, ${formatBytes(this.#bytesMax)}`,

@@ -32,7 +32,7 @@ export interface AnswerFlow {
 export class AnswerBuffer implements Due {
   readonly #target: AnswerTarget;
   readonly #flow: AnswerFlow;
-  readonly #spool: Spool;
+  readonly #spool: Pick<Spool, "create">;
   readonly #fileBytesMax: number;
   #queue: Buffer[] = [];
   #queueBytes = 0;
@@ -50,7 +50,12 @@ export class AnswerBuffer implements Due {
   #finished = false;
   #closed = false;
 
-  constructor(target: AnswerTarget, flow: AnswerFlow, spool: Spool, fileBytesMax = answerFileBytesMax) {
+  constructor(
+    target: AnswerTarget,
+    flow: AnswerFlow,
+    spool: Pick<Spool, "create">,
+    fileBytesMax = answerFileBytesMax,
+  ) {
     this.#target = target;
     this.#flow = flow;
     this.#spool = spool;
@@ -198,7 +203,6 @@ export class AnswerBuffer implements Due {
     if (this.#unread() === 0 && !this.#writing) {
       this.#readPosition = 0;
       this.#writePosition = 0;
-      file.rewind();
     }
     if (this.#paused && !this.#spoolBroken && this.#unread() <= this.#fileBytesMax / 2) {
       if (this.#waiting.length > 0 && !this.#writing) void this.#write();

@@ -8,9 +8,10 @@ import type { Spool, SpoolFile } from "./spool.ts";
 export const bodyMemoryBytesMax = 64 * 1024;
 /** Longest silence inside a body. */
 export const bodyIdleTimeoutMs = 30_000;
-/** A body must come at this rate on average once the grace is over (Kestrel's published figures). */
+/** A body must come at this rate on average once the grace is over (Kestrel's published figures), and in each minute: who was quick at first may not drip for hours. */
 export const bodyBytesPerSecondMin = 240;
 export const bodyGraceMs = 10_000;
+const bodyMinuteMs = 60_000;
 /** How often a running body is looked at; idle and rate bounds are exact to this much. */
 const bodyCheckIntervalMs = 1_000;
 
@@ -32,6 +33,8 @@ export interface CollectOptions {
   readonly bytesMax: number;
   readonly spool: Spool;
   readonly clock: Clock;
+  /** Whose part of the spool it takes; left out: nobody's. */
+  readonly owner?: string | null;
   readonly idleTimeoutMs?: number;
 }
 
@@ -92,6 +95,9 @@ class Collector implements BodyTaker {
   #timer: NodeJS.Timeout | null = null;
   #startedMs = 0;
   #lastByteMs = 0;
+  /** Since when the minute runs, and what had come then. */
+  #minuteMs = 0;
+  #minuteBytes = 0;
 
   constructor(
     source: BodySource,
@@ -106,6 +112,7 @@ class Collector implements BodyTaker {
   start(): void {
     this.#startedMs = this.#options.clock.nowMs();
     this.#lastByteMs = this.#startedMs;
+    this.#minuteMs = this.#startedMs;
     this.#timer = setInterval(this.#onTimer, bodyCheckIntervalMs);
     this.#timer.unref();
     this.#source.take(this);
@@ -137,16 +144,25 @@ class Collector implements BodyTaker {
     const idleMs = this.#options.idleTimeoutMs ?? bodyIdleTimeoutMs;
     const lateMs = nowMs - this.#startedMs - bodyGraceMs;
     const owed = (lateMs / 1000) * bodyBytesPerSecondMin;
-    if (nowMs - this.#lastByteMs > idleMs || (lateMs > 0 && this.#bytes < owed))
+    if (nowMs - this.#lastByteMs > idleMs || (lateMs > 0 && this.#bytes < owed) || this.#drips(nowMs))
       this.#settle(err("too-slow"));
   };
+
+  #drips(nowMs: number): boolean {
+    const ms = nowMs - this.#minuteMs;
+    if (ms < bodyMinuteMs) return false;
+    const bytes = this.#bytes - this.#minuteBytes;
+    this.#minuteMs = nowMs;
+    this.#minuteBytes = this.#bytes;
+    return bytes < (ms / 1000) * bodyBytesPerSecondMin;
+  }
 
   /** Moves what waits into the file, one write at a time, with the source paused meanwhile. */
   async #flush(): Promise<void> {
     this.#writing = true;
     this.#source.pause();
     if (this.#file === null) {
-      const made = await this.#options.spool.create();
+      const made = await this.#options.spool.create(this.#options.owner ?? null);
       if (!made.ok) return this.#settle(err("no-room"));
       this.#file = made.value;
       if (this.#settled) return made.value.close();

@@ -4,8 +4,11 @@ import { mkdir, open, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { err, ok, type Result } from "../base/result.ts";
 
-/** Why bytes could not be set aside: the spool's bound is reached, or the disk said no. */
-export type SpoolTrouble = { readonly kind: "full" } | { readonly kind: "disk"; readonly detail: string };
+/** Why bytes could not be set aside: the spool's bound is reached, or one owner's part of it, or the disk said no. */
+export type SpoolTrouble =
+  | { readonly kind: "full" }
+  | { readonly kind: "part" }
+  | { readonly kind: "disk"; readonly detail: string };
 
 /**
  * A file for the part of one message that memory should not hold. It has no name: it is unlinked as soon as it is
@@ -16,21 +19,24 @@ export interface SpoolFile {
   write(pieces: readonly Buffer[], position: number): Promise<Result<void, SpoolTrouble>>;
   /** Reads up to `into.length` bytes; the number read, 0 at the end. */
   read(into: Buffer, position: number): Promise<Result<number, SpoolTrouble>>;
-  /** Everything was read: the bytes count no more and the next write starts at 0. */
-  rewind(): void;
   close(): void;
 }
 
-/** All spool files together, bounded by `bytesMax`; past it a writer is told `full` (413 or 503, never a hang). */
+/** All spool files together, bounded by `bytesMax`; past it a writer is told so (413 or 503, never a hang). A file counts as large as it ever was. */
 export class Spool {
   readonly #directory: string;
   readonly #bytesMax: number;
+  readonly #partBytesMax: number;
+  /** Of each owner that has any. */
+  readonly #ofOwner = new Map<string, number>();
   #bytes = 0;
   #ready: Promise<void> | null = null;
 
-  constructor(directory: string, bytesMax: number) {
+  /** `partBytesMax`: of one owner's files together. */
+  constructor(directory: string, bytesMax: number, partBytesMax: number = bytesMax) {
     this.#directory = directory;
     this.#bytesMax = bytesMax;
+    this.#partBytesMax = partBytesMax;
   }
 
   /** Bytes set aside at the moment. */
@@ -38,33 +44,40 @@ export class Spool {
     return this.#bytes;
   }
 
-  async create(): Promise<Result<SpoolFile, SpoolTrouble>> {
+  /** `owner`: whose part it is of, a session or an address; null: nobody's in particular. */
+  async create(owner: string | null = null): Promise<Result<SpoolFile, SpoolTrouble>> {
     try {
       this.#ready ??= prepare(this.#directory);
       await this.#ready;
       const path = join(this.#directory, `spool-${randomBytes(12).toString("hex")}`);
       const handle = await open(path, "wx+", 0o600);
       await unlink(path);
-      return ok(this.#file(handle));
+      return ok(this.#file(handle, owner));
     } catch (error) {
       this.#ready = null;
       return err({ kind: "disk", detail: errorText(error) });
     }
   }
 
-  #file(handle: FileHandle): SpoolFile {
+  #count(owner: string | null, bytes: number): void {
+    this.#bytes += bytes;
+    if (owner === null) return;
+    const now = (this.#ofOwner.get(owner) ?? 0) + bytes;
+    if (now > 0) this.#ofOwner.set(owner, now);
+    else this.#ofOwner.delete(owner);
+  }
+
+  #file(handle: FileHandle, owner: string | null): SpoolFile {
     let counted = 0;
     let closed = false;
-    const uncount = () => {
-      this.#bytes -= counted;
-      counted = 0;
-    };
     return {
       write: async (pieces, position) => {
-        const bytes = bytesOf(pieces);
-        if (this.#bytes + bytes > this.#bytesMax) return err({ kind: "full" });
-        this.#bytes += bytes;
-        counted += bytes;
+        const more = Math.max(0, position + bytesOf(pieces) - counted);
+        if (this.#bytes + more > this.#bytesMax) return err({ kind: "full" });
+        if (owner !== null && (this.#ofOwner.get(owner) ?? 0) + more > this.#partBytesMax)
+          return err({ kind: "part" });
+        counted += more;
+        this.#count(owner, more);
         try {
           let done = 0;
           for (let left = pieces; left.length > 0; left = piecesFrom(pieces, done))
@@ -82,11 +95,10 @@ export class Spool {
           return err({ kind: "disk", detail: errorText(error) });
         }
       },
-      rewind: uncount,
       close: () => {
         if (closed) return;
         closed = true;
-        uncount();
+        this.#count(owner, -counted);
         // Closing a file that has no name cannot lose anything; a failure here has nobody to tell.
         handle.close().catch(() => {});
       },

@@ -345,3 +345,29 @@ t.test("bodies that come in single bytes and are broken off leave nothing behind
   await until(() => gateway.running.gateway.exchanges === 0);
   t.strictSame(gateway.demo.requests, [], "Odoo saw none");
 });
+
+t.test("one client's unfinished bodies leave the spool to others", async (t) => {
+  const gateway = await startTestGateway({
+    env: { SPOOL_MAX: "8MiB", BODY_MAX: "1MiB", TRUSTED_PROXIES: "127.0.0.1" },
+  });
+  t.teardown(() => gateway.close());
+  const head = (from: string) =>
+    request("POST /demo/echo", ["Content-Length: 1000000", `X-Forwarded-For: ${from}`]);
+  const wires: Wire[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    const wire = new Wire(open(gateway, "127.0.0.1"));
+    wire.socket.write(`${head("203.0.113.1")}${"x".repeat(999_999)}`);
+    wires.push(wire);
+  }
+  await until(() => gateway.records().length === 6);
+  t.same(
+    gateway.records().map(({ status, failure }) => [status, failure]),
+    Array(6).fill([503, "spool-full"]),
+    "its part holds two of them",
+  );
+  const other = new Wire(open(gateway, "127.0.0.1"));
+  other.socket.write(`${head("203.0.113.2")}${"x".repeat(1_000_000)}`);
+  t.equal((await other.answer(false))?.status, 200);
+  for (const { socket } of [...wires, other]) socket.destroy();
+  await until(() => gateway.running.spoolBytes() === 0);
+});

@@ -135,6 +135,29 @@ t.test(
   },
 );
 
+t.test("a file counts as large as it ever was, and an owner has a part and no more", async (t) => {
+  const spool = new Spool(folder(), 1_000, 400);
+  const mine = await spool.create("me");
+  const also = await spool.create("me");
+  const nobodys = await spool.create();
+  if (!mine.ok || !also.ok || !nobodys.ok) return void t.fail("no file");
+  const bytes = (length: number) => [Buffer.alloc(length)];
+  t.ok((await mine.value.write(bytes(300), 0)).ok);
+  t.ok((await mine.value.write(bytes(200), 0)).ok, "over what is there");
+  t.equal(spool.bytes, 300);
+  t.same(await also.value.write(bytes(101), 0), { ok: false, error: { kind: "part" } });
+  t.ok((await also.value.write(bytes(100), 0)).ok);
+  t.ok((await nobodys.value.write(bytes(600), 0)).ok);
+  t.same(await nobodys.value.write(bytes(1), 600), { ok: false, error: { kind: "full" } });
+  mine.value.close();
+  mine.value.close();
+  t.equal(spool.bytes, 700);
+  t.ok((await also.value.write(bytes(300), 100)).ok, "its part is free again");
+  also.value.close();
+  nobodys.value.close();
+  t.equal(spool.bytes, 0);
+});
+
 /** A client that takes `takes` chunks and then needs to be told to go on. */
 class SlowClient {
   readonly got: Buffer[] = [];
