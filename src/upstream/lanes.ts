@@ -10,6 +10,8 @@ interface LaneRule {
   readonly weight: number;
   /** May use the one place above the workers, so that it is the next one a worker takes. */
   readonly mayUseReserve: boolean;
+  /** Whoever asks for the path is in it. */
+  readonly isForAll: boolean;
   /** Its longest wait, as a part of QUEUE_TIMEOUT. */
   readonly patience: number;
   /** Seconds a shed client is told to stay away. */
@@ -17,13 +19,13 @@ interface LaneRule {
 }
 
 const rules: Readonly<Record<LaneName, LaneRule>> = {
-  health: { weight: 8, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
-  login: { weight: 4, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
-  user: { weight: 8, mayUseReserve: false, patience: 1, retryAfterSeconds: 5 },
-  report: { weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
-  api: { weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
-  site: { weight: 2, mayUseReserve: false, patience: 1 / 3, retryAfterSeconds: 10 },
-  crawler: { weight: 1, mayUseReserve: false, patience: 1 / 10, retryAfterSeconds: 120 },
+  health: { isForAll: true, weight: 8, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
+  login: { isForAll: true, weight: 4, mayUseReserve: true, patience: 1, retryAfterSeconds: 5 },
+  user: { isForAll: false, weight: 8, mayUseReserve: false, patience: 1, retryAfterSeconds: 5 },
+  report: { isForAll: false, weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
+  api: { isForAll: false, weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
+  site: { isForAll: false, weight: 2, mayUseReserve: false, patience: 1 / 3, retryAfterSeconds: 10 },
+  crawler: { isForAll: false, weight: 1, mayUseReserve: false, patience: 1 / 10, retryAfterSeconds: 120 },
 };
 
 /** Why a request was turned away: there was no room to wait, a higher lane took its place, or its wait was over. */
@@ -215,7 +217,7 @@ export class Lanes {
     };
     if (
       this.#waiting >= this.#options.queueMax &&
-      !this.#displaceBelow(lane) &&
+      !this.#displaceBelow(lane, who) &&
       !this.#displaceMost(lane, who)
     ) {
       waiter.isWaiting = false;
@@ -293,13 +295,17 @@ export class Lanes {
     }
   }
 
-  /** Makes room in a full queue: in the lowest lane below this one, who came last of the client that has most there goes. */
-  #displaceBelow(above: Lane): boolean {
+  /**
+   * Makes room in a full queue: in the lowest lane below this one, who came last of the client that has most there goes. In lanes to which a path
+   * alone leads, not for one who has more waiting than that client: a stranger could push everybody out.
+   */
+  #displaceBelow(above: Lane, who: string): boolean {
+    const own = above.rule.isForAll ? above.queue.countOf(who) : 0;
     for (let rank = this.#byRank.length - 1; rank >= 0; rank -= 1) {
       const lane = this.#byRank[rank];
       if (lane === undefined || lane === above) return false;
       const waiter = lane.queue.mostsLast;
-      if (waiter === null) continue;
+      if (waiter === null || lane.queue.countOf(waiter.who) < own) continue;
       this.#displace(waiter);
       return true;
     }

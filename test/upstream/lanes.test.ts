@@ -122,6 +122,25 @@ t.test("a full queue sheds the lowest lane first, and of it who came last", asyn
   t.same(got, ["running", "u1", "u2", "u3"]);
 });
 
+t.test("a path that anybody can ask for pushes nobody out who has fewer waiting", async (t) => {
+  for (const lane of ["health", "login"] as const) {
+    const { lanes } = made({ workers: 1, queueMax: 6 });
+    const shed: string[] = [];
+    const ask = (name: LaneName, who: string) => {
+      if (lanes.take(name)) return;
+      lanes.wait(name, who, (told) => told !== null && shed.push(`${who} ${told.reason}`), 0);
+    };
+    ask("user", "running");
+    for (const who of ["a", "b", "c", "d", "e", "f"]) ask("user", who);
+    // One place above the workers is theirs; what waits counts.
+    for (let i = 0; i < 20; i += 1) ask(lane, "stranger");
+    await Promise.resolve();
+    const displaced = shed.filter((one) => one.endsWith("displaced"));
+    t.ok(displaced.length <= 2, `${lane}: ${displaced.length} of six`);
+    t.ok(shed.filter((one) => one === "stranger queue-full").length >= 15);
+  }
+});
+
 t.test("who waited too long is told, the lowest lanes first", async (t) => {
   const waiting: boolean[] = [];
   const { lanes, clock } = made({ workers: 1, onWaiting: (is) => waiting.push(is) });
