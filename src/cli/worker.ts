@@ -41,6 +41,7 @@ export async function worker(): Promise<number> {
     const die = (error: unknown) => {
       const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log?.emit({ type: "error", what: "process", detail });
+      one.fail([detail.split("\n", 1)[0] ?? detail]);
       resolve(1);
     };
     process.on("uncaughtException", die);

@@ -15,7 +15,7 @@ import type { UpstreamAddress } from "../settings/settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 export type { CacheFigures };
 
@@ -125,6 +125,8 @@ export interface WorkerReport {
 export type FromWorker =
   | { readonly type: "hello"; readonly protocol: number; readonly version: string }
   | { readonly type: "ready" }
+  /** Why it ends. */
+  | { readonly type: "problems"; readonly problems: readonly string[] }
   | { readonly type: "batch"; readonly items: readonly (Ask | Tell)[] }
   | { readonly type: "closed"; readonly ids: readonly number[] }
   | { readonly type: "prepared"; readonly id: number; readonly problems: readonly string[] }

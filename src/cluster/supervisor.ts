@@ -61,7 +61,10 @@ export class Supervisor implements SupervisorSeam {
   #cut = 0;
   #stopping = false;
   #changing: Promise<void> | null = null;
-  #onEnded: (() => void)[] = [];
+  /** Places of workers that broke, until the next one starts there. */
+  readonly #pauses = new Map<NodeJS.Timeout, number>();
+  /** Wait for the next worker that serves or ends. */
+  #onNews: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -125,11 +128,17 @@ export class Supervisor implements SupervisorSeam {
   async reload(commit: () => void): Promise<readonly Problem[]> {
     // A worker that starts meanwhile reads what is on disk: it is waited for, so that all have the same.
     await this.#changing;
-    const prepared = await Promise.all([...this.#workers].map((worker) => worker.prepare()));
+    const starting = [...this.#workers].filter(({ state }) => state === "starting");
+    // At `startMsMax` it is killed.
+    while (starting.some((one) => one.state === "starting" && this.#workers.has(one))) await this.#news();
+    // One that has begun to start since reads what was read for this reload, or newer.
+    const holders = [...this.#workers].filter(({ state }) => state !== "starting");
+    const prepared = await Promise.all(holders.map((worker) => worker.prepare()));
     const problems = [...new Set(prepared.flatMap((one) => one.problems))];
     const go = problems.length === 0 && !this.#stopping;
     if (go) commit();
     for (const one of prepared) one.commit(go);
+    if (go) this.#endPauses();
     return problems.map((thing) => ({ place: "worker", thing, remedy: "" }));
   }
 
@@ -173,11 +182,16 @@ export class Supervisor implements SupervisorSeam {
     this.#broadcast({ type: "stop" });
     const { drainTimeoutMs } = this.#running?.plan().settings ?? this.#options.settings;
     const kill = setTimeout(() => {
-      for (const worker of this.#workers) worker.kill();
+      this.kill();
     }, drainTimeoutMs + stopSlackMs);
-    while (this.#workers.size > 0) await new Promise<void>((resolve) => this.#onEnded.push(resolve));
+    while (this.#workers.size > 0) await this.#news();
     clearTimeout(kill);
     return this.#cut;
+  }
+
+  /** Ends every worker at once. */
+  kill(): void {
+    for (const worker of this.#workers) worker.kill();
   }
 
   async #changeAll(): Promise<void> {
@@ -229,6 +243,7 @@ export class Supervisor implements SupervisorSeam {
           clearTimeout(late);
           sinceMs = performance.now();
           worker.state = "ready";
+          this.#tellNews();
           for (const { name, socket, closed } of this.#room.leave())
             if (this.handOver(name, socket, closed) === "nobody") {
               socket.destroy();
@@ -256,8 +271,26 @@ export class Supervisor implements SupervisorSeam {
       return this.#tell("worker", `worker ${worker.pid} ended ${how} while another took its place`);
     const waitMs = Math.min(restartMsMax, restartMs * 2 ** Math.min(this.#broken, 20));
     this.#broken += 1;
-    this.#tell("worker", `worker ${worker.pid} ended ${how}; another starts in ${waitMs} ms`);
-    setTimeout(() => void this.#begin(worker.share), waitMs).unref();
+    const why = worker.problems.length === 0 ? "" : ` (${worker.problems.join("; ")})`;
+    const detail = `worker ${worker.pid} ended ${how}${why}; another starts in ${waitMs} ms`;
+    if (this.reasons().length === 0) this.#tell("worker", detail);
+    // Each time, and not as a warning, of which one a minute is written: the site is down.
+    else this.#options.sink.emit({ type: "error", what: "workers", detail: `no worker serves: ${detail}` });
+    const pause = setTimeout(() => {
+      this.#pauses.delete(pause);
+      void this.#begin(worker.share);
+    }, waitMs).unref();
+    this.#pauses.set(pause, worker.share);
+  }
+
+  /** What was read anew may be what kept workers from starting: the next ones start now. */
+  #endPauses(): void {
+    this.#broken = 0;
+    for (const [pause, share] of this.#pauses) {
+      clearTimeout(pause);
+      void this.#begin(share);
+    }
+    this.#pauses.clear();
   }
 
   #ended(worker: WorkerProcess): void {
@@ -271,8 +304,17 @@ export class Supervisor implements SupervisorSeam {
       this.#pastTally = [tallySnapshot(sum)];
     }
     if (counters !== null) this.#past = [sumCounters([...this.#past, counters])];
-    const waiting = this.#onEnded;
-    this.#onEnded = [];
+    this.#tellNews();
+  }
+
+  /** Resolves when the next worker serves or ends. */
+  #news(): Promise<void> {
+    return new Promise((resolve) => this.#onNews.push(resolve));
+  }
+
+  #tellNews(): void {
+    const waiting = this.#onNews;
+    this.#onNews = [];
     for (const resolve of waiting) resolve();
   }
 

@@ -29,6 +29,8 @@ export class WorkerProcess {
   /** Its part of what is for all (cluster/share). */
   readonly share: number;
   state: "starting" | "ready" | "retiring" = "starting";
+  /** Why it ends, if it said so. */
+  problems: readonly string[] = [];
   /** What it counted, as last told. */
   report: WorkerReport | null = null;
   cut = 0;
@@ -89,7 +91,7 @@ export class WorkerProcess {
     if (answer === null && this.#isGone) return { problems: [], commit: () => {} };
     if (answer?.type !== "prepared")
       return {
-        problems: [`worker ${this.pid} did not answer in ${prepareMsMax / 1000} s`],
+        problems: [`${this.pid} did not answer in ${prepareMsMax / 1000} s`],
         commit: () => {},
       };
     const { id, problems } = answer;
@@ -122,6 +124,9 @@ export class WorkerProcess {
         return events.hello(message.protocol, message.version);
       case "ready":
         return events.ready();
+      case "problems":
+        this.problems = message.problems;
+        return;
       case "batch":
         return this.seat.take(message.items);
       case "closed":

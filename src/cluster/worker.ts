@@ -48,7 +48,10 @@ export class Worker {
   readonly #servers = new Map<ListenerName, NetServer>();
   #sessions: KnownSessions | null = null;
   #limiter: RemoteLimiter | null = null;
-  #starting: Promise<RunningGateway | null> = Promise.resolve(null);
+  /** Settled when `start` was carried out; null: it could not be. Messages may come before `start`. */
+  readonly #starting: Promise<RunningGateway | null>;
+  #settleStarting: (running: RunningGateway | null) => void = () => {};
+  #hasBegun = false;
   #running: RunningGateway | null = null;
   #prepared: { readonly id: number; readonly commit: () => void } | null = null;
   #closed: number[] = [];
@@ -57,6 +60,9 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#link = new OwnerLink(options.send);
+    this.#starting = new Promise((resolve) => {
+      this.#settleStarting = resolve;
+    });
   }
 
   /** Says hello; the supervisor answers with `start`. */
@@ -140,6 +146,7 @@ export class Worker {
 
   /** Ends in order, once; `retires`: idle connections are kept until their next request, others serve already. */
   async end(retires: boolean): Promise<void> {
+    if (!this.#hasBegun) this.#settleStarting(null);
     const running = await this.#starting;
     if (retires) await running?.retire();
     this.#ending ??= (async () => {
@@ -150,9 +157,18 @@ export class Worker {
     await this.#ending;
   }
 
+  /** Says why it ends. */
+  fail(problems: readonly string[]): void {
+    this.#options.send({ type: "problems", problems });
+  }
+
   async #start(start: WorkerStart): Promise<boolean> {
-    this.#starting = this.#open(start);
-    this.#running = await this.#starting;
+    this.#hasBegun = true;
+    try {
+      this.#running = await this.#open(start);
+    } finally {
+      this.#settleStarting(this.#running);
+    }
     if (this.#running !== null) this.#options.send({ type: "ready" });
     return this.#running !== null;
   }
@@ -195,7 +211,7 @@ export class Worker {
       },
     };
     const read = this.#options.readSettings();
-    if (!read.ok) return complain(read.error);
+    if (!read.ok) return this.#complain(read.error);
     const own = (settings: Settings) => ownSettings(settings, start);
     const settings = own(read.value);
     const started = await startGateway({
@@ -207,7 +223,14 @@ export class Worker {
       },
       worker: seam,
     });
-    return started.ok ? started.value : complain(started.error);
+    return started.ok ? started.value : this.#complain(started.error);
+  }
+
+  #complain(problems: readonly Problem[]): null {
+    const lines = problems.map(problemLine);
+    for (const line of lines) process.stderr.write(`problem: ${line}\n`);
+    this.fail(lines);
+    return null;
   }
 
   #connection(id: number, name: ListenerName, socket: unknown): void {
@@ -233,7 +256,8 @@ export class Worker {
 
   async #prepare(id: number): Promise<void> {
     const running = await this.#starting;
-    if (running === null) return;
+    // It has no plan, and ends: what takes its place reads the new files.
+    if (running === null) return this.#options.send({ type: "prepared", id, problems: [] });
     const prepared = await running.prepareReload();
     if (prepared.ok) this.#prepared = { id, commit: prepared.value };
     const problems = prepared.ok ? [] : prepared.error.map(problemLine);
@@ -281,9 +305,4 @@ function withoutNoise(sink: EventSink): EventSink {
       if (!told.has(event.type)) sink.emit(event);
     },
   };
-}
-
-function complain(problems: readonly Problem[]): null {
-  for (const problem of problems) process.stderr.write(`problem: ${problemLine(problem)}\n`);
-  return null;
 }

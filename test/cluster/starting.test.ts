@@ -1,0 +1,97 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import t from "tap";
+import { withWideLogin } from "../support/bans.ts";
+import { WorkersGateway } from "./process.ts";
+
+const gateway = await WorkersGateway.start((folder) => withWideLogin(join(folder, "policies")));
+t.teardown(() => gateway.close());
+
+/** Process ids of the workers, those included that cannot answer yet. */
+function children(): readonly number[] {
+  const pid = gateway.child.pid ?? 0;
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
+}
+
+const rule = (status: number) =>
+  `rules:\n  - id: test-page\n    why: A page of this test.\n    match: { path: /test-page }\n    deny: ${status}\n`;
+const policy = join(gateway.folder, "policies", "05-test.yaml");
+const revision = async () => (await gateway.status()).plan.revision;
+const statuses = async () =>
+  (await Promise.all([1, 2, 3, 4].map(() => gateway.ask("/test-page")))).map(({ status }) => status);
+const errors = () => gateway.out.split("\n").filter((line) => line.includes('"what":"workers"'));
+
+/** Kills one worker and holds up the one that takes its place as soon as it is there. */
+async function heldUp(): Promise<number> {
+  const before = children();
+  process.kill(before[0] ?? 0, "SIGKILL");
+  const fresh = () => children().find((pid) => !before.includes(pid));
+  await gateway.until(() => fresh() !== undefined);
+  const pid = fresh() ?? 0;
+  process.kill(pid, "SIGSTOP");
+  return pid;
+}
+
+const isLinux = { skip: process.platform !== "linux" };
+
+t.test("SIGHUP while a worker starts: it is waited for, and all have the new policy", isLinux, async (t) => {
+  const before = await revision();
+  const pid = await heldUp();
+  writeFileSync(policy, rule(403));
+  gateway.child.kill("SIGHUP");
+  // Until the supervisor has read and compiled.
+  await delay(1_500);
+  process.kill(pid, "SIGCONT");
+  const startMs = performance.now();
+  await gateway.until(
+    async () => (await revision()) === before + 1 || gateway.out.includes("reload-refused"),
+  );
+  t.ok(performance.now() - startMs < 15_000, "at once");
+  t.notMatch(gateway.out, "reload-refused");
+  await gateway.until(async () => (await gateway.serving()).length === 2);
+  t.same(await statuses(), [403, 403, 403, 403]);
+});
+
+t.test(
+  "SIGHUP while a worker starts that ends before it serves: the others have the new policy",
+  isLinux,
+  async (t) => {
+    const before = await revision();
+    const pid = await heldUp();
+    writeFileSync(policy, rule(404));
+    gateway.child.kill("SIGHUP");
+    await delay(1_500);
+    t.equal(await revision(), before);
+    process.kill(pid, "SIGKILL");
+    const startMs = performance.now();
+    await gateway.until(async () => (await revision()) === before + 1);
+    t.ok(performance.now() - startMs < 15_000, "at once");
+    await gateway.until(async () => (await gateway.serving()).length === 2);
+    t.same(await statuses(), [404, 404, 404, 404]);
+  },
+);
+
+t.test(
+  "no worker can start: the log says so each time, with the reason; a reload with mended files starts them",
+  async (t) => {
+    const file = join(gateway.folder, "gateway.yaml");
+    writeFileSync(file, "odoo_ur: x\n");
+    for (const pid of await gateway.serving()) process.kill(pid, "SIGKILL");
+    await gateway.until(() => errors().length >= 8);
+    const lines = errors();
+    t.ok(
+      lines.every((line) => line.includes('"level":"error"') && line.includes("no worker serves: worker ")),
+    );
+    t.ok(lines.every((line) => / another starts in \d+ ms/.test(line)));
+    t.match(lines.at(-1), /ended with status 1 \(gateway\.yaml:1:1 .*odoo_ur/);
+    // By now the next one starts in many seconds.
+    rmSync(file);
+    const startMs = performance.now();
+    gateway.child.kill("SIGHUP");
+    await gateway.until(async () => (await gateway.serving()).length === 2);
+    t.ok(performance.now() - startMs < 8_000, `${performance.now() - startMs} ms`);
+    t.equal((await gateway.ask("/web/login")).status, 200);
+  },
+);
