@@ -14,6 +14,7 @@ import {
   runHelp,
   validateHelp,
 } from "./cli/help.ts";
+import { Signals } from "./cli/signals.ts";
 import { startUnoptimized } from "./cli/tidy-heap.ts";
 
 interface Command {
@@ -31,7 +32,11 @@ const commands: ReadonlyMap<string, Command> = new Map([
     "run",
     {
       help: runHelp,
-      load: async () => (await import("./cli/run.ts")).run,
+      load: async () => {
+        const signals = new Signals();
+        const { run } = await import("./cli/run.ts");
+        return () => run(signals);
+      },
       takesArguments: false,
       serves: true,
     },

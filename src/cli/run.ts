@@ -1,4 +1,4 @@
-import { type Problem, problemLine } from "../base/problem.ts";
+import type { Problem } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
 import type { Supervisor } from "../cluster/supervisor.ts";
 import type { Demo } from "../demo/start.ts";
@@ -12,12 +12,15 @@ import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
+import type { Signals } from "./signals.ts";
 import { boundYoungHeap, keepCompiled, optimizeFromNowOn, tidyHeap } from "./tidy-heap.ts";
 
 const localOdoo = { host: "127.0.0.1", port: 8069 };
 
 /** `odoo-gateway run`: serves until a signal; the exit status. */
-export async function run(): Promise<number> {
+export async function run(signals: Signals): Promise<number> {
+  // Nobody may read it any more; what is lost there is no reason to end.
+  process.stderr.on("error", () => {});
   const loaded = processSettings();
   if (!loaded.ok) {
     printProblems(loaded.error);
@@ -53,18 +56,36 @@ export async function run(): Promise<number> {
     return 1;
   }
   const running = started.value;
-  const signals = untilStopped(running, log, supervisor, () => printWarnings(warnings));
-  await supervisor?.start(running);
-  tidyHeap();
-  boundYoungHeap();
-  keepCompiled();
-  optimizeFromNowOn();
-  process.stderr.write(banner(running, settings, demo));
-  await signals;
+  dieTelling(log);
+  signals.serve({
+    stop: () => running.stop(),
+    kill: () => supervisor?.kill(),
+    reload: async () => {
+      const problems = await running.reload();
+      if (problems.length === 0) printWarnings(warnings);
+      return problems;
+    },
+    change: () => (supervisor === null ? tellAlone(log) : void supervisor.change()),
+  });
+  if (!signals.isStopping) await supervisor?.start(running);
+  if (!signals.isStopping) {
+    tidyHeap();
+    boundYoungHeap();
+    keepCompiled();
+    optimizeFromNowOn();
+    process.stderr.write(banner(running, settings, demo));
+  }
+  await signals.stopped;
   await log.close();
   await demo?.close();
   endIfStuck(log);
   return 0;
+}
+
+function tellAlone(sink: EventSink): void {
+  const detail =
+    "a hand-over needs a second process: start with WORKERS=2 or more, then SIGUSR2 replaces them one by one";
+  sink.emit({ type: "warning", what: "SIGUSR2", detail });
 }
 
 /** Everything is done, but a thread hangs in a write that nobody takes; at its end the process would wait for it for ever. */
@@ -150,43 +171,16 @@ function adminText(running: RunningGateway, settings: Settings): string {
   return settings.adminListen === null ? "off" : "could not be opened, see the log";
 }
 
-/** SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads, SIGUSR2 replaces the workers; our own bug ends the process with its reason in the log. */
-function untilStopped(
-  running: RunningGateway,
-  log: Log,
-  supervisor: Supervisor | null,
-  reloaded: () => void,
-): Promise<void> {
-  return new Promise((resolve) => {
-    let stopping = false;
-    const stop = () => {
-      if (stopping) process.exit(1);
-      stopping = true;
-      void running.stop().then(() => resolve());
-    };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
-    process.on("SIGHUP", () => {
-      void running.reload().then((problems) => {
-        for (const problem of problems) process.stderr.write(`reload refused: ${problemLine(problem)}\n`);
-        if (problems.length === 0) reloaded();
-      });
+/** Our own bug ends the process with its reason in the log. */
+function dieTelling(log: Log): void {
+  const die = (error: unknown) => {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log.emit({ type: "error", what: "process", detail });
+    void log.close().then(() => {
+      endIfStuck(log);
+      process.exit(1);
     });
-    process.on("SIGUSR2", () => {
-      if (supervisor !== null) return void supervisor.change();
-      const detail =
-        "a hand-over needs a second process: start with WORKERS=2 or more, then SIGUSR2 replaces them one by one";
-      log.emit({ type: "warning", what: "SIGUSR2", detail });
-    });
-    const die = (error: unknown) => {
-      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log.emit({ type: "error", what: "process", detail });
-      void log.close().then(() => {
-        endIfStuck(log);
-        process.exit(1);
-      });
-    };
-    process.on("uncaughtException", die);
-    process.on("unhandledRejection", die);
-  });
+  };
+  process.on("uncaughtException", die);
+  process.on("unhandledRejection", die);
 }

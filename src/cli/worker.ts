@@ -7,6 +7,8 @@ import { boundYoungHeap, keepCompiled, optimizeFromNowOn } from "./tidy-heap.ts"
 
 /** `odoo-gateway worker`: one of several processes, started by `run` with WORKERS above 1 and by nobody else. */
 export async function worker(): Promise<number> {
+  // Nobody may read it any more; what is lost there is no reason to end.
+  process.stderr.on("error", () => {});
   if (process.send === undefined || !process.connected) {
     process.stderr.write("odoo-gateway worker is started by `odoo-gateway run` with WORKERS above 1\n");
     return 2;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import t from "tap";
 import { withWideLogin } from "../support/bans.ts";
-import { WorkersGateway } from "./process.ts";
+import { lives, WorkersGateway } from "./process.ts";
 
 const gateway = await WorkersGateway.start((folder) => withWideLogin(join(folder, "policies")));
 t.teardown(() => gateway.close());
@@ -95,3 +95,16 @@ t.test(
     t.equal((await gateway.ask("/web/login")).status, 200);
   },
 );
+
+t.test("a second SIGTERM ends the workers, too, at once", async (t) => {
+  const pids = await gateway.serving();
+  gateway.ask("/demo/slow?ms=20000").catch(() => {});
+  await gateway.until(() => gateway.demo.requests.some(({ path }) => path === "/demo/slow"));
+  gateway.child.kill("SIGTERM");
+  await gateway.until(() => gateway.out.includes('"event":"draining"'));
+  const startMs = performance.now();
+  gateway.child.kill("SIGTERM");
+  t.equal(await gateway.ended, 1);
+  while (pids.some(lives)) await delay(10);
+  t.ok(performance.now() - startMs < 3_000, "DRAIN_TIMEOUT is 5 s");
+});

@@ -174,6 +174,7 @@ export class ChildGateway {
   async until(test: () => boolean): Promise<void> {
     const endMs = performance.now() + 60_000;
     while (!test()) {
+      if (this.child.exitCode !== null) await this.ended;
       if (this.child.exitCode !== null || performance.now() > endMs)
         throw new Error(`never true: ${test}\n${this.errors}\n${this.out.slice(-2_000)}`);
       await delay(5);
