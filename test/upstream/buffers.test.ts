@@ -3,8 +3,9 @@ import { mkdtempSync, readdirSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mock } from "node:test";
 import t from "tap";
-import { systemClock } from "../../src/base/clock.ts";
+import { manualClock, systemClock } from "../../src/base/clock.ts";
 import { Http2Body } from "../../src/edge/http2/body.ts";
 import { AnswerBuffer } from "../../src/upstream/answer-buffer.ts";
 import { closeGoingAway, FrameBoundary } from "../../src/upstream/frames.ts";
@@ -157,6 +158,39 @@ t.test("a file counts as large as it ever was, and an owner has a part and no mo
   nobodys.value.close();
   t.equal(spool.bytes, 0);
 });
+
+t.test(
+  "a body that was quick at first and drips then is too slow, and one that keeps its pace is not",
+  async (t) => {
+    mock.timers.enable({ apis: ["setInterval"] });
+    t.teardown(() => mock.timers.reset());
+    const spool = new Spool(folder(), 1e9);
+    for (const [bytesASecond, seconds, outcome] of [
+      [1, 120, "too-slow"],
+      [300, 300, "whole"],
+    ] as const) {
+      const clock = manualClock();
+      const body = newBody();
+      const collected = collectBody(body, { bytesMax: 1e9, spool, clock });
+      if (!(collected instanceof Promise)) return void t.fail("it is open");
+      let settled: string | null = null;
+      void collected.then((result) => {
+        settled = result.ok ? "whole" : result.error;
+      });
+      body.data(Buffer.alloc(50_000));
+      for (let second = 0; second < seconds && settled === null; second += 1) {
+        clock.advance(1_000);
+        mock.timers.tick(1_000);
+        body.data(Buffer.alloc(bytesASecond));
+        await Promise.resolve();
+      }
+      if (outcome === "whole") body.end();
+      const result = await collected;
+      t.equal(result.ok ? "whole" : result.error, outcome, `${bytesASecond} bytes a second`);
+      if (result.ok) result.value.release();
+    }
+  },
+);
 
 /** A client that takes `takes` chunks and then needs to be told to go on. */
 class SlowClient {
