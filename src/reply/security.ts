@@ -139,8 +139,9 @@ function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): Sec
           directives: Object.fromEntries([...odoo].map(([k, v]) => [k, [...v]])),
         },
     crossOriginEmbedderPolicy: false,
-    // same-origin would cut the pop-ups of OAuth and payment off from the page that opened them.
-    crossOriginOpenerPolicy: guide ? false : { policy: "same-origin-allow-popups" },
+    // Any value cuts a window that went to another site and came back off from its opener (HTML, cross-origin opener policies):
+    // Odoo's Peppol registration then stays open, and Outlook's add-in never hears that it was let in.
+    crossOriginOpenerPolicy: preset === "strict" ? { policy: "same-origin-allow-popups" } : false,
     // same-origin would break pictures of /web/image in mails and embedding sites.
     crossOriginResourcePolicy: false,
     originAgentCluster: false,

@@ -48,7 +48,7 @@ t.test("standard: every field once, and nothing that breaks Odoo", (t) => {
   t.equal(got.get("x-content-type-options"), "nosniff");
   t.equal(got.get("referrer-policy"), "strict-origin-when-cross-origin");
   t.equal(got.get("x-frame-options"), "SAMEORIGIN");
-  t.equal(got.get("cross-origin-opener-policy"), "same-origin-allow-popups");
+  t.equal(got.get("cross-origin-opener-policy"), undefined, "a window that comes back finds its opener");
   t.equal(got.get("x-permitted-cross-domain-policies"), "none");
   const permissions = got.get("permissions-policy") ?? "";
   for (const needed of [
@@ -126,6 +126,7 @@ t.test("strict enforces one policy: Odoo's directives win, ours fill the rest", 
   const alone = merged(strict, []).get("content-security-policy") ?? "";
   t.match(alone, /^default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'/);
   t.notOk(merged(strict, []).has("content-security-policy-report-only"));
+  t.equal(merged(strict, []).get("cross-origin-opener-policy"), "same-origin-allow-popups");
   const both =
     merged(strict, ["Content-Security-Policy", "Frame-Ancestors 'none' ;"]).get("content-security-policy") ??
     "";

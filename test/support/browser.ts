@@ -33,7 +33,7 @@ export interface TestBrowser {
   close(): Promise<void>;
 }
 
-/** A browser with a profile of its own that takes the gateway's certificate, and knows odoo.test and no other name. */
+/** A browser with a profile of its own that takes the gateway's certificate, and knows odoo.test and no other name (127.0.0.1 is another site). */
 export async function startBrowser(program: string, gateway: TestGateway): Promise<TestBrowser> {
   const profile = mkdtempSync(join(tmpdir(), "odoo-gateway-browser-"));
   const key = new X509Certificate(gateway.running.tls().fallback.certPem).publicKey;
@@ -46,7 +46,7 @@ export async function startBrowser(program: string, gateway: TestGateway): Promi
     viewport: { width: 1_000, height: 600 },
     args: [
       `--ignore-certificate-errors-spki-list=${keyHash}`,
-      "--host-resolver-rules=MAP odoo.test 127.0.0.1, MAP * ~NOTFOUND",
+      "--host-resolver-rules=MAP odoo.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
       "--no-sandbox",
       "--disable-background-networking",
       "--disable-component-update",
