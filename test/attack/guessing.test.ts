@@ -1,10 +1,5 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
-import { ipKey64, parseIp } from "../../src/base/ip.ts";
-import { Jail } from "../../src/guard/jail.ts";
-import { jailRules } from "../../src/guard/jail-rules.ts";
 import { h1, h2, openHttp2, openTls, requestText, until } from "../exchange/clients.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
@@ -237,6 +232,8 @@ t.test("one address on a thousand accounts, and a thousand addresses on one acco
   const gateway = await startTestGateway({
     env: { ...proxied, CONNECTIONS_PER_CLIENT: "4000" },
     demo: { workers: 4, recordMax: 4_000 },
+    // However long two thousand guesses take here: nobody's limit fills up again meanwhile.
+    clock: manualClock(Date.now()),
   });
   t.teardown(() => gateway.close());
   const session = await openHttp2(gateway);
@@ -294,32 +291,4 @@ t.test("an endless body on a log-in route ends, and holds nobody up", async (t) 
   t.equal(tried(gateway, "login"), 0);
   t.equal((await h1(gateway, "GET /web/login")).status, 200);
   await until(() => gateway.running.gateway.exchanges === 0);
-});
-
-t.test("a million addresses leave a bounded memory behind", (t) => {
-  const rules = jailRules("standard");
-  if (rules === null) throw new Error("no rules");
-  const jail = new Jail({
-    clock: manualClock(),
-    news: { strike: () => {}, ban: () => {}, spared: () => {} },
-  });
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  const beforeBytes = process.memoryUsage().heapUsed;
-  for (let i = 0; i < 1_000_000; i += 1) {
-    const address = `${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}.1`;
-    const entry = jail.enter(
-      { client: address, address, account: `hash${i}`, written: `hash${i}`, device: null },
-      rules,
-    );
-    if (!(entry instanceof Promise) && entry.kind === "go") entry.settle("failure");
-  }
-  collect();
-  const grownMiB = (process.memoryUsage().heapUsed - beforeBytes) / 2 ** 20;
-  t.ok(grownMiB < 96, `${Math.round(grownMiB)} MiB`);
-  t.equal(jail.banOf("203.0.113.1"), null, "and the jail is still there");
-  const ip = parseIp("2001:db8::1");
-  t.equal(ip === null ? "" : ipKey64(ip), "2001:db8::/64");
-  t.end();
 });
