@@ -23,11 +23,25 @@ const statuses = async () =>
   (await Promise.all([1, 2, 3, 4].map(() => gateway.ask("/test-page")))).map(({ status }) => status);
 const errors = () => gateway.out.split("\n").filter((line) => line.includes('"what":"workers"'));
 
-/** Kills one worker and holds up the one that takes its place as soon as it is there. */
+/** What a process was started with; a child has its parent's until it runs its own program. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Kills one worker and holds up the one that takes its place as soon as it is there: not before it runs its own program, for until then the
+ * supervisor waits for it, and would stand still as well.
+ */
 async function heldUp(): Promise<number> {
   const before = children();
   process.kill(before[0] ?? 0, "SIGKILL");
-  const fresh = () => children().find((pid) => !before.includes(pid));
+  const own = commandLine(gateway.child.pid ?? 0);
+  const fresh = () =>
+    children().find((pid) => !before.includes(pid) && !["", own].includes(commandLine(pid)));
   await gateway.until(() => fresh() !== undefined);
   const pid = fresh() ?? 0;
   process.kill(pid, "SIGSTOP");
