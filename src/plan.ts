@@ -26,6 +26,8 @@ export interface Plan {
   /** The site as the report listener sees it: asked by any name, forwarding fields of nobody believed. */
   readonly reportSite: Site;
   readonly security: SecurityHeaders;
+  /** The same for rules with `frame_ancestors: any`. */
+  readonly framedSecurity: SecurityHeaders;
   /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
   readonly redirects: ReturnType<typeof createRedirects>;
   readonly staging: StagingGate | null;
@@ -109,6 +111,7 @@ export function buildPlan(parts: PlanParts): Plan {
       sessionCookie: odooSessionCookie,
     },
     security: securityHeaders(settings),
+    framedSecurity: securityHeaders(settings, "any"),
     redirects: createRedirects({
       domains: settings.domains,
       redirectDomains: settings.redirectDomains,

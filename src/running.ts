@@ -60,6 +60,8 @@ export class RunningExchange implements Attendant {
   verdict = "refuse";
   limit: string | null = null;
   failure: FailureKind | null = null;
+  /** Its rule lets other sites show the answer in a frame. */
+  isFramedByAny = false;
   /** Its browser was told what the page will need. */
   isHinted = false;
   /** What the cache was for it; null: it was not asked. */
@@ -124,9 +126,11 @@ export class RunningExchange implements Attendant {
 
   /** The security fields of this exchange's answer. Where plain HTTP was opened on purpose, HSTS would close it again. */
   security(): SecurityClass {
-    const { down, facts, plan } = this;
+    const { down, facts, plan, isFramedByAny } = this;
     const client = facts?.client ?? down.peer;
-    return plan.security.classFor(facts?.host ?? null, down.secure && !plan.isPointOfSale(client));
+    const { security, framedSecurity } = plan;
+    const headers = isFramedByAny ? framedSecurity : security;
+    return headers.classFor(facts?.host ?? null, down.secure && !plan.isPointOfSale(client));
   }
 
   /** Cuts the answer: what went out must not look complete. */

@@ -235,6 +235,7 @@ function sayForward(
     for (const [i, limit] of limits.entries())
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
   if (decision.stores(facts.path)) say(`cache:   ${cacheText(facts, plan)}`);
+  if (decision.framedByAny) say("frames:  other sites may frame the answer, unless Odoo forbids it");
   const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
   say(
     `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,

@@ -268,6 +268,7 @@ function compileDecision(
       xmlWithoutDoctype: document.xml === "without-doctype",
       rpcEnvelope: document.rpc === "envelope",
       withoutStagingPassword: document.staging_password === "skip",
+      framedByAny: document.frame_ancestors === "any",
       stores: storesTest(document.store),
     };
   }

@@ -49,6 +49,8 @@ export interface ForwardDecision {
   readonly rpcEnvelope: boolean;
   /** No staging password is asked on this route. */
   readonly withoutStagingPassword: boolean;
+  /** Other sites may show the answers in a frame, unless Odoo itself says who may. */
+  readonly framedByAny: boolean;
   /** May files that Odoo calls public be kept in memory, on this path. */
   readonly stores: (path: CanonicalPath) => boolean;
 }

@@ -20,6 +20,7 @@ export const forwardOnlyKeys = [
   "rpc",
   "staging_password",
   "store",
+  "frame_ancestors",
 ] as const;
 
 /** One or several: what the grammar writes as a word or a list. */
@@ -75,6 +76,7 @@ export interface RuleDocument {
   readonly rpc?: "envelope" | undefined;
   readonly staging_password?: "skip" | undefined;
   readonly store?: OneOrMore<string> | undefined;
+  readonly frame_ancestors?: "any" | undefined;
 }
 
 export interface LimitDocument {

@@ -197,6 +197,10 @@ const rule = z
       .describe(
         "On these of its paths, files that Odoo calls public are kept in memory; below /web/assets/ and /<module>/static/ only",
       ),
+    frame_ancestors: z
+      .literal("any")
+      .optional()
+      .describe("Other sites may show the answers in a frame, unless Odoo itself says who may"),
   })
   // Zod cannot say "exactly one of"; editors can.
   .meta({ oneOf: verdictKeys.map((key) => ({ required: [key] })) });

@@ -36,15 +36,20 @@ export interface SecurityHeaders {
   classFor(host: string | null, secure: boolean): SecurityClass;
 }
 
+/** Who may show a page in a frame where Odoo is silent. */
+export type FrameAncestors = "self" | "any";
+
 /** On localhost and IP literals: a year would lock every other server of the laptop out of plain HTTP. */
 const localHstsSeconds = 300;
 
 /**
  * Evaluates helmet once and makes the finished lists: public names, local names (short HSTS), and plain HTTP
- * (no HSTS, RFC 6797 §7.2). Nothing is computed for an exchange but a merge with what Odoo sends.
+ * (no HSTS, RFC 6797 §7.2). Nothing is computed for an exchange but a merge with what Odoo sends. With `any` we say nothing of
+ * frames; Odoo's own word stays.
  */
 export function securityHeaders(
   settings: Pick<Settings, "preset" | "domains" | "hstsMaxAgeSeconds" | "hstsSubdomains" | "hstsPreload">,
+  frameAncestors: FrameAncestors = "self",
 ): SecurityHeaders {
   const guide = settings.preset === "nginx-guide";
   const publicHsts: Hsts = guide
@@ -59,10 +64,11 @@ export function securityHeaders(
     includeSubDomains: false,
     preload: false,
   };
-  const directives = odooCspDirectives(settings.domains);
-  const named = buildClass(settings.preset, directives, publicHsts);
-  const local = buildClass(settings.preset, directives, localHsts);
-  const plain = buildClass(settings.preset, directives, null);
+  const build = (hsts: Hsts | null) =>
+    buildClass(settings.preset, odooCspDirectives(settings.domains), hsts, frameAncestors);
+  const named = build(publicHsts);
+  const local = build(localHsts);
+  const plain = build(null);
   /** By name: a site has a few, and each answer asks. */
   const classes = new BoundedMap<string, SecurityClass>(64);
   return {
@@ -127,16 +133,26 @@ interface Hsts {
   readonly preload: boolean;
 }
 
-function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): SecurityClass {
+function buildClass(
+  preset: Preset,
+  odoo: CspDirectives,
+  hsts: Hsts | null,
+  frameAncestors: FrameAncestors,
+): SecurityClass {
   const guide = preset === "nginx-guide";
   const enforcing = guide || preset === "strict";
+  const isFramed = frameAncestors === "any";
+  const all = guide ? parseCsp(guideCsp) : odoo;
+  const directives: CspDirectives = isFramed
+    ? new Map([...all].filter(([name]) => name !== "frame-ancestors"))
+    : all;
   const base = helmetFields({
     contentSecurityPolicy: enforcing
       ? false
       : {
           useDefaults: false,
           reportOnly: true,
-          directives: Object.fromEntries([...odoo].map(([k, v]) => [k, [...v]])),
+          directives: Object.fromEntries([...directives].map(([k, v]) => [k, [...v]])),
         },
     crossOriginEmbedderPolicy: false,
     // Any value cuts a window that went to another site and came back off from its opener (HTML, cross-origin opener policies):
@@ -150,7 +166,7 @@ function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): Sec
     xContentTypeOptions: true,
     xDnsPrefetchControl: false,
     xDownloadOptions: false,
-    xFrameOptions: { action: "sameorigin" },
+    xFrameOptions: isFramed ? false : { action: "sameorigin" },
     xPermittedCrossDomainPolicies: guide ? false : { permittedPolicies: "none" },
     xPoweredBy: false,
     xXssProtection: false,
@@ -164,7 +180,10 @@ function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): Sec
   ifSilent.push("Permissions-Policy", guide ? guidePermissions : permissionsPolicy);
   if (guide) ifSilent.push("X-XSS-Protection", "1; mode=block");
   if (preset === "staging") always.push("X-Robots-Tag", "noindex, nofollow");
-  const text = guide ? guideCsp : [...odoo].map(([name, values]) => `${name} ${values.join(" ")}`).join("; ");
+  const text =
+    guide && !isFramed
+      ? guideCsp
+      : [...directives].map(([name, values]) => `${name} ${values.join(" ")}`).join("; ");
   const own = [...always];
   for (let i = 0; i + 1 < ifSilent.length; i += 2) {
     if (ifSilent[i] !== "Content-Security-Policy-Report-Only")
@@ -174,9 +193,7 @@ function buildClass(preset: Preset, odoo: CspDirectives, hsts: Hsts | null): Sec
   return Object.freeze({
     always: Object.freeze(always),
     ifSilent: Object.freeze(ifSilent),
-    enforced: enforcing
-      ? { text, directives: guide ? parseCsp(guideCsp) : odoo, merged: new BoundedMap<string, string>(64) }
-      : null,
+    enforced: enforcing ? { text, directives, merged: new BoundedMap<string, string>(64) } : null,
     own: Object.freeze(own),
     silentBits: new Map(
       ifSilent.filter((_, i) => i % 2 === 0).map((name, i) => [name.toLowerCase(), 1 << i]),

@@ -83,6 +83,7 @@ export class Admission {
     const decision = decide(x.plan.policy, facts, { knownSession: x.sessionKey !== null });
     x.rule = decision.reason.rule;
     x.verdict = decision.verdict;
+    x.isFramedByAny = decision.verdict === "forward" && decision.framedByAny;
     return decision;
   }
 

@@ -309,7 +309,7 @@ rules:
   - { id: dropped, why: closes without an answer, match: { path: /drop }, drop: true }
   - { id: moved, why: sends people elsewhere, match: { path: /old }, redirect: { to: /new, status: 308 } }
   - { id: said, why: answers by itself, match: { path: /say }, answer: { status: 200, content_type: text/plain, body: hi } }
-  - { id: hook, why: a webhook on staging, match: { path: /hook }, forward: bus, limits: [slow], timeout: 2s, body_max: 1MiB, xml: without-doctype, rpc: envelope, staging_password: skip }
+  - { id: hook, why: a webhook on staging, match: { path: /hook }, forward: bus, limits: [slow], timeout: 2s, body_max: 1MiB, xml: without-doctype, rpc: envelope, staging_password: skip, frame_ancestors: any }
 ${rest}`);
   const of = (path: string) => decide(policy, factsFor({ path }), stranger);
   t.match(of("/DROP"), {
@@ -328,12 +328,14 @@ ${rest}`);
     xmlWithoutDoctype: true,
     rpcEnvelope: true,
     withoutStagingPassword: true,
+    framedByAny: true,
   });
   t.match(of("/"), {
     verdict: "forward",
     limits: [],
     answerTimeoutMs: 180_000,
     withoutStagingPassword: false,
+    framedByAny: false,
   });
 });
 

@@ -121,6 +121,32 @@ t.test("what Odoo says about frames, referrers and policies stays, and is not do
   t.end();
 });
 
+t.test("what other sites may frame says nothing of frames, and Odoo's word stays", (t) => {
+  for (const preset of ["standard", "strict", "staging", "nginx-guide"] as const) {
+    const framed = securityHeaders(settingsOf(preset), "any").classFor("erp.example.com", true);
+    const alone = merged(framed, []);
+    t.notOk(alone.has("x-frame-options"), preset);
+    for (const field of ["content-security-policy", "content-security-policy-report-only"])
+      t.notMatch(alone.get(field) ?? "", /frame-ancestors/, `${preset} ${field}`);
+    const usual = merged(publicClass(preset), []);
+    t.same(
+      [...alone.keys()],
+      [...usual.keys()].filter((field) => field !== "x-frame-options"),
+      "and everything else",
+    );
+    const denied = merged(framed, [
+      "X-Frame-Options",
+      "DENY",
+      "Content-Security-Policy",
+      "frame-ancestors 'none'",
+    ]);
+    t.equal(denied.get("x-frame-options"), "DENY");
+    t.match(denied.get("content-security-policy"), /^frame-ancestors 'none'/);
+    t.match(framed.own.join("\n"), /frame-ancestors 'none'/, "pages of ours are framed by nobody");
+  }
+  t.end();
+});
+
 t.test("strict enforces one policy: Odoo's directives win, ours fill the rest", (t) => {
   const strict = publicClass("strict");
   const alone = merged(strict, []).get("content-security-policy") ?? "";
