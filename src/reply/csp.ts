@@ -14,20 +14,23 @@ export const guideCsp =
 /**
  * What Odoo 16–19 need to work, and little more. The web client evaluates its templates (`unsafe-eval`) and prints its session into
  * the page (`unsafe-inline`); bundles and workers are blobs; payment providers, YouTube, Vimeo and
- * Jitsi live in frames; payment forms are posted to the provider.
+ * Jitsi live in frames; payment forms are posted to the provider. Providers' scripts bring style sheets and fonts of their own and talk to hosts that
+ * nobody lists: those are held to https alone, as pictures, frames and forms are. `scripts`: sources of the operator's besides.
  */
-export function odooCspDirectives(names: readonly ServedName[]): CspDirectives {
+export function odooCspDirectives(
+  names: readonly ServedName[],
+  scripts: readonly string[] = [],
+): CspDirectives {
   // 'self' covers wss: in today's browsers, not in Safari before 15.4 (CSP 3 §6.7.2.8). IPv6 literals are no host-source.
   const sockets = names.filter(({ host }) => !host.startsWith("[")).map(({ host }) => `wss://${host}:*`);
   return new Map<string, readonly string[]>([
     ["default-src", ["'self'"]],
-    ["script-src", ["'self'", "'unsafe-inline'", "'unsafe-eval'", "blob:", ...scriptOrigins]],
-    ["style-src", ["'self'", "'unsafe-inline'", "https://fonts.googleapis.com"]],
+    ["script-src", ["'self'", "'unsafe-inline'", "'unsafe-eval'", "blob:", ...scriptSources, ...scripts]],
+    ["style-src", ["'self'", "'unsafe-inline'", "https:"]],
     ["img-src", ["'self'", "data:", "blob:", "https:"]],
     ["media-src", ["'self'", "data:", "blob:", "https:"]],
-    // The web client's and the reports' own Noto faces come from Odoo's font server.
-    ["font-src", ["'self'", "data:", "https://fonts.gstatic.com", "https://fonts.odoocdn.com"]],
-    ["connect-src", ["'self'", "data:", "blob:", ...sockets, "https://maps.googleapis.com"]],
+    ["font-src", ["'self'", "data:", "https:"]],
+    ["connect-src", ["'self'", "data:", "blob:", ...sockets, "https:"]],
     ["worker-src", ["'self'", "blob:"]],
     ["frame-src", ["'self'", "blob:", "data:", "https:"]],
     ["object-src", ["'self'"]],
@@ -37,14 +40,34 @@ export function odooCspDirectives(names: readonly ServedName[]): CspDirectives {
   ]);
 }
 
-/** Scripts that Odoo's own modules load from elsewhere: payment, video, maps, captcha, meetings. */
-const scriptOrigins = [
+/**
+ * Scripts that modules of Odoo's own (community, 16–19) load from elsewhere, and what those load in turn: payment, video, maps and delivery points,
+ * captchas, figures of visitors, meetings.
+ */
+const scriptSources = [
   "https://js.stripe.com",
+  "https://*.js.stripe.com",
+  "https://*.adyen.com",
+  "https://*.paypal.com",
+  "https://*.paypalobjects.com",
+  "https://*.razorpay.com",
+  "https://*.mercadopago.com",
+  "https://*.mlstatic.com",
+  "https://*.authorize.net",
+  "https://js.xendit.co",
+  "https://*.tosspayments.com",
   "https://www.youtube.com",
   "https://player.vimeo.com",
   "https://maps.googleapis.com",
+  "https://unpkg.com/leaflet@1.9.4/",
+  "https://widget.mondialrelay.com",
   "https://www.google.com",
   "https://www.gstatic.com",
+  "https://www.recaptcha.net",
+  "https://challenges.cloudflare.com",
+  "https://www.googletagmanager.com",
+  "https://*.google-analytics.com",
+  "https://plausible.io",
   "https://meet.jit.si",
 ];
 

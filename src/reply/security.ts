@@ -48,7 +48,10 @@ const localHstsSeconds = 300;
  * frames; Odoo's own word stays.
  */
 export function securityHeaders(
-  settings: Pick<Settings, "preset" | "domains" | "hstsMaxAgeSeconds" | "hstsSubdomains" | "hstsPreload">,
+  settings: Pick<
+    Settings,
+    "preset" | "domains" | "hstsMaxAgeSeconds" | "hstsSubdomains" | "hstsPreload" | "cspScriptSources"
+  >,
   frameAncestors: FrameAncestors = "self",
 ): SecurityHeaders {
   const guide = settings.preset === "nginx-guide";
@@ -64,8 +67,8 @@ export function securityHeaders(
     includeSubDomains: false,
     preload: false,
   };
-  const build = (hsts: Hsts | null) =>
-    buildClass(settings.preset, odooCspDirectives(settings.domains), hsts, frameAncestors);
+  const directives = odooCspDirectives(settings.domains, settings.cspScriptSources);
+  const build = (hsts: Hsts | null) => buildClass(settings.preset, directives, hsts, frameAncestors);
   const named = build(publicHsts);
   const local = build(localHsts);
   const plain = build(null);
@@ -210,15 +213,15 @@ const guidePermissions = "camera=(), microphone=(), geolocation=(), payment=()";
 /**
  * What a page of ours, and the frames Odoo opens on purpose, may ask the browser for. A feature that is not named keeps
  * the browser's default, so autoplay, fullscreen, picture-in-picture and the sensors of embedded
- * videos stay as the frame's `allow` says. Jitsi's frame carries calls, Stripe's and Google's the payment sheet.
+ * videos stay as the frame's `allow` says, and so do passkeys: a bank asks for one in its frame inside the payment provider's. Jitsi's frame carries
+ * calls, those of Stripe, Google, PayPal, Adyen and Razorpay the payment sheet.
  */
 const permissionsPolicy = [
   'camera=(self "https://meet.jit.si")',
   'microphone=(self "https://meet.jit.si")',
   'display-capture=(self "https://meet.jit.si")',
   "geolocation=(self)",
-  'payment=(self "https://js.stripe.com" "https://hooks.stripe.com" "https://pay.google.com" "https://www.paypal.com")',
-  "publickey-credentials-get=(self)",
+  'payment=(self "https://js.stripe.com" "https://hooks.stripe.com" "https://pay.google.com" "https://www.paypal.com" "https://checkoutshopper-live.adyen.com" "https://api.razorpay.com")',
   "usb=(self)",
   "serial=(self)",
   "hid=(self)",

@@ -164,6 +164,14 @@ export function readOrigin(text: string): Read<string> {
   return ok(`https://${host}${port === null || port === 443 ? "" : `:${port}`}`);
 }
 
+/** Reads a source of scripts (CSP 3 §2.3.1, host-source): an origin as above, where `*.` may stand for all names below one. */
+export function readSource(text: string): Read<string> {
+  const wild = /^https:\/\/\*\./i.test(text);
+  const origin = readOrigin(wild ? text.replace("*.", "") : text);
+  if (!origin.ok || !wild) return origin;
+  return ok(origin.value.replace("https://", "https://*."));
+}
+
 /** Host and port apart; port null when there is none, the whole null when what stands there is no port. */
 function splitPort(text: string): { host: string; port: number | null } | null {
   const match = /^(\[[^\]]*\]|[^:]*):([^:\]]*)$/.exec(text);

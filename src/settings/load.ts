@@ -7,7 +7,7 @@ import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
-import { readAddressOrOff, readListenAddress, readOrigin, readServedName } from "./hosts.ts";
+import { readAddressOrOff, readListenAddress, readOrigin, readServedName, readSource } from "./hosts.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
@@ -127,6 +127,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     hstsSubdomains: reader.one("HSTS_SUBDOMAINS", readYesNo),
     hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
+    cspScriptSources: reader.list("CSP_SCRIPT_SRC", readSource),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
     maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),

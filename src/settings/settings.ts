@@ -154,6 +154,8 @@ export interface Settings {
   readonly hstsPreload: boolean;
   /** Extra origins (`https://shop.example.com`) that may open a websocket. */
   readonly websocketOrigins: readonly string[];
+  /** Sources of scripts that the content security policy allows besides those of Odoo's own modules: `https://*.example.com`. */
+  readonly cspScriptSources: readonly string[];
   /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
   /** Path patterns that ask for no staging password (webhooks). */

@@ -465,6 +465,14 @@ export const settingTable = [
     meaning: "Other sites whose pages may open a websocket: `https://shop.example.com`.",
   },
   {
+    name: "CSP_SCRIPT_SRC",
+    type: "origins",
+    default: null,
+    defaultWords: "none but those Odoo's own modules use",
+    meaning:
+      "Other sites whose scripts pages may load (figures, chats, modules from elsewhere): `https://cdn.example.com`, `https://*.example.com`. Added to the policy that preset strict enforces and the others report.",
+  },
+  {
     name: "STAGING_USER",
     type: "text",
     default: null,

@@ -74,6 +74,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     hstsSubdomains: true,
     hstsPreload: false,
     websocketOrigins: [],
+    cspScriptSources: [],
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],
     reportListen: null,

@@ -15,6 +15,7 @@ const settingsOf = (preset: Preset) => ({
   hstsMaxAgeSeconds: 31_536_000,
   hstsSubdomains: true,
   hstsPreload: false,
+  cspScriptSources: ["https://chat.example.net"],
 });
 const publicClass = (preset: Preset) => securityHeaders(settingsOf(preset)).classFor("erp.example.com", true);
 
@@ -66,6 +67,7 @@ t.test("standard: every field once, and nothing that breaks Odoo", (t) => {
     "encrypted-media",
     "picture-in-picture",
     "clipboard-write",
+    "publickey-credentials",
   ]) {
     t.notOk(permissions.includes(untouched), `${untouched} stays as the browser has it`);
   }
@@ -77,6 +79,7 @@ t.test("standard: every field once, and nothing that breaks Odoo", (t) => {
     "wss://shop.example.com:*",
     "worker-src 'self' blob:",
     "frame-ancestors 'self'",
+    "https://chat.example.net;style-src 'self' 'unsafe-inline' https:;",
   ]) {
     t.ok(csp.includes(needed), needed);
   }
