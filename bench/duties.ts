@@ -1,16 +1,34 @@
+import { mergeSecurity, securityHeaders as securityOf } from "../src/reply/security.ts";
+
 /**
- * What every peer does besides forwarding, so that nobody wins by doing less: security headers, forwarding
- * headers, a rate per client address that is counted and never reached, and an access line per request.
+ * What every peer does besides forwarding, so that nobody wins by doing less: the gateway's security headers, forwarding
+ * headers, a rate per client address that is counted and never reached, and an access line per request that says the same.
  */
 
-/** Security headers every peer adds to an answer; the gateway brings its own set of about this size. */
-export const securityHeaders: readonly (readonly [string, string])[] = [
-  ["Strict-Transport-Security", "max-age=31536000; includeSubDomains"],
-  ["X-Content-Type-Options", "nosniff"],
-  ["X-Frame-Options", "SAMEORIGIN"],
-  ["Referrer-Policy", "strict-origin-when-cross-origin"],
-  ["Permissions-Policy", "camera=(self), microphone=(self), geolocation=(self), payment=(self)"],
-];
+/** Security headers every peer adds to an answer: those the gateway adds to one that has none. */
+export const securityHeaders: readonly (readonly [string, string])[] = pairs();
+
+function pairs(): (readonly [string, string])[] {
+  const settings = {
+    preset: "standard",
+    domains: [],
+    hstsMaxAgeSeconds: 31_536_000,
+    hstsSubdomains: true,
+    hstsPreload: false,
+    cspScriptSources: [],
+  } as const;
+  const flat: string[] = [];
+  mergeSecurity(securityOf(settings).classFor("localhost", true), [], flat);
+  return Array.from(
+    { length: flat.length / 2 },
+    (_, i) => [flat[i * 2] ?? "", flat[i * 2 + 1] ?? ""] as const,
+  );
+}
+
+/** A value between double quotes, as nginx, HAProxy and Caddy read it. */
+export function quoted(value: string): string {
+  return `"${value.replaceAll('"', '\\"')}"`;
+}
 
 /** Requests a second no client here reaches; the peers still count. */
 export const unreachedRatePerSecond = 1_000_000;

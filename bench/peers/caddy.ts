@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, startDaemon } from "../children.ts";
-import { securityHeaders } from "../duties.ts";
+import { quoted, securityHeaders } from "../duties.ts";
 import type { Peer, PeerContext } from "./peer.ts";
 
 /** Caddy on one Go processor. Debian's build has no rate limit, so it carries one duty less than the others. */
@@ -45,7 +45,7 @@ https://localhost {
     format json
   }
   header {
-    ${securityHeaders.map(([name, value]) => `${name} "${value}"`).join("\n    ")}
+    ${securityHeaders.map(([name, value]) => `${name} ${quoted(value)}`).join("\n    ")}
     -Server
     defer
   }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, startDaemon } from "../children.ts";
-import { securityHeaders, unreachedRatePerSecond } from "../duties.ts";
+import { quoted, securityHeaders, unreachedRatePerSecond } from "../duties.ts";
 import type { Peer, PeerContext } from "./peer.ts";
 
 /** HAProxy with one thread, the request buffered before the server is called, counted in a stick table. */
@@ -22,7 +22,7 @@ export const haproxy: Peer = {
 };
 
 function configuration(at: PeerContext, pem: string): string {
-  const headers = securityHeaders.map(([name, value]) => `http-response set-header ${name} "${value}"`);
+  const headers = securityHeaders.map(([name, value]) => `http-response set-header ${name} ${quoted(value)}`);
   return `
 global
   nbthread 1
@@ -32,7 +32,8 @@ global
 defaults
   mode http
   log global
-  option httplog
+  unique-id-format %{+X}o%ci%cp%Ts%rt
+  log-format '{"time":"%tr","id":"%ID","client":"%ci","protocol":"%HV","method":"%HM","host":"%[capture.req.hdr(0),json(utf8s)]","target":"%[capture.req.uri,json(utf8s)]","status":%ST,"bytesIn":%U,"bytesOut":%B,"totalMs":%Ta,"upstreamMs":%Tr,"userAgent":"%[capture.req.hdr(1),json(utf8s)]"}'
   option http-buffer-request
   timeout connect 5s
   timeout client 30s
@@ -40,6 +41,8 @@ defaults
   timeout http-request 30s
 frontend tls
   bind 127.0.0.1:${at.tlsPort} ssl crt ${pem} alpn h2,http/1.1
+  http-request capture req.hdr(host) len 64
+  http-request capture req.hdr(user-agent) len 128
   stick-table type ipv6 size 100k expire 60s store http_req_rate(1s),gpc0_rate(1s)
   http-request track-sc0 src
   http-request return status 404 if { path -i -m beg /web/database }

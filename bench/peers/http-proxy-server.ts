@@ -15,6 +15,10 @@ const proxy = httpProxy.createProxyServer({
 });
 const accessLog = createWriteStream("access.log");
 
+/** Begins the ids of requests. */
+const startedAt = Date.now().toString(36);
+let serial = 0;
+
 const counts = new Map<string, number>();
 setInterval(() => counts.clear(), 1_000).unref();
 
@@ -44,9 +48,21 @@ createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, res
   for (const [name, value] of securityHeaders) response.setHeader(name, value);
   response.on("finish", () => {
     const ms = (performance.now() - startedMs).toFixed(1);
-    accessLog.write(
-      `${peer} [${new Date().toISOString()}] "${request.method} ${request.url}" ${response.statusCode} ${ms}\n`,
-    );
+    const { method, url, httpVersion, headers } = request;
+    serial += 1;
+    const id = `${startedAt}-${serial.toString(36)}`;
+    const line = {
+      ...{
+        time: new Date().toISOString(),
+        id,
+        client: peer,
+        protocol: `HTTP/${httpVersion}`,
+        method,
+        host: headers.host,
+      },
+      ...{ target: url, status: response.statusCode, totalMs: Number(ms), userAgent: headers["user-agent"] },
+    };
+    accessLog.write(`${JSON.stringify(line)}\n`);
   });
   proxy.web(request, response);
 }).listen({ port: Number(tlsPort), host: "127.0.0.1", backlog: 1024 });

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram, startDaemon } from "../children.ts";
-import { securityHeaders, unreachedRatePerSecond } from "../duties.ts";
+import { quoted, securityHeaders, unreachedRatePerSecond } from "../duties.ts";
 import type { Peer, PeerContext } from "./peer.ts";
 
 /** nginx with one worker: the yardstick of all ratios. */
@@ -40,7 +40,9 @@ http {
   limit_req_zone $binary_remote_addr zone=rpc:10m rate=${unreachedRatePerSecond}r/s;
   limit_req_zone $binary_remote_addr zone=all:10m rate=${unreachedRatePerSecond}r/s;
   limit_req_status 429;
-  log_format line '$remote_addr [$time_iso8601] "$request" $status $body_bytes_sent "$http_user_agent" $request_time $upstream_response_time';
+  log_format line escape=json '{"time":"$time_iso8601","id":"$request_id","client":"$remote_addr","protocol":"$server_protocol",'
+    '"method":"$request_method","host":"$http_host","target":"$request_uri","status":$status,"bytesIn":$request_length,'
+    '"bytesOut":$body_bytes_sent,"totalMs":$request_time,"upstreamMs":"$upstream_response_time","userAgent":"$http_user_agent"}';
   access_log ${join(at.dir, "access.log")} line;
   server_tokens off;
   # Connections last as long as a round: none is cut in the middle of a measurement.
@@ -66,7 +68,7 @@ http {
     proxy_set_header X-Forwarded-Proto $scheme;
     proxy_set_header X-Real-IP $remote_addr;
     proxy_hide_header Server;
-    ${securityHeaders.map(([name, value]) => `add_header ${name} "${value}" always;`).join("\n    ")}
+    ${securityHeaders.map(([name, value]) => `add_header ${name} ${quoted(value)} always;`).join("\n    ")}
     ${at.compress === true ? odooGzip : ""}
     limit_req zone=all ${limit};
     location ~* ^/web/database { return 404; }
