@@ -1,13 +1,13 @@
 /** The machine the audit runs on: disk, sizes, modes. */
 import { readdirSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { readTextFile } from "../settings/read-file.ts";
+import { readTextFileAsItIs } from "../settings/read-file.ts";
 import type { AuditSurroundings } from "./audit.ts";
 import type { Machine, Modes } from "./context.ts";
 
 /** This process's own disk and clock. */
 export function processSurroundings(): AuditSurroundings {
-  return { cwd: process.cwd(), readFile: readTextFile, readFolder, modesOf, nowMs: Date.now() };
+  return { cwd: process.cwd(), readFile: readTextFileAsItIs, readFolder, modesOf, nowMs: Date.now() };
 }
 
 /** Cores and memory: what is given, else this machine's, a container's bound included. */

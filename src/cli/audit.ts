@@ -60,6 +60,9 @@ export async function audit(
   return problems.length > 0 ? 2 : status;
 }
 
+/** Less is no machine Odoo runs on. */
+const memoryBytesLeast = 64 * 1024 * 1024;
+
 interface Asked {
   readonly request: AuditRequest;
   readonly here: GatewayHere;
@@ -73,8 +76,11 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
   if (values.cores !== undefined && cores === null)
     return err(`--cores "${values.cores}" is no number of cores`);
   const memoryBytes = values.memory === undefined ? null : parseBytes(values.memory);
-  if (values.memory !== undefined && (memoryBytes === null || memoryBytes === 0))
+  if (values.memory !== undefined && memoryBytes === null)
     return err(`--memory "${values.memory}" is no amount such as 8GiB`);
+  // A number without a unit is bytes everywhere here; nobody's machine has eight of them.
+  if (memoryBytes !== null && memoryBytes < memoryBytesLeast)
+    return err(`--memory "${values.memory}" is ${memoryBytes} bytes; write the unit, such as 8GiB`);
   for (const [name, list] of [
     ["--compose", values.compose],
     ["--nginx", values.nginx],
@@ -120,24 +126,32 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
 
 function parse(args: readonly string[]) {
   try {
-    return ok(
-      parseArgs({
-        args: [...args],
-        options: {
-          "odoo-conf": { type: "string" },
-          compose: { type: "string", multiple: true, default: [] },
-          "pg-hba": { type: "string" },
-          "postgresql-conf": { type: "string" },
-          "pg-dsn": { type: "string" },
-          nginx: { type: "string", multiple: true, default: [] },
-          host: { type: "string", multiple: true, default: [] },
-          db: { type: "string", multiple: true, default: [] },
-          cores: { type: "string" },
-          memory: { type: "string" },
-          "env-file": { type: "string" },
-        },
-      }),
-    );
+    const parsed = parseArgs({
+      args: [...args],
+      tokens: true,
+      options: {
+        "odoo-conf": { type: "string" },
+        compose: { type: "string", multiple: true, default: [] },
+        "pg-hba": { type: "string" },
+        "postgresql-conf": { type: "string" },
+        "pg-dsn": { type: "string" },
+        nginx: { type: "string", multiple: true, default: [] },
+        host: { type: "string", multiple: true, default: [] },
+        db: { type: "string", multiple: true, default: [] },
+        cores: { type: "string" },
+        memory: { type: "string" },
+        "env-file": { type: "string" },
+      },
+    });
+    const given = parsed.tokens.filter((one) => one.kind === "option");
+    for (const [index, { name, rawName, value }] of given.entries()) {
+      if (value === "") return err(`${rawName} needs a value`);
+      // The parser would take the last and say nothing of the others.
+      const isList = Array.isArray(parsed.values[name]);
+      if (!isList && given.findIndex((one) => one.name === name) < index)
+        return err(`${rawName} stands twice; it takes one`);
+    }
+    return ok(parsed);
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error));
   }

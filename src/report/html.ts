@@ -54,16 +54,22 @@ function section(outcome: Outcome, all: readonly Finding[]): string {
   if (findings.length === 0) return "";
   return `<section class="${outcome}" aria-labelledby="of-${outcome}">
 <h2 id="of-${outcome}">${outcome} <small>${findings.length}, ${words[outcome]}</small></h2>
-${findings.map(article).join("\n")}
+${findings.map((finding) => article(finding, anchorOf(finding, all))).join("\n")}
 </section>
 `;
 }
 
-function article(finding: Finding): string {
+/** A check can have several findings; only the first has the id alone, since an id stands once in a page. */
+function anchorOf(finding: Finding, all: readonly Finding[]): string {
+  const index = all.filter(({ id }) => id === finding.id).indexOf(finding);
+  return index === 0 ? finding.id : `${finding.id}-${index + 1}`;
+}
+
+function article(finding: Finding, anchor: string): string {
   const isOpen = finding.outcome === "fail" || finding.outcome === "warn" ? " open" : "";
   const at =
     finding.place === null ? "" : `<dt>where</dt><dd><code>${esc(placeText(finding.place))}</code></dd>`;
-  return `<details${isOpen} id="${esc(finding.id)}">
+  return `<details${isOpen} id="${esc(anchor)}">
 <summary><span class="mark">${finding.outcome}</span> <span class="title">${esc(finding.title)}</span> <code>${esc(finding.id)}</code></summary>
 <dl>${at}<dt>seen</dt><dd>${esc(finding.seen)}</dd><dt>why</dt><dd>${esc(finding.why)}</dd><dt>fix</dt><dd>${esc(finding.fix)}</dd></dl>
 </details>`;

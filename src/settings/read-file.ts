@@ -16,7 +16,12 @@ export type ReadFile = (path: string) => Result<string, FileTrouble>;
 const fileBytesMax = 1_048_576;
 
 /** Reads a file of the disk as UTF-8, bounded. Only regular files: a pipe or a device could block or never end. */
-export const readTextFile: ReadFile = (path) => {
+export const readTextFile: ReadFile = (path) => read(path, false);
+
+/** The same with the byte order mark, where there is one: other programs stumble over it. */
+export const readTextFileAsItIs: ReadFile = (path) => read(path, true);
+
+function read(path: string, ignoreBOM: boolean): ReturnType<ReadFile> {
   try {
     const stat = statSync(path);
     if (!stat.isFile()) {
@@ -25,11 +30,11 @@ export const readTextFile: ReadFile = (path) => {
     if (stat.size > fileBytesMax) {
       return err({ missing: false, detail: `it is larger than ${fileBytesMax} bytes` });
     }
-    return ok(new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path)));
+    return ok(new TextDecoder("utf-8", { fatal: true, ignoreBOM }).decode(readFileSync(path)));
   } catch (error) {
     return err(troubleOf(error));
   }
-};
+}
 
 function troubleOf(error: unknown): FileTrouble {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";

@@ -15,6 +15,14 @@ const good = "[options]\nlist_db = False\nproxy_mode = True\n";
 writeFileSync(join(folder, "odoo.conf"), good);
 writeFileSync(join(folder, "binary.conf"), Buffer.from([0, 1, 2, 255, 254]));
 writeFileSync(join(folder, "nul.conf"), "a\0b");
+for (const [name, text] of [
+  ["marked.conf", good],
+  ["marked.hba", "local all all peer\n"],
+  ["marked.pg", "ssl = on\n"],
+  ["marked.nginx", "server { listen 80; return 404; }\n"],
+  ["marked.yaml", "services: { odoo: { image: odoo:19.0 } }\n"],
+] as const)
+  writeFileSync(join(folder, name), `\ufeff${text}`);
 writeFileSync(join(folder, "huge.conf"), "x".repeat(1_048_577));
 writeFileSync(join(folder, "broken.yaml"), "services:\n  odoo: [\n");
 writeFileSync(join(folder, "list.yaml"), "- a\n- b\n");
@@ -117,6 +125,19 @@ t.test("exit status: findings decide, and what cannot be read is 2", async (t) =
     [["--odoo-conf", "empty"], 1, /no section \[options\]/],
     [["--odoo-conf", "odoo.conf", "--cores", "0"], 2, /no number of cores/],
     [["--odoo-conf", "odoo.conf", "--memory", "8G"], 2, /no amount such as 8GiB/],
+    [["--odoo-conf", "odoo.conf", "--memory", "8"], 2, /"8" is 8 bytes; write the unit, such as 8GiB/],
+    [["--odoo-conf", "odoo.conf", "--odoo-conf", "gone.conf"], 2, /--odoo-conf stands twice; it takes one/],
+    [["--odoo-conf", "odoo.conf", "--cores=2", "--cores=4"], 2, /--cores stands twice/],
+    [["--odoo-conf="], 2, /--odoo-conf needs a value/],
+    [
+      ["--odoo-conf", "marked.conf"],
+      1,
+      /FAIL {2}conf-syntax [\s\S]*marked\.conf:1: the file begins with a byte/,
+    ],
+    [["--pg-hba", "marked.hba"], 1, /marked\.hba:1: the file begins with a byte order mark/],
+    [["--postgresql-conf", "marked.pg"], 1, /marked\.pg:1: the file begins with a byte order mark/],
+    [["--nginx", "marked.nginx"], 1, /marked\.nginx:1: the file begins with a byte order mark/],
+    [["--compose", "marked.yaml", "--only", "compose-ports"], 0, /1 pass/],
     [["--odoo-conf", "odoo.conf", "--host", "a b"], 2, /no host name/],
     [["--odoo-conf", "odoo.conf", "--env-file", "gone"], 2, /--env-file gone cannot be read/],
     [["--pg-dsn", "postgresql://u:hunter2@h:99999/x"], 2, /--pg-dsn cannot be read: the port is none/],

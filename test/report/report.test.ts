@@ -126,6 +126,17 @@ t.test("the page loads nothing and runs nothing", async (t) => {
   t.match(text, "<b>1</b> fail");
 });
 
+t.test("an id stands once in the page, however many findings a check has", async (t) => {
+  const finding = made({ outcome: "fail", seen: "x" }, "one");
+  const text = formText(
+    { ...report, findings: [...report.findings, finding, { ...finding, outcome: "warn" }] },
+    "html",
+  );
+  const ids = [...text.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id);
+  t.same(ids.length, new Set(ids).size);
+  t.ok(ids.includes("one") && ids.includes("one-2") && ids.includes("one-3"));
+});
+
 t.test("the exit status is 1 only when something fails, 2 when a file cannot be written", async (t) => {
   const passing = report.findings.filter(({ outcome }) => outcome !== "fail");
   t.equal(exitStatusOf(report.findings), 1);

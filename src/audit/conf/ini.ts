@@ -1,3 +1,5 @@
+import { byteOrderMark, markTrouble } from "../mark.ts";
+
 /** Reads an INI file the way Python's RawConfigParser does, which is how Odoo reads odoo.conf. Pure. */
 
 export interface IniEntry {
@@ -52,6 +54,7 @@ export function readIni(text: string): Ini {
   const mistake = (line: number, thing: string) => {
     if (mistakes.length < mistakesMax) mistakes.push({ line, thing });
   };
+  if (text.startsWith(byteOrderMark)) mistake(1, markTrouble);
   for (const [index, raw] of text.split(/\r\n|\r|\n/).entries()) {
     const line = index + 1;
     const content = raw.trim();
