@@ -14,12 +14,14 @@ export interface RegExpMatch {
   readonly matches: boolean;
   /** The whole match and its groups; empty when nothing matches. */
   readonly groups: readonly string[];
+  /** Groups with a name. */
+  readonly named: Readonly<Record<string, string>>;
 }
 
 // V8 ends a regular expression only where a script can be ended: in a script of its own with a timeout.
 const sandbox = createContext(Object.create(null));
 const script = new Script(
-  "((found) => found === null ? null : Array.from(found, (part) => part === undefined ? '' : part))(new RegExp(source, flags).exec(text))",
+  "((found) => found === null ? null : [Array.from(found, (part) => part ?? ''), Object.entries(found.groups ?? {})])(new RegExp(source, flags).exec(text))",
 );
 
 /** Most answers that are kept for one pattern; the same paths are asked for again and again. */
@@ -45,22 +47,34 @@ export function matcherOf(source: string, flags = ""): Matcher {
 let timeouts = 0;
 
 function tried(source: string, flags: string, text: string): RegExpMatch | null {
-  if (isTame(source)) return answerOf(new RegExp(source, flags).exec(text));
+  if (isTame(source)) {
+    const found = new RegExp(source, flags).exec(text);
+    return answerOf(found, Object.entries(found?.groups ?? {}));
+  }
   if (timeouts >= timeoutsMax) return null;
   Object.assign(sandbox, { source, flags, text });
   try {
     const found: unknown = script.runInContext(sandbox, { timeout: regexTimeoutMs });
-    return answerOf(Array.isArray(found) ? found.map(String) : null);
+    if (!Array.isArray(found)) return answerOf(null, []);
+    const [groups, named]: readonly unknown[] = found;
+    return answerOf(Array.isArray(groups) ? groups.map(String) : [], Array.isArray(named) ? named : []);
   } catch {
     timeouts += 1;
     return null;
   }
 }
 
-function answerOf(found: readonly (string | undefined)[] | null): RegExpMatch {
+function answerOf(
+  found: readonly (string | undefined)[] | null,
+  named: readonly (readonly [string, string | undefined])[],
+): RegExpMatch {
   return found === null
-    ? { matches: false, groups: [] }
-    : { matches: true, groups: found.map((part) => part ?? "") };
+    ? { matches: false, groups: [], named: {} }
+    : {
+        matches: true,
+        groups: found.map((part) => part ?? ""),
+        named: Object.fromEntries(named.map(([name, text]) => [name, text ?? ""])),
+      };
 }
 
 /** No group is repeated, and few things are: such a pattern needs no watch on texts of a hundred characters. */
@@ -87,8 +101,12 @@ function reads(source: string, flags: string): boolean {
 export function pythonMatcher(source: string): Matcher {
   const [, letters = "", rest = source] = /^\(\?([aimsux]+)\)([\s\S]*)$/.exec(source) ?? [];
   const flags = [...new Set(letters)].filter((letter) => letter === "i" || letter === "m" || letter === "s");
-  if (letters.includes("x") || /\(\?\(|\(\?#|[*+?}]\+/.test(rest)) return () => null;
+  if (letters.includes("x") || /\(\?\(|\(\?#|\(\?<(?![=!])|[*+?}]\+/.test(rest)) return () => null;
+  // An escape Python has no meaning for is an error to it, and `]` is a letter at the beginning of a class.
+  if (/(?<!\\)(?:\\\\)*\\[CE-RT-VXYaceg-mopqyz]/.test(rest) || /(?<!\\)(?:\\\\)*\[\^?\]/.test(rest))
+    return () => null;
   const translated = rest
+    .replaceAll(/(?<!\\)((?:\\\\)*)\{,([0-9]+)\}/g, "$1{0,$2}")
     .replaceAll("(?P<", "(?<")
     .replaceAll(/\(\?P=([A-Za-z_]\w*)\)/g, "\\k<$1>")
     .replaceAll(/(?<!\\)((?:\\\\)*)\\A/g, "$1(?<![\\s\\S])")

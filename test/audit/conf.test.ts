@@ -78,7 +78,14 @@ t.test("the master password is judged, and never repeated", async (t) => {
   t.equal(await judged(`${good} ; strong`), "fail", "a comment makes it no hash");
   t.equal(await judged("$pbkdf2-sha512$25000$...."), "fail", "the hash of the checklist is none");
   t.equal(await judged("$2b$12$abcdefghijklmnopqrstuv"), "fail", "bcrypt is none Odoo reads");
-  t.equal(await judged("False"), "pass", "nobody has it");
+  t.equal(await judged(""), "pass", "nobody has it");
+  for (const word of ["False", "false"]) t.equal(await judged(word), "fail", "Odoo 19 takes admin then");
+  t.equal(await judged("None"), "fail", "four letters to Odoo 18");
+  const template = await audited("[options]\nadmin_passwd = $" + "{ADMIN_PASSWD}\n");
+  t.match(
+    template.findings.find(({ id }) => id === "conf-master-password"),
+    { outcome: "fail", seen: /the name of a variable/ },
+  );
   const { findings } = await audited(
     "[options]\nadmin_passwd = Sommer-2026 ; Winter-2027\ndb_password = Herbst2025\ndb_user = x\n",
   );
@@ -204,7 +211,9 @@ t.test("yes and no: two readings are refused", async (t) => {
 });
 
 t.test("old and new names are one option", async (t) => {
-  t.equal(await outcome("xmlrpc_interface = 127.0.0.1", "conf-interface"), "pass");
+  t.equal(await outcome("xmlrpc_interface = 127.0.0.1", "conf-interface"), "warn", "Odoo 19 passes over it");
+  t.equal(await outcome("longpolling_port = 8072", "conf-ports"), "pass", "what Odoo takes anyway");
+  t.equal(await outcome("longpolling_port = 8073", "conf-ports"), "warn");
   t.equal(await outcome("xmlrpc_interface = 0.0.0.0", "conf-interface"), "fail");
   t.equal(await outcome("longpolling_port = 8069", "conf-ports"), "fail");
   t.equal(await outcome("longpolling_port = 8072\ngevent_port = 8073", "conf-option-names"), "fail");
@@ -273,4 +282,29 @@ t.test("memory and connections count the same processes", async (t) => {
     t.match(sum, processes);
     t.match(sum, `is up to ${connections} connections`);
   }
+});
+
+t.test("a filter that takes every name is none", async (t) => {
+  const judged = (filter: string) => outcome(`dbfilter = ${filter}`, "conf-dbfilter");
+  for (const bad of ["^.*$", "^(?:.*)$", "^\\w+$", ".+\\Z"]) t.equal(await judged(bad), "fail", bad);
+  for (const wide of ["^prod.*$", "^prod\\w*$", "^prod[a-z_]*$", "^(prod.*)$", "^%d.*$"])
+    t.equal(await judged(wide), "warn", wide);
+});
+
+// Compared with Python's re.
+t.test(
+  "a pattern Python reads in another way, or not at all, is not tried as JavaScript has it",
+  async (t) => {
+    t.equal(pythonMatcher("^p{,3}$")("ppp")?.matches, true);
+    t.equal(pythonMatcher("^p{,3}$")("p{,3}")?.matches, false);
+    for (const unread of ["^[]x]$", "^[^]x]$", "^prod\\z", "^\\prod$", "(?<a>x)", "^\\Kx"])
+      t.equal(pythonMatcher(unread)("x"), null, unread);
+    t.equal(pythonMatcher("^a\\\\z$")("a\\z")?.matches, true, "an escaped backslash");
+  },
+);
+
+t.test("Odoo 19 reads no and 0 of with_demo as they are meant", async (t) => {
+  for (const value of ["0", "no", "False", "off"])
+    t.equal(await outcome(`without_demo = True\nwith_demo = ${value}`, "conf-demo-data"), "pass", value);
+  t.equal(await outcome("with_demo = 1", "conf-demo-data"), "fail");
 });

@@ -43,8 +43,17 @@ export function dbfilter(conf: ConfView): readonly Note[] {
       ),
     ];
   const notes: Note[] = [];
-  const open = alternatives(filter).filter((one) => !isClosed(one));
-  if (open.length > 0)
+  const open = openEnds(filter);
+  if (takesAnything(filter))
+    notes.push(
+      note(
+        id,
+        "fail",
+        `${quoted(filter)} takes every name: every database of the PostgreSQL role is served on every host`,
+        place,
+      ),
+    );
+  else if (open.length > 0)
     notes.push(
       note(
         id,
@@ -53,7 +62,7 @@ export function dbfilter(conf: ConfView): readonly Note[] {
         place,
       ),
     );
-  else if (/\.[*+]\??\)?(?:\$|\\Z)$/.test(filter))
+  else if (/(?:\.|\\[wSD]|\[[^\]]*\])[*+]\??\)*(?:\$|\\Z)\)*$/.test(filter))
     notes.push(
       note(
         id,
@@ -144,6 +153,17 @@ export function visible(filter: string, host: string, known: readonly string[]):
     if (match.matches) seen.push(name);
   }
   return seen;
+}
+
+/** The alternatives of a filter that do not hold the end of a name; empty: it is closed. */
+export function openEnds(filter: string): readonly string[] {
+  return alternatives(filter).filter((one) => !isClosed(one));
+}
+
+/** Does a filter let in names that have nothing to do with each other, nor with the host. */
+export function takesAnything(filter: string): boolean {
+  const matcher = pythonMatcher(fill(filter, "www.example.com"));
+  return ["q7", "a_copy"].every((name) => matcher(name)?.matches === true);
 }
 
 /** Host and domain in place of `%h` and `%d`, escaped as Python's `re.escape` does. */

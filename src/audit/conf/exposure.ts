@@ -73,7 +73,14 @@ function listenAddress(conf: ConfView, { isContainer }: AuditContext): Note {
             fix: "Leave http_interface out in a container, and publish no port of it.",
           },
         )
-      : note(id, "pass", conf.shown("http_interface"), place);
+      : conf.isOldName("http_interface")
+        ? note(
+            id,
+            "warn",
+            `${conf.shown("http_interface")}: Odoo 19 does not know the name, and its ports answer on every address of the machine`,
+            place,
+          )
+        : note(id, "pass", conf.shown("http_interface"), place);
   if (text === "" || text === "0.0.0.0" || text === "::")
     return isContainer
       ? note(id, "pass", "every address of the container; what is published says the compose file", place)
@@ -96,12 +103,22 @@ function ports(conf: ConfView, { gateway }: AuditContext): readonly Note[] {
   const web = conf.whole("http_port");
   const bus = conf.whole("gevent_port");
   const notes: Note[] = [];
-  for (const [name, port] of [
-    ["http_port", web],
-    ["gevent_port", bus],
+  for (const [name, port, usual] of [
+    ["http_port", web, 8069],
+    ["gevent_port", bus, 8072],
   ] as const)
     if (port === null || port < 1 || port > 65_535)
       notes.push(note(id, "fail", `${conf.shown(name)} is no port`, conf.place(name)));
+    else if (conf.isOldName(name) && port !== usual && web !== bus)
+      notes.push(
+        note(
+          id,
+          "warn",
+          `${conf.shown(name)}: Odoo 19 does not know the name and listens on ${usual}`,
+          conf.place(name),
+          { fix: `Write ${name} = ${port}.` },
+        ),
+      );
   if (web !== null && web === bus)
     notes.push(note(id, "fail", `http_port and gevent_port are both ${web}`, conf.place("gevent_port")));
   if (gateway?.webPort !== null && gateway?.webPort !== undefined && gateway.webPort !== web)
@@ -152,7 +169,8 @@ function testing(conf: ConfView): Note {
 
 function demoData(conf: ConfView): Note {
   const id = "conf-demo-data";
-  if (conf.text("with_demo") !== "")
+  // Only Odoo 19 knows it, and reads all these words.
+  if (conf.has("with_demo") && !/^(?:false|no|off|0|None|)$/i.test(conf.raw("with_demo") ?? ""))
     return note(id, "fail", conf.shown("with_demo"), conf.place("with_demo"));
   const without = conf.text("without_demo");
   if (/^(?:all|True|true|1)$/.test(without) || /\ball\b/.test(without))

@@ -17,7 +17,40 @@ export function masterPassword(conf: ConfView): Note {
   const place = conf.place("admin_passwd");
   if (!conf.has("admin_passwd"))
     return note(id, "fail", "admin_passwd is not set, so the master password is admin", place);
-  const value = conf.text("admin_passwd");
+  const value = conf.raw("admin_passwd") ?? "";
+  if (value === "False" || value === "false")
+    return note(
+      id,
+      "fail",
+      `admin_passwd = ${value}: Odoo 19 passes over the line, and the master password is admin`,
+      place,
+      {
+        why: "Up to Odoo 18 the word means that no master password is accepted; Odoo 19 takes it for an option that is not set, and then everybody knows the password.",
+        fix: 'Leave the value empty ("admin_passwd =") to refuse every master password, or write a hash.',
+      },
+    );
+  if (value === "None")
+    return note(
+      id,
+      "fail",
+      "admin_passwd = None: up to Odoo 18 the password is the word None itself",
+      place,
+      {
+        why: "Odoo 19 refuses every master password then, every version before takes the four letters.",
+        fix: 'Leave the value empty ("admin_passwd =") to refuse every master password, or write a hash.',
+      },
+    );
+  if (/^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?$/.test(value))
+    return note(
+      id,
+      "fail",
+      "it is the name of a variable, which Odoo does not fill in: it takes this text itself as the password",
+      place,
+      {
+        why: "Whoever knows the template of the file knows the master password, unless a script fills it in before Odoo starts.",
+        fix: "Look at the file Odoo reads, after the script that fills it in; or write a hash.",
+      },
+    );
   if (value === "")
     return note(id, "pass", "admin_passwd is empty: Odoo refuses every master password", place);
   if (value.startsWith("$")) return hashed(value, conf);

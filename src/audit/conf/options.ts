@@ -116,7 +116,7 @@ export const confOptions: ReadonlyMap<string, ConfOption> = new Map(
   } satisfies Record<string, ConfOption>),
 );
 
-/** Names of earlier versions that today's Odoo still reads, and the name of today. */
+/** Names of earlier versions, and the name of today. Odoo up to 18 still reads them, Odoo 19 passes over them. */
 export const oldNames: ReadonlyMap<string, string> = new Map([
   ["xmlrpc", "http_enable"],
   ["xmlrpc_interface", "http_interface"],

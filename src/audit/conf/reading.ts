@@ -112,7 +112,12 @@ function names(conf: ConfView): readonly Note[] {
         notes.push(note(id, "fail", `${name} and ${today} (line ${twin.line}) say different things`, place));
       else
         notes.push(
-          note(id, "warn", `${name} is the name of an earlier version; today it is ${today}`, place),
+          note(
+            id,
+            "warn",
+            `${name} is the name of an earlier version, which Odoo 19 no longer reads; today it is ${today}`,
+            place,
+          ),
         );
     } else if (dead !== undefined) notes.push(note(id, "warn", `${name}: ${dead}`, place));
     else if (!confOptions.has(name)) {

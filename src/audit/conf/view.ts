@@ -35,6 +35,17 @@ export class ConfView {
     return this.#entries.has(name);
   }
 
+  /** The value as it is written, by its name of today or an old one; null when it is not. */
+  raw(name: string): string | null {
+    return this.#entries.get(name)?.value ?? null;
+  }
+
+  /** Is it written by an old name only, which Odoo 19 passes over. */
+  isOldName(name: string): boolean {
+    const entry = this.#entries.get(name);
+    return entry !== undefined && entry.name !== name;
+  }
+
   /** The value as text; the default when it is not written. `False` and `None` of text options count as empty, as in Odoo. */
   text(name: string): string {
     const value = this.#entries.get(name)?.value ?? confOptions.get(name)?.default ?? "";
