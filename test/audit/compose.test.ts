@@ -24,6 +24,8 @@ t.test("published ports: every way of writing them", async (t) => {
     `["\${PORT:-8069}:8069"]`,
     '["5432:5432"]',
     '[":8069"]',
+    '["0.0.0.0:5432:5432/TCP"]',
+    `[{ target: "\${PORT:-8069}", published: 80 }]`,
   ])
     t.equal(await ports(open), "fail", open);
   for (const closed of [
@@ -31,12 +33,15 @@ t.test("published ports: every way of writing them", async (t) => {
     '["[::1]:8069:8069"]',
     '["127.0.0.1::8069"]',
     "[{ target: 8069, host_ip: 127.0.0.1 }]",
+    `[{ target: 8069, host_ip: "\${BIND:-127.0.0.1}" }]`,
     '["8069:80"]',
     "[]",
     '["443:8443"]',
   ])
     t.equal(await ports(closed), "pass", closed);
   t.equal(await ports('["10.0.0.5:8069:8069"]'), "warn");
+  for (const unknown of [`["\${PORT}:\${PORT}"]`, `[{ target: "\${PORT}", published: 80 }]`])
+    t.equal(await ports(unknown), "warn", "nobody knows which port that is");
   const host = await audited("services: { odoo: { image: odoo:19, network_mode: host } }");
   t.same(seen(host, "compose-ports"), ["fail 1"]);
 });
@@ -57,6 +62,11 @@ t.test("passwords: in the file, as a default, or from outside", async (t) => {
     `PASSWORD: \${PW-odoo}`,
     "ADMIN_PASSWD: x",
     "API_KEY: 42",
+    "DB_PASS: odoo",
+    "SMTP_PASS: odoo",
+    "DATABASE_URL: postgresql://odoo:odoo@db/prod",
+    `DATABASE_URL: "postgresql://odoo:\${PW:-odoo}@db/prod"`,
+    `PASSWORD: \${A:-\${B:-odoo}}`,
   ])
     t.equal(await judged(bad), "fail", bad);
   for (const good of [
@@ -67,12 +77,164 @@ t.test("passwords: in the file, as a default, or from outside", async (t) => {
     "- PASSWORD",
     "USER: odoo",
     "PASSWORD:",
+    "COMPASS: north",
+    "DATABASE_URL: postgresql://odoo@db/prod",
+    `DATABASE_URL: "postgresql://odoo:\${PW}@db/prod"`,
+    `PASSWORD: \${A:-\${B}}`,
   ])
     t.equal(await judged(good), "pass", good);
   const { findings } = await audited(
     "services: { odoo: { image: odoo:19, environment: { PASSWORD: Sommer2026 } } }",
   );
   t.notMatch(JSON.stringify(findings), /Sommer/);
+});
+
+t.test("a password on the command line stands in the file", async (t) => {
+  const judged = async (command: string) =>
+    seen(await audited(`services: { web: { image: "odoo:19.0", command: ${command} } }`), "compose-secrets")
+      .map((one) => one.split(" ")[0])
+      .join(" ");
+  for (const bad of [
+    "odoo --db_password=odoo",
+    '["odoo", "-w", "odoo"]',
+    "odoo --db_password 'odoo'",
+    `"odoo -w \${PW:-odoo}"`,
+  ])
+    t.equal(await judged(bad), "fail", bad);
+  for (const good of ["odoo", `"odoo -w \${PW}"`, "odoo --workers=4"])
+    t.equal(await judged(good), "pass", good);
+});
+
+t.test("Bitnami's images: their folders hold data, and no password is one", async (t) => {
+  const result = await audited(`services:
+  postgresql:
+    image: docker.io/bitnami/postgresql:15
+    volumes: ["postgresql_data:/bitnami/postgresql"]
+    environment: [ALLOW_EMPTY_PASSWORD=yes, POSTGRESQL_USERNAME=bn_odoo]
+  odoo:
+    image: docker.io/bitnami/odoo:16
+    volumes: ["odoo_data:/bitnami/odoo"]
+    environment: [ALLOW_EMPTY_PASSWORD=yes]
+`);
+  t.same(seen(result, "compose-volumes"), ["pass"]);
+  t.same(seen(result, "compose-postgres-auth"), ["fail 5"]);
+  t.same(seen(result, "compose-secrets"), ["pass"]);
+});
+
+t.test("a file that only adds to another is not blamed for what it leaves out", async (t) => {
+  const result = await audited(`services:
+  odoo:
+    restart: always
+    ports: ["8069:8069"]
+  db:
+    extends: { file: common.yaml, service: db }
+    security_opt: ["seccomp:unconfined"]
+`);
+  for (const id of ["volumes", "memory", "healthcheck", "read-only", "logging", "networks", "image-tag"])
+    t.same(seen(result, `compose-${id}`), ["skipped"], id);
+  t.same(seen(result, "compose-ports"), ["fail 4"], "what it says is judged");
+  t.same(seen(result, "compose-privileged"), ["fail 7"]);
+});
+
+t.test("helpers around PostgreSQL and Odoo are neither", async (t) => {
+  const result = await audited(`services:
+  backup: { image: "prodrigestivill/postgres-backup-local:15" }
+  metrics: { image: "prometheuscommunity/postgres-exporter:v0.15.0" }
+  pool: { image: "bitnami/pgbouncer:1" }
+  web: { image: "nginx/nginx-prometheus-exporter:1" }
+`);
+  t.same(seen(result, "compose-volumes"), ["pass"]);
+  t.same(seen(result, "compose-memory"), ["pass"]);
+});
+
+t.test("an image or a mount that a variable names is not guessed", async (t) => {
+  const text = `services:
+  odoo:
+    image: \${IMAGE}
+    volumes: ["data:\${DATA_DIR}"]
+  db:
+    image: \${REGISTRY}/postgres
+    volumes: ["pg:\${PGDATA}"]
+`;
+  const result = await audited(text);
+  t.same(seen(result, "compose-volumes"), ["pass"]);
+  t.same(seen(result, "compose-image-tag"), ["pass"]);
+  const known = await audited(text, [
+    ["IMAGE", "odoo"],
+    ["PGDATA", "/elsewhere"],
+  ]);
+  t.same(seen(known, "compose-image-tag"), ["fail 3"]);
+  t.same(seen(known, "compose-volumes"), ["fail 5"]);
+});
+
+t.test("Docker's socket is seen behind variables and by where it lies in the container", async (t) => {
+  for (const mount of [
+    `"\${SOCK:-/var/run/docker.sock}:/tmp/docker.sock:ro"`,
+    `"\${DOCKER_SOCK}:/tmp/x:ro"`,
+    `"\${X}:/var/run/docker.sock"`,
+    "{ type: bind, source: /run/docker.sock, target: /x }",
+  ])
+    t.same(
+      seen(
+        await audited(`services: { p: { image: "traefik:3", volumes: [${mount}] } }`),
+        "compose-docker-socket",
+      ),
+      ["fail 1"],
+      mount,
+    );
+  t.same(
+    seen(
+      await audited('services: { p: { image: "x:3", volumes: ["/var/run:/var/run:ro"] } }'),
+      "compose-privileged",
+    ),
+    ["fail 1"],
+    "the folder of the socket",
+  );
+});
+
+t.test("a filter of the environment or the command line is judged as one of odoo.conf", async (t) => {
+  const judged = async (rest: string) =>
+    seen(await audited(`services: { odoo: { image: "odoo:19.0", ${rest} } }`), "compose-odoo-options")
+      .map((one) => one.split(" ")[0])
+      .join(" ");
+  for (const bad of [
+    `environment: { DB_FILTER: "^\${DB_NAME}" }`,
+    'environment: { DB_FILTER: "^prod$$|test" }',
+    'environment: { DB_FILTER: "^.*$$" }',
+    'command: ["--db-filter", "^prod$$|test"]',
+    `command: "odoo --db-filter=^\${DB}"`,
+  ])
+    t.equal(await judged(bad), "fail", bad);
+  for (const good of [
+    `environment: { DB_FILTER: "^\${DB_NAME}$$" }`,
+    `command: "odoo --db-filter=^\${DB}$$"`,
+    "command: \"odoo --db-filter='^prod$$'\"",
+  ])
+    t.equal(await judged(good), "pass", good);
+});
+
+t.test("limits without memory, and a health check that is none", async (t) => {
+  const result = await audited(`services:
+  odoo: { image: "odoo:19.0", deploy: { resources: { limits: { cpus: "2" } } } }
+  db: { image: "postgres:17", mem_limit: 1g, healthcheck: { test: ["NONE"] } }
+`);
+  t.same(seen(result, "compose-memory"), ["warn 2"]);
+  t.same(seen(result, "compose-healthcheck"), ["warn 3"]);
+});
+
+t.test("the official image logs in as odoo when nobody says anything else", async (t) => {
+  const judged = async (odoo: string, db = "POSTGRES_USER: odoo") =>
+    seen(
+      await audited(
+        `services: { web: { image: "odoo:17.0"${odoo} }, db: { image: "postgres:15", environment: { ${db} } } }`,
+      ),
+      "compose-postgres-role",
+    ).join();
+  t.equal(await judged(""), "fail 1");
+  t.equal(await judged(", environment: { USER: app }"), "pass");
+  t.equal(await judged(', command: "odoo -r app"'), "skipped");
+  t.equal(await judged(", env_file: [x.env]"), "skipped");
+  t.equal(await judged("", "POSTGRES_USER: boss"), "pass");
 });
 
 t.test("the stack of the OpenSPP guide", async (t) => {
@@ -124,9 +286,16 @@ t.test("variables are put in as compose does", async (t) => {
       `\${B:+y}`,
       `\${B}`,
       `\${B:?no}`,
+      `\${B:-\${A}}`,
+      `\${B:-a\${C:-c}d}`,
+      `\${B:-\${C}}`,
+      `\${B`,
+      `\${}`,
+      "a$",
     ].map(put),
-    ["1", "1", "$A", "x", "x", "x", "", "y", "", null, null],
+    ["1", "1", "$A", "x", "x", "x", "", "y", "", null, null, "1", "acd", null, `\${B`, `\${}`, "a$"],
   );
+  t.equal(interpolate(`\${B}-$A`, known, "x").text, "x-1", "something in place of what is not known");
   t.same(
     [...readEnvFile("A=1\n#B=2\nexport C='3 # x'\nD=\"4\" # y\nE=5 # z\nnonsense\n F = 6\n")],
     [

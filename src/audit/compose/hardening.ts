@@ -1,4 +1,5 @@
 import { type Note, note, orPass, quoted } from "../note.ts";
+import { mountsOf } from "./mounts.ts";
 import { publishes } from "./ports.ts";
 import { type ComposeFile, isRecord, type Service } from "./read.ts";
 
@@ -7,7 +8,12 @@ export function hardening(compose: ComposeFile): readonly Note[] {
   return [
     ...privileges(compose),
     ...dockerSocket(compose),
-    ...each(compose, "compose-user", userTrouble, "no service is told to run as root"),
+    ...orPass(
+      compose.services.filter(main).flatMap((service) => userTrouble(service) ?? []),
+      "compose-user",
+      "no service is told to run as root",
+      { file: compose.file, line: null },
+    ),
     ...each(compose, "compose-no-new-privileges", newPrivileges, "no service gains privileges"),
     ...each(compose, "compose-read-only", readOnly, "root file systems are read-only"),
     ...networks(compose),
@@ -23,8 +29,40 @@ function each(
   trouble: (service: Service) => Note | null,
   good: string,
 ): readonly Note[] {
-  const notes = compose.services.filter(main).flatMap((service) => trouble(service) ?? []);
-  return orPass(notes, id, good, { file: compose.file, line: null });
+  const services = compose.services.filter(main);
+  return judged(compose, services, id, good, trouble);
+}
+
+/**
+ * What the services lack. A service without image and build is part of one in another file, and what it lacks may stand there: it
+ * is not judged.
+ */
+export function judged(
+  compose: ComposeFile,
+  services: readonly Service[],
+  id: string,
+  good: string,
+  trouble: (service: Service) => Note | null,
+): readonly Note[] {
+  const place = { file: compose.file, line: null };
+  const whole = services.filter(({ isPart }) => !isPart);
+  if (whole.length === 0 && services.length > 0) {
+    const names = services.slice(0, 8).map(({ name }) => name);
+    return [
+      note(
+        id,
+        "skipped",
+        `${names.join(", ")}: neither image nor build stands here, so the rest stands in another file`,
+        place,
+      ),
+    ];
+  }
+  return orPass(
+    whole.flatMap((one) => trouble(one) ?? []),
+    id,
+    good,
+    place,
+  );
 }
 
 function privileges(compose: ComposeFile): readonly Note[] {
@@ -46,8 +84,10 @@ function privileges(compose: ComposeFile): readonly Note[] {
         add(`cap_add: ${value}`, "cap_add");
     for (const { value } of service.list("security_opt"))
       if (/unconfined|label[:=]disable/.test(value)) add(`security_opt: ${value}`, "security_opt");
-    for (const [index, source] of volumeSources(service))
-      if (/^\/(?:etc|root|home|var|proc|sys|dev)?\/?$/.test(source))
+    for (const { index, source } of mountsOf(service))
+      if (
+        /^\/(?:etc|root|home|var|proc|sys|dev|run|boot|var\/run|var\/lib|var\/lib\/docker)?\/*$/.test(source)
+      )
         add(`${source} of the machine as a volume`, "volumes", index);
   }
   return orPass(notes, id, "no service has more rights than a container", { file: compose.file, line: null });
@@ -56,23 +96,20 @@ function privileges(compose: ComposeFile): readonly Note[] {
 function dockerSocket(compose: ComposeFile): readonly Note[] {
   const id = "compose-docker-socket";
   const notes = compose.services.flatMap((service) =>
-    volumeSources(service)
-      .filter(([, source]) => /docker\.sock$|podman\.sock$|containerd\.sock$/.test(source))
-      .map(([index, source]) =>
-        note(id, "fail", `${service.name} gets ${source}`, service.placeOf("volumes", index)),
+    mountsOf(service)
+      .filter(({ source, target, shown }) => isSocket(source) || isSocket(target) || isSocket(shown))
+      .map(({ index, shown }) =>
+        note(id, "fail", `${service.name} gets ${shown}`, service.placeOf("volumes", index)),
       ),
   );
   return orPass(notes, id, "no service gets the socket of Docker", { file: compose.file, line: null });
 }
 
-/** Sources of bind mounts and names of volumes, with their index. */
-export function volumeSources(service: Service): readonly (readonly [number, string])[] {
-  const value = service.at("volumes");
-  if (!Array.isArray(value)) return [];
-  return value.flatMap((item: unknown, index) => {
-    if (isRecord(item)) return typeof item["source"] === "string" ? [[index, item["source"]] as const] : [];
-    return typeof item === "string" ? [[index, item.split(":")[0] ?? ""] as const] : [];
-  });
+/** By its path, or by the name of the variable that holds it. */
+function isSocket(text: string): boolean {
+  return /(?:docker|podman|containerd)\.sock$|\$\{?[A-Z_]*(?:DOCKER|PODMAN|CONTAINERD)_?(?:HOST_)?SOCK/.test(
+    text,
+  );
 }
 
 function userTrouble(service: Service): Note | null {
@@ -114,6 +151,7 @@ function networks(compose: ComposeFile): readonly Note[] {
     return [note(id, "skipped", "no service runs PostgreSQL", { file: compose.file, line: null })];
   const notes: Note[] = [];
   for (const database of databases) {
+    if (database.isPart && !database.has("networks")) continue;
     const own = database.networks();
     const proxy = compose.services.find(
       (one) =>
@@ -142,6 +180,8 @@ function networks(compose: ComposeFile): readonly Note[] {
         ),
       );
   }
+  if (notes.length === 0 && databases.every((one) => one.isPart && !one.has("networks")))
+    return [note(id, "skipped", "its networks stand in another file", { file: compose.file, line: null })];
   return orPass(notes, id, "the database has an internal network", { file: compose.file, line: null });
 }
 

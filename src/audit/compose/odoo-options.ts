@@ -1,5 +1,7 @@
+import { openEnds, takesAnything } from "../conf/dbfilter.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
 import type { ComposeFile, Service } from "./read.ts";
+import { interpolate } from "./variables.ts";
 
 /** What the environment or the command line of an Odoo container says against the guides; it outdoes odoo.conf. */
 export function odooOptions(compose: ComposeFile): readonly Note[] {
@@ -7,7 +9,10 @@ export function odooOptions(compose: ComposeFile): readonly Note[] {
   const services = compose.services.filter(({ kind }) => kind === "odoo");
   if (services.length === 0)
     return [note(id, "skipped", "no service runs Odoo", { file: compose.file, line: null })];
-  const notes = services.flatMap((service) => [...fromEnvironment(service), ...fromCommand(service)]);
+  const notes = services.flatMap((service) => [
+    ...fromEnvironment(service, compose),
+    ...fromCommand(service, compose),
+  ]);
   return orPass(notes, id, "environment and command line of Odoo say nothing against odoo.conf", {
     file: compose.file,
     line: null,
@@ -16,9 +21,14 @@ export function odooOptions(compose: ComposeFile): readonly Note[] {
 
 interface Bad {
   readonly name: RegExp;
-  readonly value: RegExp;
+  readonly value: { readonly test: (value: string) => boolean };
   readonly words: string;
 }
+
+const openFilter: Pick<Bad, "value" | "words"> = {
+  value: { test: (value) => openEnds(value).length > 0 || takesAnything(value) },
+  words: "does not hold the end of a database's name",
+};
 
 const isNo = /^(?:false|no|off|0)$/i;
 const isYes = /^(?:true|yes|on|1)$/i;
@@ -33,16 +43,13 @@ const badVariables: readonly Bad[] = [
     words: "is for developers' machines",
   },
   { name: /^(?:ODOO_)?(?:TEST_ENABLE|WITH_DEMO)$/, value: isYes, words: "has no place in production" },
-  {
-    name: /^(?:ODOO_)?(?:DB_?FILTER)$/,
-    value: /^[^$]*$|[^$]\.\*$/,
-    words: "does not hold the end of a database's name",
-  },
+  { name: /^(?:ODOO_)?(?:DB_?FILTER)$/, ...openFilter },
 ];
 
-function fromEnvironment(service: Service): readonly Note[] {
-  return service.environment().flatMap(({ name, written, resolved, place }) => {
-    const value = resolved ?? written;
+function fromEnvironment(service: Service, { variables }: ComposeFile): readonly Note[] {
+  return service.environment().flatMap(({ name, written, place }) => {
+    // A variable that is not known here stands for some letters.
+    const value = interpolate(written, variables, "x").text ?? written;
     const bad = badVariables.find((one) => one.name.test(name) && one.value.test(value) && value !== "");
     return bad === undefined
       ? []
@@ -50,14 +57,14 @@ function fromEnvironment(service: Service): readonly Note[] {
           note(
             "compose-odoo-options",
             "fail",
-            `${service.name}: ${name}=${quoted(value)} ${bad.words}`,
+            `${service.name}: ${name}=${quoted(interpolate(written, variables).text ?? written)} ${bad.words}`,
             place,
           ),
         ];
   });
 }
 
-const badFlags: readonly { readonly flag: RegExp; readonly value: RegExp; readonly words: string }[] = [
+const badFlags: readonly (Pick<Bad, "value" | "words"> & { readonly flag: RegExp })[] = [
   { flag: /^--dev$/, value: /./, words: "is for developers' machines" },
   { flag: /^--log-level$/, value: /^(?:warn|error|critical)$/, words: blinding },
   { flag: /^--test-(?:enable|tags|file)$/, value: /^/, words: "runs tests in production" },
@@ -66,15 +73,16 @@ const badFlags: readonly { readonly flag: RegExp; readonly value: RegExp; readon
     value: /^/,
     words: "is the name of an earlier version",
   },
-  { flag: /^--db-filter$/, value: /^[^$]*$|[^$]\.\*$/, words: "does not hold the end of a database's name" },
+  { flag: /^--db-filter$/, ...openFilter },
 ];
 
-function fromCommand(service: Service): readonly Note[] {
+function fromCommand(service: Service, { variables }: ComposeFile): readonly Note[] {
   const words = service.words();
   return words.flatMap(({ value, place }, index) => {
     const [flag = "", own] = value.split(/=(.*)/s);
     const argument = own ?? words[index + 1]?.value ?? "";
-    const bad = badFlags.find((one) => one.flag.test(flag) && one.value.test(argument));
+    const known = interpolate(argument, variables, "x").text ?? argument;
+    const bad = badFlags.find((one) => one.flag.test(flag) && one.value.test(known));
     return bad === undefined
       ? []
       : [

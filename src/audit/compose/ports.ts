@@ -1,14 +1,18 @@
 import { isLoopback, parseIp } from "../../base/ip.ts";
 import type { Place } from "../../report/finding.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
+import { unknownPart } from "./mounts.ts";
 import { type ComposeFile, isRecord, type Service } from "./read.ts";
 
 /** One published port, or range of them. */
 interface Published {
+  /** Empty: every address of the machine. */
   readonly hostAddress: string;
   /** Container's side, first and last. */
   readonly first: number;
   readonly last: number;
+  /** A variable that is not known here says which port it is. */
+  readonly isUnknown: boolean;
   readonly shown: string;
   readonly place: Place;
 }
@@ -34,6 +38,21 @@ export function publishedPorts(compose: ComposeFile): readonly Note[] {
         ),
       );
     for (const published of portsOf(service)) {
+      if (published.isUnknown && (service.kind === "odoo" || service.kind === "postgres")) {
+        notes.push(
+          note(
+            id,
+            "warn",
+            `${service.name} publishes ${published.shown}, and no variable given here says which port that is`,
+            published.place,
+            {
+              why: "If it is a port of Odoo or PostgreSQL, whoever reaches it passes by the gateway.",
+              fix: "Give the file that sets the variable with --env-file, or take the line out; containers reach each other without it.",
+            },
+          ),
+        );
+        continue;
+      }
       const hit = guarded.find(([port]) => port >= published.first && port <= published.last);
       if (hit === undefined) continue;
       const [port, what] = hit;
@@ -66,24 +85,28 @@ function portsOf(service: Service): readonly Published[] {
   const short = service.list("ports").flatMap(({ value: text, place }) => shortPort(text, place));
   const long = value.flatMap((item: unknown, index) => {
     if (!isRecord(item)) return [];
-    const range = portRange(String(item["target"] ?? ""));
-    const hostAddress = typeof item["host_ip"] === "string" ? item["host_ip"] : "";
-    const shown = `${String(item["published"] ?? "a free port")} → ${String(item["target"] ?? "")}`;
-    return range === null ? [] : [{ ...range, hostAddress, shown, place: service.placeOf("ports", index) }];
+    const target = service.filled(item["target"], unknownPart);
+    const published = service.filled(item["published"], unknownPart);
+    const shown = `${published === "" ? "a free port" : published} → ${target}`;
+    const hostAddress = service.filled(item["host_ip"], unknownPart);
+    return publishedAs(target, hostAddress, shown, service.placeOf("ports", index));
   });
   return [...short, ...long];
 }
 
 /** `8069`, `80:8069`, `127.0.0.1:80:8069`, `[::1]:80:8069`, ranges, `/tcp`. */
 function shortPort(text: string, place: Place): readonly Published[] {
-  const [, front = "", target = ""] = /^(?:(.*):)?([0-9]+(?:-[0-9]+)?)(?:\/[a-z]+)?$/.exec(text.trim()) ?? [];
-  const range = portRange(target);
-  if (range === null) return [];
+  const [, front = "", target = ""] =
+    /^(?:(.*):)?([0-9]+(?:-[0-9]+)?)(?:\/[a-z]+)?$/i.exec(text.trim()) ?? [];
   const address = /^(.*):[0-9-]*$/.exec(front)?.[1] ?? "";
-  return [{ ...range, hostAddress: address.replace(/^\[(.*)\]$/, "$1"), shown: text, place }];
+  if (target === "" && text.includes("$")) return publishedAs(unknownPart, "", text, place);
+  return publishedAs(target, address.replace(/^\[(.*)\]$/, "$1"), text, place);
 }
 
-function portRange(text: string): { readonly first: number; readonly last: number } | null {
-  const [, first = "", last = first] = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(text) ?? [];
-  return first === "" ? null : { first: Number(first), last: Number(last) };
+function publishedAs(target: string, hostAddress: string, shown: string, place: Place): readonly Published[] {
+  if (target.includes(unknownPart))
+    return [{ first: 0, last: 0, isUnknown: true, hostAddress, shown, place }];
+  const [, first = "", last = first] = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(target) ?? [];
+  if (first === "") return [];
+  return [{ first: Number(first), last: Number(last), isUnknown: false, hostAddress, shown, place }];
 }

@@ -28,6 +28,8 @@ export class Service {
   readonly name: string;
   readonly place: Place;
   readonly kind: ServiceKind;
+  /** Neither image nor build: the rest of it stands in another file (`extends`, or an override). */
+  readonly isPart: boolean;
   readonly #compose: ComposeFile;
   readonly #node: Readonly<Record<string, unknown>>;
 
@@ -37,6 +39,7 @@ export class Service {
     this.#compose = compose;
     this.place = compose.keyPlace(["services", name]);
     this.kind = kindOf(name, this.text("image") ?? "", this.has("build"));
+    this.isPart = !this.has("image") && !this.has("build");
   }
 
   has(key: string): boolean {
@@ -54,6 +57,11 @@ export class Service {
   text(...keys: string[]): string | null {
     const value = scalar(this.at(...keys));
     return value === null ? null : (interpolate(value, this.#compose.variables).text ?? value);
+  }
+
+  /** Any scalar as text, variables substituted, `standIn` for those that are not known; empty for anything else. */
+  filled(value: unknown, standIn: string): string {
+    return interpolate(scalar(value) ?? "", this.#compose.variables, standIn).text ?? "";
   }
 
   /** A list of scalars (`[a, b]`, or one scalar) with places. */
@@ -99,14 +107,22 @@ export class Service {
     }));
   }
 
-  /** The words of command and entrypoint, variables substituted. */
-  words(): readonly Placed<string>[] {
-    return [...this.list("entrypoint"), ...this.list("command")].flatMap(({ value, place }) =>
-      value
-        .split(/\s+/)
-        .filter((one) => one !== "")
-        .map((one) => ({ value: one, place })),
-    );
+  /** The words of command and entrypoint, variables substituted; `written` is the word as it stands in the file. */
+  words(): readonly (Placed<string> & { readonly written: string })[] {
+    return ["entrypoint", "command"].flatMap((key) => {
+      const value = this.at(key);
+      const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+      return items.flatMap((item, index) => {
+        const place = this.placeOf(key, ...(Array.isArray(value) ? [index] : []));
+        return piecesOf(scalar(item) ?? "").flatMap((written) =>
+          piecesOf(interpolate(written, this.#compose.variables).text ?? written).map((one) => ({
+            value: one.replaceAll(/^(["'])(.*)\1$|(?<==)(["'])(.*)\3$/gs, "$2$4"),
+            written,
+            place,
+          })),
+        );
+      });
+    });
   }
 
   /** Names of its networks; `default` when none is named. */
@@ -181,13 +197,23 @@ function scalar(value: unknown): string | null {
     : null;
 }
 
+function piecesOf(text: string): readonly string[] {
+  return text.split(/\s+/).filter((one) => one !== "");
+}
+
+/** Programs that only work with the main ones. */
+const helper = /exporter|backup|bouncer|pgadmin|adminer|duplicity|upgrade|pgweb|socket-proxy/;
+
 /** What a service is, by the last part of its image's name, else by its own. */
 function kindOf(name: string, image: string, isBuilt: boolean): ServiceKind {
   const base = image.split("@")[0]?.split("/").at(-1)?.split(":")[0]?.toLowerCase() ?? "";
+  if (helper.test(base)) return "other";
   if (/gateway|nginx|traefik|caddy|haproxy|envoy/.test(base)) return "proxy";
   if (/postgres|postgis|pgvector|timescale/.test(base)) return "postgres";
   if (/odoo|openerp|openspp/.test(base)) return "odoo";
-  if (!isBuilt && base !== "") return "other";
+  // An image that only a variable names says nothing.
+  if (!isBuilt && base !== "" && !image.includes("$")) return "other";
+  if (helper.test(name.toLowerCase())) return "other";
   if (/gateway|nginx|traefik|caddy|proxy/i.test(name)) return "proxy";
   if (/^(?:db|database|postgres(?:ql)?|pg)$/i.test(name)) return "postgres";
   return /odoo|openerp|openspp/i.test(name) ? "odoo" : "other";

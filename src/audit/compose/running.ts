@@ -1,5 +1,6 @@
-import { type Note, note, orPass, quoted } from "../note.ts";
-import { volumeSources } from "./hardening.ts";
+import { type Note, note, quoted } from "../note.ts";
+import { judged } from "./hardening.ts";
+import { mountsOf, unknownPart } from "./mounts.ts";
 import { type ComposeFile, isRecord, type Service } from "./read.ts";
 
 const mainKinds = ["odoo", "postgres", "proxy"];
@@ -8,12 +9,7 @@ const mainKinds = ["odoo", "postgres", "proxy"];
 export function running(compose: ComposeFile): readonly Note[] {
   const services = compose.services.filter(({ kind }) => mainKinds.includes(kind));
   const collect = (id: string, good: string, trouble: (service: Service) => Note | null): readonly Note[] =>
-    orPass(
-      services.flatMap((one) => trouble(one) ?? []),
-      id,
-      good,
-      { file: compose.file, line: null },
-    );
+    judged(compose, services, id, good, trouble);
   return [
     ...collect("compose-image-tag", "every image has a version", imageTag),
     ...collect("compose-restart", "every service comes back by itself", restart),
@@ -31,7 +27,8 @@ function imageTag(service: Service): Note | null {
   const id = "compose-image-tag";
   const image = service.text("image");
   if (image === null) return null;
-  if (image.includes("@sha256:")) return null;
+  // What only a variable says is not known here.
+  if (image.includes("@sha256:") || image.includes("$")) return null;
   const tag = /:([^/:]+)$/.exec(image)?.[1];
   if (tag !== undefined && tag !== "latest") return null;
   return note(
@@ -67,13 +64,16 @@ function logs(service: Service): Note | null {
 }
 
 function memory(service: Service): Note | null {
-  if (service.has("mem_limit") || isRecord(service.at("deploy", "resources", "limits"))) return null;
+  if (service.has("mem_limit") || service.text("deploy", "resources", "limits", "memory") !== null)
+    return null;
   return note("compose-memory", "warn", `${service.name} may take all memory of the machine`, service.place);
 }
 
 function healthcheck(service: Service): Note | null {
   if (service.kind !== "postgres") return null;
-  if (isRecord(service.at("healthcheck")) && service.at("healthcheck", "disable") !== true) return null;
+  const isOff =
+    service.at("healthcheck", "disable") === true || service.list("healthcheck", "test")[0]?.value === "NONE";
+  if (isRecord(service.at("healthcheck")) && !isOff) return null;
   return note(
     "compose-healthcheck",
     "warn",
@@ -95,35 +95,47 @@ function dependsOn(service: Service, compose: ComposeFile): Note | null {
   );
 }
 
+/** Where data lies, by the images of PostgreSQL, Odoo, Bitnami, Camptocamp and Doodba. */
+const dataFolders: Readonly<Record<string, { readonly usual: string; readonly folder: RegExp }>> = {
+  postgres: { usual: "/var/lib/postgresql", folder: /^\/(?:var\/lib\/postgresql|bitnami\/postgresql)/ },
+  odoo: {
+    usual: "/var/lib/odoo",
+    folder: /^\/(?:var\/lib\/odoo|bitnami\/odoo|data\/odoo|opt\/odoo\/data)|filestore|\.local\/share\/Odoo/,
+  },
+};
+
 function volumes(service: Service): Note | null {
   const id = "compose-volumes";
-  const target =
-    service.kind === "postgres" ? "/var/lib/postgresql" : service.kind === "odoo" ? "/var/lib/odoo" : null;
-  if (target === null) return null;
-  const value = service.at("volumes");
-  const items: readonly unknown[] = Array.isArray(value) ? value : [];
-  const found = items.findIndex((item) => {
-    const at = isRecord(item) ? item["target"] : typeof item === "string" ? (item.split(":")[1] ?? item) : "";
-    return typeof at === "string" && at.startsWith(target);
-  });
-  if (found === -1) {
-    const own = service.list("command").some(({ value: text }) => text.includes("--data-dir"));
-    return own
+  const data = dataFolders[service.kind];
+  if (data === undefined) return null;
+  const own = service
+    .environment()
+    .find(({ name }) => /^(?:PGDATA|POSTGRESQL_DATA_DIR|(?:ODOO_)?DATA_DIR)$/.test(name));
+  const mounts = mountsOf(service);
+  const found = mounts.find(
+    ({ target }) =>
+      data.folder.test(target) ||
+      target.includes(unknownPart) ||
+      (own !== undefined && `${own.resolved ?? own.written}/`.startsWith(`${target}/`)),
+  );
+  if (found === undefined) {
+    const isElsewhere =
+      service.has("volumes_from") || service.words().some(({ value }) => /^(?:--data-dir|-D$)/.test(value));
+    return isElsewhere
       ? null
       : note(
           id,
           service.kind === "postgres" ? "fail" : "warn",
-          `${service.name}: nothing is mounted at ${target}, so its data goes with the container`,
+          `${service.name}: nothing is mounted at ${data.usual}, so its data goes with the container`,
           service.place,
         );
   }
-  const source = volumeSources(service).find(([index]) => index === found)?.[1] ?? "";
-  return source.startsWith("/tmp")
+  return found.source.startsWith("/tmp")
     ? note(
         id,
         "fail",
-        `${service.name}: ${quoted(source)} is emptied at a restart`,
-        service.placeOf("volumes", found),
+        `${service.name}: ${quoted(found.source)} is emptied at a restart`,
+        service.placeOf("volumes", found.index),
       )
     : null;
 }

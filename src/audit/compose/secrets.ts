@@ -1,9 +1,14 @@
+import type { Place } from "../../report/finding.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
 import { gradePassword } from "../password.ts";
-import type { ComposeFile } from "./read.ts";
+import type { ComposeFile, Service } from "./read.ts";
 import { interpolate } from "./variables.ts";
 
-const secretName = /(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|HMAC_KEY|PRIVATE_KEY)$/i;
+const secretName =
+  /(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|HMAC_KEY|(?:PRIVATE|SECRET|ACCESS)_KEY|(?:^|_)PASS)$/i;
+/** A word of Bitnami's images that is no password: it allows to have none. */
+const emptyAllowed = "ALLOW_EMPTY_PASSWORD";
+const passwordFlag = /^(?:--db[_-]password|--smtp-password|-w)$/;
 
 /** Passwords in the file itself, and how PostgreSQL's image is told to ask for them. */
 export function composeSecrets(compose: ComposeFile): readonly Note[] {
@@ -13,25 +18,45 @@ export function composeSecrets(compose: ComposeFile): readonly Note[] {
 function environmentPasswords(compose: ComposeFile): readonly Note[] {
   const id = "compose-secrets";
   const notes: Note[] = [];
-  for (const service of compose.services)
+  const look = (service: Service, what: string, secret: string, place: Place) => {
+    const { hasVariable, defaults } = interpolate(secret, compose.variables);
+    if (defaults.some((one) => one !== ""))
+      notes.push(
+        note(
+          id,
+          "fail",
+          `${service.name}: ${what} has a default in the file, which holds when the variable is forgotten`,
+          place,
+        ),
+      );
+    else if (!hasVariable && secret !== "")
+      notes.push(
+        note(
+          id,
+          "fail",
+          `${service.name}: ${what} stands in the file (${gradePassword(secret).words})`,
+          place,
+        ),
+      );
+  };
+  for (const service of compose.services) {
     for (const { name, written, place } of service.environment()) {
-      if (!secretName.test(name)) continue;
-      const { hasVariable, defaults } = interpolate(written, compose.variables);
-      const bad = defaults.find((one) => one !== "");
-      if (bad !== undefined)
-        notes.push(
-          note(
-            id,
-            "fail",
-            `${service.name}: ${name} has a default in the file, which holds when the variable is forgotten`,
-            place,
-          ),
-        );
-      else if (!hasVariable && written !== "") {
-        const { words } = gradePassword(written);
-        notes.push(note(id, "fail", `${service.name}: ${name} stands in the file (${words})`, place));
+      if (name === emptyAllowed) continue;
+      if (secretName.test(name)) look(service, name, written, place);
+      else {
+        // `scheme://user:password@host`, where the password may be a variable with a default.
+        const inUrl = /:\/\/[^/\s:@]*:((?:\$\{[^}]*\}+|[^@/\s])+)@/.exec(written)?.[1];
+        if (inUrl !== undefined) look(service, `the password in the address ${name}`, inUrl, place);
       }
     }
+    if (service.kind !== "odoo") continue;
+    const words = service.words();
+    for (const [index, { written, place }] of words.entries()) {
+      const [flag = "", own] = written.split(/=(.*)/s);
+      if (passwordFlag.test(flag))
+        look(service, `the password behind ${flag}`, own ?? words[index + 1]?.written ?? "", place);
+    }
+  }
   return orPass(notes, id, "no password stands in the file", { file: compose.file, line: null });
 }
 
@@ -53,6 +78,13 @@ function postgresAuth(compose: ComposeFile): readonly Note[] {
         );
       if (name === "POSTGRES_HOST_AUTH_METHOD" && (value === "md5" || value === "password"))
         notes.push(note(id, "warn", `${service.name}: ${name} is ${quoted(value)}`, place));
+      if (name === emptyAllowed && /^(?:yes|true|1)$/i.test(value))
+        notes.push(
+          note(id, "fail", `${service.name}: with ${name} the database's role needs no password`, place, {
+            why: "Every container that reaches PostgreSQL then is Odoo's role without a password.",
+            fix: "Take ALLOW_EMPTY_PASSWORD out and set POSTGRESQL_PASSWORD_FILE, and the same password for Odoo.",
+          }),
+        );
       if (name === "POSTGRES_INITDB_ARGS" && /--auth(?:-host|-local)?[= ]trust|-A ?trust/.test(value))
         notes.push(note(id, "fail", `${service.name}: ${name} makes a cluster that trusts everybody`, place));
     }
@@ -73,11 +105,27 @@ function postgresRole(compose: ComposeFile): readonly Note[] {
     .map((service) => service.environment().find(({ name }) => name === "POSTGRES_USER"));
   const users = compose.services
     .filter(({ kind }) => kind === "odoo")
-    .flatMap((service) =>
-      service
+    .flatMap((service) => {
+      const own = service
         .environment()
-        .filter(({ name }) => /^(?:USER|DB_USER|PGUSER|ODOO_DB_USER|DB_ENV_POSTGRES_USER)$/.test(name)),
-    );
+        .filter(({ name }) => /^(?:USER|DB_USER|PGUSER|ODOO_DB_USER|DB_ENV_POSTGRES_USER)$/.test(name));
+      // The official image takes `odoo` when nobody says anything else.
+      const isOfficial = /^(?:docker\.io\/)?(?:library\/)?odoo(?:[:@]|$)/.test(service.text("image") ?? "");
+      const isSaid =
+        own.length > 0 ||
+        service.has("env_file") ||
+        service.words().some(({ value }) => /^(?:--db_user|-r$)/.test(value));
+      return isOfficial && !isSaid
+        ? [
+            {
+              name: "odoo, which the image of Odoo takes when USER is not set,",
+              written: "odoo",
+              resolved: "odoo",
+              place: service.place,
+            },
+          ]
+        : own;
+    });
   if (superusers.length === 0 || users.length === 0)
     return [note(id, "skipped", "the file does not say both roles", file)];
   const same = users.find((user) =>

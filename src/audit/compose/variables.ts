@@ -10,35 +10,74 @@ export interface Interpolated {
   readonly hasVariable: boolean;
 }
 
-/** Compose's own rules: `$$` is a dollar, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME:+other}`, `$NAME`. */
-export function interpolate(text: string, variables: Variables): Interpolated {
+/** As deep as variables may stand in the defaults of others. */
+const depthMax = 10;
+
+/**
+ * Compose's own rules: `$$` is a dollar, `${NAME:-default}`, `${NAME-default}`, `${NAME:?message}`, `${NAME:+other}`, `$NAME`; a
+ * default may hold variables. `standIn` takes the place of an unknown variable, so that there always is a text.
+ */
+export function interpolate(
+  text: string,
+  variables: Variables,
+  standIn: string | null = null,
+  depth = 0,
+): Interpolated {
   const defaults: string[] = [];
   let isKnown = true;
   let hasVariable = false;
-  const pattern = /\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?+])([^}]*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)/g;
-  const filled = text.replaceAll(
-    pattern,
-    (
-      whole,
-      braced: string | undefined,
-      operator: string | undefined,
-      word: string | undefined,
-      bare: string | undefined,
-    ) => {
-      if (whole === "$$") return "$";
-      hasVariable = true;
-      const value = variables.get(braced ?? bare ?? "");
-      const isEmpty = value === undefined || (value === "" && operator?.startsWith(":") === true);
-      if (operator?.endsWith("-") === true) {
-        defaults.push(word ?? "");
-        return isEmpty ? (word ?? "") : (value ?? "");
-      }
-      if (operator?.endsWith("+") === true) return isEmpty ? "" : (word ?? "");
-      if (value === undefined) isKnown = false;
-      return value ?? "";
-    },
-  );
+  let filled = "";
+  const inner = (word: string) => {
+    const one = interpolate(word, variables, standIn, depth + 1);
+    isKnown &&= one.text !== null;
+    return one.text ?? word;
+  };
+  const pattern = /\$\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)/g;
+  for (let at = 0; at < text.length; ) {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text);
+    const [whole = "", bare, braced] = found ?? [];
+    const start = found?.index ?? text.length;
+    filled += text.slice(at, start);
+    at = start + whole.length;
+    if (found === null) break;
+    if (whole === "$$") {
+      filled += "$";
+      continue;
+    }
+    const end = braced === undefined ? at : closing(text, at);
+    const [, operator = "", word = ""] = /^(:?[-?+]|)([\s\S]*)$/.exec(text.slice(at, end)) ?? [];
+    // `${NAME` without an end, or with something else behind the name, is no variable of compose's.
+    if (end === -1 || (operator === "" && word !== "") || depth > depthMax) {
+      filled += whole;
+      continue;
+    }
+    if (braced !== undefined) at = end + 1;
+    hasVariable = true;
+    const value = variables.get(braced ?? bare ?? "");
+    const isEmpty = value === undefined || (value === "" && operator.startsWith(":"));
+    if (operator.endsWith("-")) {
+      const { hasVariable: isVariable, defaults: further } = interpolate(word, variables, standIn, depth + 1);
+      defaults.push(...(isVariable ? further : [word]));
+      filled += isEmpty ? inner(word) : value;
+    } else if (operator.endsWith("+")) filled += isEmpty ? "" : inner(word);
+    else {
+      isKnown &&= value !== undefined || standIn !== null;
+      filled += value ?? standIn ?? "";
+    }
+  }
   return { text: isKnown ? filled : null, defaults, hasVariable };
+}
+
+/** The `}` that ends a variable, over the variables in its default; -1: none. */
+function closing(text: string, from: number): number {
+  let depth = 1;
+  for (let at = from; at < text.length; at += 1) {
+    if (text[at] === "$" && text[at + 1] === "{") depth += 1;
+    else if (text[at] === "}") depth -= 1;
+    if (depth === 0) return at;
+  }
+  return -1;
 }
 
 /** The lines NAME=VALUE of a `.env` file; quotes are taken off, what is no such line is passed over. */
