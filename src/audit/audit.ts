@@ -97,7 +97,8 @@ export async function audit(
   for (const file of request.compose) notes.push(...composeNotes(file, read, request.variables, problems));
   if (request.pgHba !== null) {
     const text = read(request.pgHba);
-    if (text !== null) notes.push(...auditHba(readHba(request.pgHba, text), request.pgHba));
+    if (text !== null)
+      notes.push(...auditHba(readHba(request.pgHba, text, postgresIncludes(surroundings)), request.pgHba));
   }
   if (pgConf !== null) notes.push(...auditPgConf(pgConf, context));
   if (server !== null && request.pgDsn !== null) {

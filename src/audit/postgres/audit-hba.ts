@@ -113,11 +113,12 @@ function reach({ type, address }: HbaLine): "local" | "network" | "everywhere" {
   const [written = "", mask] = address.split(" ");
   const [base = "", prefix] = written.split("/");
   const ip = parseIp(base);
-  if (ip === null) return "network";
+  // PostgreSQL also reads numbers with fewer than four parts: `0/0` is every address.
+  if (ip === null && !/^[0-9.]+$/.test(base)) return "network";
   const isWide =
     mask === undefined
-      ? prefix !== undefined && Number(prefix) < (ip.family === 4 ? 8 : 16)
-      : /^(?:0|128)\.|^::$/.test(mask);
+      ? prefix !== undefined && Number(prefix) < (base.includes(":") ? 16 : 8)
+      : /^(?:0|1(?:28|92)|2(?:24|40|48|52|54))\.|^0$|^::$/.test(mask);
   if (isWide) return "everywhere";
-  return isLoopback(ip) ? "local" : "network";
+  return ip !== null && isLoopback(ip) ? "local" : "network";
 }

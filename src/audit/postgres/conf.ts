@@ -1,5 +1,6 @@
 /** Reads postgresql.conf (PostgreSQL documentation, 20.1.2); included files come from `readIncluded`. Pure. */
 import type { Place } from "../../report/finding.ts";
+import { byteOrderMark, markTrouble } from "../mark.ts";
 
 export interface PgSetting {
   readonly value: string;
@@ -36,6 +37,7 @@ export class PgConf {
   }
 
   #read(file: string, text: string, readIncluded: ReadIncluded, depth: number): void {
+    if (text.startsWith(byteOrderMark)) this.mistakes.push({ place: { file, line: 1 }, thing: markTrouble });
     for (const [index, raw] of text.split(/\r?\n/).entries()) {
       const place = { file, line: index + 1 };
       const [, name = "", rest = ""] = /^\s*([A-Za-z_][A-Za-z0-9_.$]*)\s*(?:=\s*|\s)(.*)$/.exec(raw) ?? [];
@@ -43,10 +45,16 @@ export class PgConf {
         if (/^\s*[^\s#]/.test(raw)) this.mistakes.push({ place, thing: 'a line is no "name = value"' });
         continue;
       }
-      const value = valueIn(rest);
       const key = name.toLowerCase();
-      if (value === null) this.mistakes.push({ place, thing: `the value of ${key} cannot be read` });
-      else if (key === "include" || key === "include_if_exists" || key === "include_dir") {
+      const read = valueIn(rest);
+      if (read === null)
+        this.mistakes.push({
+          place,
+          thing: `the value of ${key} cannot be read; most values must stand in '…'`,
+        });
+      // What was meant is looked at all the same.
+      const value = read ?? rest.replace(/\s*#.*$/, "").trim();
+      if (key === "include" || key === "include_if_exists" || key === "include_dir") {
         this.#files += 1;
         const files =
           depth < includeDepthMax && this.#files <= includedFilesMax ? readIncluded(key, value, file) : null;
@@ -103,13 +111,19 @@ const defaults: Readonly<Record<string, string>> = {
   reserved_connections: "0",
 };
 
-/** A value in quotes (`''` and `\'` are quotes in it), or a bare word; null when neither. */
+/**
+ * A value in quotes (`''` and `\'` are quotes in it), or a bare word or number, with its unit at once behind it (guc-file.l: other
+ * signs, an address among them, must stand in quotes); null when neither.
+ */
 function valueIn(rest: string): string | null {
   const text = rest.trim();
   if (text.startsWith("'")) {
     const quoted = /^'((?:[^'\\]|''|\\.)*)'\s*(?:#.*)?$/.exec(text)?.[1];
     return quoted === undefined ? null : quoted.replaceAll("''", "'").replaceAll(/\\(.)/g, "$1");
   }
-  const bare = /^([^\s#']+)\s*(?:#.*)?$/.exec(text)?.[1];
+  const bare =
+    /^([A-Za-z_][\w.:/-]*|[+-]?(?:0x[0-9A-Fa-f]+|[0-9]+)[A-Za-z]*|[+-]?[0-9]*\.[0-9]*(?:[Ee][+-]?[0-9]+)?)\s*(?:#.*)?$/.exec(
+      text,
+    )?.[1];
   return bare ?? null;
 }
