@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { stranger } from "../../src/audit/nginx/access.ts";
 import { modelOf } from "../../src/audit/nginx/model.ts";
 import { type Directive, readNginx } from "../../src/audit/nginx/parse.ts";
 import {
@@ -11,7 +12,7 @@ import {
   rpcDoorProbes,
   xmlServiceProbes,
 } from "../../src/audit/nginx/probes.ts";
-import { stranger, walk } from "../../src/audit/nginx/walk.ts";
+import { walk } from "../../src/audit/nginx/walk.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
 import { look, seen } from "../support/audit.ts";
 import { nginxMissing, startNginx } from "../support/nginx.ts";
@@ -88,11 +89,27 @@ const more = [
   "/x?y=web/database",
 ];
 
+/** Targets for each location of a site: itself, what is below it, with and without a query. */
+function ownTargets(site: string): readonly string[] {
+  return [...site.matchAll(/location (?:[=~^*]+ )?"?\^?(\/[^ "{(]*)/g)].flatMap(([, path = ""]) => {
+    const plain = path.replaceAll(" ", "%20");
+    return [
+      plain,
+      `${plain}x`,
+      `${plain}/a/b?debug=1`,
+      `${plain}secret?x=foo`,
+      `${plain}?x=bazr`,
+      `${plain}a%20b`,
+    ];
+  });
+}
+
 for (const [name, host] of [
   ["guide1/sites/odoo.conf", "tudominio.com"],
   ["guide4/nginx.conf", "odoo.mycompany.com"],
   ["good/nginx.conf", "erp.example.com"],
   ["model/twists.conf", "twists.example.com"],
+  ["model/more-twists.conf", "more.example.com"],
 ] as const)
   t.test(`the model of ${name} chooses as nginx does`, withNginx, async (t) => {
     const nginx = await startNginx(whole(name));
@@ -109,7 +126,9 @@ for (const [name, host] of [
       ...formDoorProbes(),
       ...rpcDoorProbes(),
       ...attachmentProbes,
-      ...more.flatMap((target) => ["GET", "POST"].map((method) => ({ method, target }))),
+      ...[...more, ...ownTargets(nginx.text)].flatMap((target) =>
+        ["GET", "POST"].map((method) => ({ method, target })),
+      ),
       { method: "PROPFIND", target: "/" },
     ];
     let proxied = 0;

@@ -33,7 +33,7 @@ export const confChecks: readonly AuditCheck[] = [
   check(
     "conf-option-names",
     "Options have the names Odoo reads today",
-    "An option Odoo does not know is passed over in silence: a protection that was meant is not there. Old names are taken for now, with a warning in the log.",
+    "An option Odoo does not know is passed over in silence: a protection that was meant is not there. Old names are read up to Odoo 18 and passed over by Odoo 19.",
     "Write the name of today: http_interface, http_port, gevent_port; take out what no longer exists.",
     "guide 1 and guide 2 (xmlrpc_interface, longpolling_port, netrpc, debug_mode)",
   ),

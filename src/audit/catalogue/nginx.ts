@@ -13,14 +13,14 @@ export const nginxChecks: readonly AuditCheck[] = [
     "nginx-database-manager",
     "The database manager is closed in every spelling",
     "Odoo also serves it behind a language (/fr/web/database/manager), for POST without a redirect. A location that looks at the beginning of the path does not see that.",
-    "location ~* ^/+(?:[a-z]{2,3}(?:[_-][a-z0-9]+)?/+)?web/database { return 404; } above all other regular locations; or put odoo-gateway in front.",
+    `location ~* "^/+([a-z]{2,3}([_@-][a-z0-9]+)*/+)?web/+database(/|$)" { return 404; } above all other regular locations, with the quotes; or put odoo-gateway in front.`,
     "guide 1; measured on Odoo 16 to 19",
   ),
   check(
     "nginx-db-service",
     "The db service over XML-RPC is closed",
     "It does what the database manager does, names databases, and tells a right master password from a wrong one even with list_db = False.",
-    "location ~* ^/+(?:[a-z]{2,3}(?:[_-][a-z0-9]+)?/+)?xmlrpc(?:/2)?/db { return 404; }",
+    `location ~* "^/+([a-z]{2,3}([_@-][a-z0-9]+)*/+)?xmlrpc(/2)?/+db(/|$)" { return 404; } above all other regular locations, with the quotes.`,
     "measured on Odoo 16 to 19",
   ),
   check(

@@ -60,7 +60,10 @@ function untried(servers: readonly Server[]): readonly Note[] {
 
 function passesOn(model: NginxModel, server: Server): boolean {
   const host = hostOf(server);
-  return ["/", "/web/login"].some(
-    (target) => walk(model, server, { method: "GET", target, host, isUpgrade: false }).kind === "proxied",
+  return ["/", "/web/login"].some((target) =>
+    [...new Set(server.listens.map((one) => one.isTls))].some(
+      (isTls) =>
+        walk(model, server, { method: "GET", target, host, isUpgrade: false, isTls }).kind === "proxied",
+    ),
   );
 }

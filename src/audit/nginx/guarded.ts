@@ -1,6 +1,6 @@
 /** What an nginx site lets strangers reach that it should not, with the spelling that gets through. */
 import { type Note, note } from "../note.ts";
-import { inherited, type NginxModel, type Server } from "./model.ts";
+import { inherited, lastOf, type NginxModel, type Server } from "./model.ts";
 import {
   formDoorProbes,
   jsonServiceProbes,
@@ -97,18 +97,26 @@ function names(found: readonly Through[]): string {
   return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
+/** What a client can make new with each request, so that no limit on it holds. */
+const clientsChoice =
+  /\$\{?(?:arg_|cookie_|args\b|query_string|request_uri|request_id|http_(?:x_forwarded_for|user_agent|cookie|referer)|proxy_add_x_forwarded_for)/;
+
 /** The slowest limit that holds for a request; null: none. A zone that is defined elsewhere counts as a limit. */
-function ratePerSecond({ levels }: Proxied, model: NginxModel): number | null {
+function ratePerSecond({ levels, expand }: Proxied, model: NginxModel): number | null {
+  if (lastOf(levels, "limit_req_dry_run")?.args[0] === "on") return null;
   const zones = inherited(levels, "limit_req").flatMap(({ args }) =>
     args.flatMap((one) => (one.startsWith("zone=") ? [one.slice(5)] : [])),
   );
-  const rates = zones.map((zone) => {
+  const rates = zones.flatMap((zone) => {
     const definition = model.outer.find(
       ({ name, args }) => name === "limit_req_zone" && args.some((one) => one.startsWith(`zone=${zone}:`)),
     );
+    const key = expand(definition?.args[0] ?? "$binary_remote_addr");
+    // A request whose key is empty is not counted (documentation of limit_req_zone).
+    if (key === "" || clientsChoice.test(definition?.args[0] ?? "") || clientsChoice.test(key)) return [];
     const [, amount = "", unit] =
       /^rate=([0-9]+)r\/([sm])$/.exec(definition?.args.find((one) => one.startsWith("rate=")) ?? "") ?? [];
-    return amount === "" ? 0 : Number(amount) / (unit === "m" ? 60 : 1);
+    return amount === "" ? [0] : [Number(amount) / (unit === "m" ? 60 : 1)];
   });
   return rates.length === 0 ? null : Math.min(...rates);
 }

@@ -1,4 +1,5 @@
 /** Servers and locations of an nginx configuration, with inheritance. Pure. */
+import { isLoopback, parseIp } from "../../base/ip.ts";
 import type { Place } from "../../report/finding.ts";
 import { type Matcher, pcreMatcher } from "../regex.ts";
 import type { Directive } from "./parse.ts";
@@ -20,7 +21,10 @@ export interface Listen {
   readonly port: number;
   readonly isTls: boolean;
   readonly isDefault: boolean;
+  /** Empty: every address of IPv4. */
   readonly address: string;
+  /** A loopback address or a socket file: only programs of this machine come in. */
+  readonly isLocal: boolean;
 }
 
 export interface Server {
@@ -38,7 +42,9 @@ export interface NginxModel {
   readonly outer: readonly Directive[];
   /** Ports of the members of an upstream, by its name. */
   readonly upstreams: ReadonlyMap<string, readonly number[]>;
+  /** `map` and `geo` blocks by the variable they make. */
   readonly maps: ReadonlyMap<string, Directive>;
+  readonly geos: ReadonlyMap<string, Directive>;
 }
 
 /** A whole nginx.conf, or a site file as it stands in conf.d or sites-enabled. */
@@ -46,6 +52,7 @@ export function modelOf(directives: readonly Directive[]): NginxModel {
   const outer = directives.flatMap((one) => (one.name === "http" && one.block !== null ? one.block : [one]));
   const upstreams = new Map<string, readonly number[]>();
   const maps = new Map<string, Directive>();
+  const geos = new Map<string, Directive>();
   for (const one of outer) {
     if (one.name === "upstream" && one.block !== null)
       upstreams.set(
@@ -53,11 +60,12 @@ export function modelOf(directives: readonly Directive[]): NginxModel {
         one.block.filter(({ name }) => name === "server").map(({ args }) => portOf(args[0] ?? "")),
       );
     if (one.name === "map") maps.set(one.args[1] ?? "", one);
+    if (one.name === "geo") geos.set(one.args.at(-1) ?? "", one);
   }
   const servers = outer
     .filter(({ name, block }) => name === "server" && block !== null)
     .map((one) => serverOf(one, outer));
-  return { servers, outer, upstreams, maps };
+  return { servers, outer, upstreams, maps, geos };
 }
 
 /** The nearest level that has the directive at all decides, with all of its lines there: nginx inherits lists whole or not at all. */
@@ -89,7 +97,10 @@ function serverOf(server: Directive, outer: readonly Directive[]): Server {
   return {
     place: server.place,
     names: directives.filter(({ name }) => name === "server_name").flatMap(({ args }) => args),
-    listens: listens.length > 0 ? listens : [{ port: 80, isTls: isTlsByWord, isDefault: false, address: "" }],
+    listens:
+      listens.length > 0
+        ? listens
+        : [{ port: 80, isTls: isTlsByWord, isDefault: false, address: "", isLocal: false }],
     directives,
     locations: locationsOf(directives),
     outer,
@@ -99,11 +110,14 @@ function serverOf(server: Directive, outer: readonly Directive[]): Server {
 function listenOf(args: readonly string[], isTlsByWord: boolean): Listen {
   const [first = "", ...flags] = args;
   const port = /^[0-9]+$/.test(first) ? Number(first) : portOf(first);
+  const written = /^[0-9]+$/.test(first) ? "" : first.replace(/(?<!^unix):[0-9]+$/, "");
+  const ip = parseIp(written.replace(/^\[(.*)\]$/, "$1"));
   return {
     port,
     isTls: flags.includes("ssl") || flags.includes("quic") || isTlsByWord,
     isDefault: flags.includes("default_server") || flags.includes("default"),
-    address: /^[0-9]+$/.test(first) ? "" : first.replace(/:[0-9]+$/, ""),
+    address: written === "*" || written === "0.0.0.0" ? "" : written,
+    isLocal: written === "localhost" || written.startsWith("unix:") || (ip !== null && isLoopback(ip)),
   };
 }
 

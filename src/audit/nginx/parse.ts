@@ -1,5 +1,6 @@
 /** Reads nginx configuration into a tree (src/core/ngx_conf_file.c, `ngx_conf_read_token`). Pure; includes come from `readIncluded`. */
 import type { Place } from "../../report/finding.ts";
+import { byteOrderMark, markTrouble } from "../mark.ts";
 
 export interface Directive {
   readonly name: string;
@@ -68,6 +69,7 @@ class Reader {
   }
 
   read(file: string, text: string, depth: number): readonly Directive[] {
+    if (text.startsWith(byteOrderMark)) this.mistakes.push({ place: { file, line: 1 }, thing: markTrouble });
     const { tokens, mistake } = tokensOf(text);
     if (mistake !== null) this.mistakes.push({ place: { file, line: mistake.line }, thing: mistake.thing });
     const cursor = { tokens, at: 0, file };

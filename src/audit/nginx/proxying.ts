@@ -86,7 +86,15 @@ function headers(outcomes: readonly Outcome[]): readonly Note[] {
     const missing = ["Host", "X-Forwarded-Host", "X-Forwarded-For", "X-Forwarded-Proto"].filter(
       (name) => !set.has(name.toLowerCase()),
     );
-    if (missing.length > 0) notes.push(note(id, "fail", `not set: ${missing.join(", ")}`, place));
+    if (missing.join() === "Host")
+      // Odoo's own documentation leaves it out.
+      notes.push(
+        note(id, "warn", "not set: Host; Odoo knows the client's from X-Forwarded-Host alone", place, {
+          why: "With proxy_mode off, and in whatever reads Host by itself, the site has the name of the upstream.",
+          fix: "Add proxy_set_header Host $host;",
+        }),
+      );
+    else if (missing.length > 0) notes.push(note(id, "fail", `not set: ${missing.join(", ")}`, place));
     const copied = [...set].filter(
       ([name, value]) =>
         name.startsWith("x-forwarded") && value.includes(`$http_${name.replaceAll("-", "_")}`),
@@ -256,7 +264,7 @@ export function sizeOf(text: string): number | null {
   return Number(digits) * ({ k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[unit.toLowerCase()] ?? 1);
 }
 
-/** `720s`, `10m`, `1h 30m`, `500ms`, bare seconds; null for anything else. */
+/** `720s`, `10m`, `1h 30m`, `500ms`, `1M` (a month), bare seconds; null for anything else. */
 export function secondsOf(text: string): number | null {
   const factors: Readonly<Record<string, number>> = {
     ms: 0.001,
@@ -265,9 +273,11 @@ export function secondsOf(text: string): number | null {
     h: 3_600,
     d: 86_400,
     w: 604_800,
+    M: 2_592_000,
+    y: 31_536_000,
     "": 1,
   };
-  const parts = [...text.matchAll(/([0-9]{1,9})(ms|[smhdw]?)\s*/g)];
+  const parts = [...text.matchAll(/([0-9]{1,9})(ms|[smhdwMy]?)\s*/g)];
   if (parts.length === 0 || parts.map(([whole]) => whole).join("") !== text) return null;
   return parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * (factors[unit ?? ""] ?? 1), 0);
 }

@@ -1,7 +1,8 @@
 /** TLS, redirects, headers and names of an nginx site. */
 import { type Note, note, orPass, quoted } from "../note.ts";
+import { stranger } from "./access.ts";
 import { inherited, type Listen, lastOf, type NginxModel, type Server } from "./model.ts";
-import { type Outcome, stranger, walk } from "./walk.ts";
+import { type Outcome, walk } from "./walk.ts";
 
 const securityHeaders = [
   "strict-transport-security",
@@ -18,10 +19,12 @@ export function siteNotes(model: NginxModel, server: Server, host: string): read
   const levels = page.kind === "proxied" ? page.levels : [server.directives, server.outer];
   const isTls = server.listens.some((one) => one.isTls);
   return [
-    plain(server),
+    plain(model, server, host),
     ...(isTls ? tlsProtocols(model, server) : []),
     banner(server),
-    ...(isTls ? [securityHeaderNote(levels, server)] : []),
+    ...(isTls
+      ? [securityHeaderNote(levels, server, page.kind === "proxied" ? page.expand : (text) => text)]
+      : []),
     ...headerInheritance(server),
   ];
 }
@@ -31,24 +34,40 @@ export function wholeNotes(model: NginxModel, file: string): readonly Note[] {
   return [redirect(model, file), ...unknownHost(model, file)];
 }
 
-function plain(server: Server): Note {
-  const listen = server.listens.find(({ isTls }) => !isTls);
-  return listen === undefined
-    ? note("nginx-tls", "pass", "Odoo is reached over TLS only", server.place)
+function plain(model: NginxModel, server: Server, host: string): Note {
+  const listen = server.listens.find((one) => !one.isTls && !one.isLocal);
+  const pass = note("nginx-tls", "pass", "Odoo is reached over TLS only", server.place);
+  if (listen === undefined) return pass;
+  // One server for both ports redirects by `if ($scheme = http)`.
+  const outcome = walk(model, server, {
+    method: "GET",
+    target: "/web/login",
+    host,
+    isUpgrade: false,
+    isTls: false,
+  });
+  return outcome.kind === "answered"
+    ? pass
     : note("nginx-tls", "fail", `port ${listen.port} passes requests to Odoo without TLS`, server.place);
 }
 
 function redirect(model: NginxModel, file: string): Note {
   const id = "nginx-redirect";
   const servers = model.servers.filter(({ listens }) =>
-    listens.some(({ port, isTls }) => port === 80 && !isTls),
+    listens.some(({ port, isTls, isLocal }) => port === 80 && !isTls && !isLocal),
   );
   const [first] = servers;
   if (first === undefined)
     return note(id, "warn", "nothing listens on port 80 in this file", { file, line: null });
   for (const server of servers) {
     const host = hostOf(server);
-    const outcome = walk(model, server, { method: "GET", target: "/web/login?a=b", host, isUpgrade: false });
+    const outcome = walk(model, server, {
+      method: "GET",
+      target: "/web/login?a=b",
+      host,
+      isUpgrade: false,
+      isTls: false,
+    });
     if (outcome.kind === "proxied")
       return note(id, "fail", "port 80 passes requests on instead of redirecting them", outcome.place);
     const isGood = [301, 302, 307, 308].includes(outcome.status) && outcome.location.startsWith("https://");
@@ -111,9 +130,16 @@ function banner(server: Server): Note {
   );
 }
 
-function securityHeaderNote(levels: Parameters<typeof inherited>[0], server: Server): Note {
+function securityHeaderNote(
+  levels: Parameters<typeof inherited>[0],
+  server: Server,
+  expand: (text: string) => string,
+): Note {
   const id = "nginx-headers";
-  const set = inherited(levels, "add_header");
+  // A header whose value a map makes empty is not sent.
+  const set = inherited(levels, "add_header")
+    .map((one) => ({ ...one, args: one.args.map(expand) }))
+    .filter(({ args }) => args[1] !== "");
   const values = new Map(set.map(({ args }) => [args[0]?.toLowerCase() ?? "", args]));
   const hsts = /max-age=([0-9]+)/.exec(values.get("strict-transport-security")?.[1] ?? "")?.[1];
   const missing = [
@@ -172,7 +198,7 @@ function unknownHost(model: NginxModel, file: string): readonly Note[] {
   for (const server of model.servers)
     for (const listen of server.listens) {
       const key = `${listen.address} ${listen.port}`;
-      if (seen.has(key)) continue;
+      if (seen.has(key) || listen.isLocal) continue;
       seen.add(key);
       const chosen = defaultServer(model, listen);
       if (chosen === undefined) continue;
@@ -181,8 +207,12 @@ function unknownHost(model: NginxModel, file: string): readonly Note[] {
         target: "/web/login",
         host: stranger,
         isUpgrade: false,
+        isTls: listen.isTls,
       });
-      if (outcome.kind === "proxied")
+      // The same server on IPv4 and IPv6 is one finding.
+      const once = `${listen.port} ${chosen.place.file}:${chosen.place.line}`;
+      if (outcome.kind === "proxied" && !seen.has(once)) {
+        seen.add(once);
         notes.push(
           note(
             id,
@@ -191,6 +221,7 @@ function unknownHost(model: NginxModel, file: string): readonly Note[] {
             chosen.place,
           ),
         );
+      }
     }
   return orPass(notes, id, "a Host that is not served does not reach Odoo", { file, line: null });
 }

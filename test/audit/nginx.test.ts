@@ -1,0 +1,150 @@
+import t from "tap";
+import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
+import { look, seen } from "../support/audit.ts";
+import { nginxMissing, startNginx } from "../support/nginx.ts";
+
+const missing = nginxMissing();
+const withNginx = missing === null ? {} : { skip: missing };
+
+const headers = [
+  "Host $host",
+  "X-Forwarded-Host $host",
+  "X-Forwarded-For $remote_addr",
+  "X-Forwarded-Proto $scheme",
+]
+  .map((one) => `proxy_set_header ${one};`)
+  .join(" ");
+const odoo = `${headers} proxy_pass http://127.0.0.1:8069;`;
+const audited = (text: string) => look({ nginx: ["n"] }, { n: text });
+const outcome = async (text: string, id: string) =>
+  seen(await audited(text), id)
+    .map((one) => one.split(" ")[0])
+    .join(" ");
+
+t.test(
+  "the remedies that are printed are read by nginx, and close what they are for",
+  withNginx,
+  async (t) => {
+    const locations = ["nginx-database-manager", "nginx-db-service"].map((id) => {
+      const fix = auditChecks.find((one) => one.id === id)?.fix ?? "";
+      return /^location .*? \{ .*? \}/.exec(fix)?.[0] ?? "none";
+    });
+    const site = `server { listen 443 ssl; server_name a.example.com; ${locations.join("\n")} location / { ${odoo} } }`;
+    const nginx = await startNginx(site);
+    t.teardown(() => nginx.close());
+    t.equal(
+      (await nginx.ask("POST", "/fr/web/database/manager", "a.example.com", "203.0.113.9")).status,
+      404,
+    );
+    t.equal((await nginx.ask("POST", "/fr/xmlrpc/2/db", "a.example.com", "203.0.113.9")).status, 404);
+    t.equal((await nginx.ask("GET", "/web/login", "a.example.com", "203.0.113.9")).status, 299);
+    for (const id of ["nginx-database-manager", "nginx-db-service"])
+      t.equal(await outcome(site, id), "pass", id);
+  },
+);
+
+t.test("an error page, a capture or try_files that leads to Odoo opens what a location closed", async (t) => {
+  for (const [how, rest] of [
+    [
+      "error_page",
+      "error_page 404 = @odoo; location ~* /web/database { return 404; } location / { PROXY } location @odoo { PROXY }",
+    ],
+    [
+      "error_page of a deny",
+      "location / { PROXY } location ~* web/database { deny all; error_page 403 = @odoo; } location @odoo { PROXY }",
+    ],
+    ["a capture", "set $up 127.0.0.1:8069; location ~ ^/(.*)$ { HEADERS proxy_pass http://$up/$1; }"],
+    ["$uri", "set $up 127.0.0.1:8069; location / { HEADERS proxy_pass http://$up$uri; }"],
+    [
+      "internal",
+      "location / { PROXY } location /web/ { rewrite ^/web/(.*)$ /in/$1 last; } location /in/ { internal; rewrite ^/in/(.*)$ /web/$1 break; PROXY }",
+    ],
+  ] as const) {
+    const site = `server { listen 443 ssl; server_name a.example.com; ${rest.replaceAll("PROXY", odoo).replaceAll("HEADERS", headers)} }`;
+    t.equal(await outcome(site, "nginx-database-manager"), "fail", how);
+  }
+});
+
+t.test("locations that send a request round for ever end the walk", async (t) => {
+  for (const rest of [
+    "location @a { try_files $uri @a; } location /web/ { try_files $uri @a; }",
+    "location /web/ { rewrite ^ /web/x last; }",
+    "error_page 404 /web/none; location /web/ { return 404; }",
+    "map $x $y { default $y; } location /web/ { if ($y) { return 403; } }",
+  ]) {
+    const result = await audited(`server { listen 443 ssl; location / { ${odoo} } ${rest} }`);
+    t.ok(result.findings.length > 10, rest);
+  }
+});
+
+t.test("a limit that counts nothing, or by what the client chooses, is none", async (t) => {
+  const judged = (zone: string, rest = "") =>
+    outcome(
+      `${zone} server { listen 443 ssl; server_name a.example.com; location / { limit_req zone=z burst=5; ${rest} ${odoo} } }`,
+      "nginx-login-limit",
+    );
+  const zone = (key: string) => `limit_req_zone ${key} zone=z:10m rate=5r/m;`;
+  t.equal(await judged(zone("$binary_remote_addr")), "pass");
+  t.equal(await judged(zone("$binary_remote_addr"), "limit_req_dry_run on;"), "fail");
+  t.equal(await judged(zone("$http_x_forwarded_for")), "fail");
+  t.equal(await judged(zone("$binary_remote_addr$request_uri")), "fail");
+  const only = (paths: string) =>
+    `map $uri $key { default ""; ${paths} $binary_remote_addr; } ${zone("$key")}`;
+  t.equal(await judged(only("~*/web/login")), "fail", "the other doors are not counted");
+  t.equal(await judged(only("~*(login|authenticate|reset_password)")), "pass");
+});
+
+t.test("one server for both ports may redirect by itself", async (t) => {
+  const site = (condition: string) =>
+    `server { listen 80; listen 443 ssl; server_name a.example.com; if (${condition}) { return 301 https://$host$request_uri; } location / { ${odoo} } }`;
+  for (const condition of ["$scheme = http", '$https = ""', "$server_port = 80", "$scheme != https"]) {
+    t.equal(await outcome(site(condition), "nginx-tls"), "pass", condition);
+    t.equal(await outcome(site(condition), "nginx-redirect"), "pass", condition);
+  }
+  t.equal(await outcome(site("$scheme = ftp"), "nginx-tls"), "fail");
+  t.equal(await outcome(site("$scheme = ftp"), "nginx-redirect"), "fail");
+});
+
+t.test("a listener on the loopback is no way in for strangers, and * is every address", async (t) => {
+  for (const listen of ["127.0.0.1:8080", "[::1]:8080", "unix:/run/nginx.sock", "localhost:8080"])
+    t.equal(
+      await outcome(`server { listen ${listen}; location / { ${odoo} } }`, "nginx-tls"),
+      "pass",
+      listen,
+    );
+  t.equal(await outcome(`server { listen 8080; location / { ${odoo} } }`, "nginx-tls"), "fail");
+  t.equal(
+    await outcome(
+      `server { listen *:443 ssl default_server; return 444; } server { listen 443 ssl; server_name a.example.com; location / { ${odoo} } }`,
+      "nginx-unknown-host",
+    ),
+    "pass",
+  );
+});
+
+t.test("networks and addresses by geo close what they close", async (t) => {
+  const judged = (geo: string) =>
+    outcome(
+      `geo $lan { ${geo} } server { listen 443 ssl; server_name a.example.com; if ($lan = 0) { return 403; } location / { ${odoo} } }`,
+      "nginx-syntax",
+    );
+  t.equal(await judged("default 0; 10.0.0.0/8 1;"), "warn", "nothing is passed on for strangers");
+  t.equal(await judged("default 0; 203.0.113.0/24 1;"), "pass");
+});
+
+t.test("Odoo's own documentation leaves Host out", async (t) => {
+  const site = (rest: string) =>
+    `server { listen 443 ssl; location / { ${rest} proxy_pass http://127.0.0.1:8069; } }`;
+  t.equal(
+    await outcome(site(headers.replace("proxy_set_header Host $host;", "")), "nginx-proxy-headers"),
+    "warn",
+  );
+  t.equal(await outcome(site("proxy_set_header Host $host;"), "nginx-proxy-headers"), "fail");
+});
+
+t.test("a header whose value a map chooses is sent where the map says so", async (t) => {
+  const site = (value: string) =>
+    `map $scheme $hsts { ${value} } server { listen 443 ssl; add_header Strict-Transport-Security $hsts always; add_header X-Content-Type-Options nosniff always; add_header Referrer-Policy same-origin always; location / { ${odoo} } }`;
+  t.equal(await outcome(site('https "max-age=31536000";'), "nginx-headers"), "pass");
+  t.equal(await outcome(site('http "max-age=31536000";'), "nginx-headers"), "fail");
+});
