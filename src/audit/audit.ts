@@ -88,22 +88,26 @@ export async function audit(
   };
 
   const notes: Note[] = [];
+  // One by one: a file of a megabyte makes more notes than a call takes arguments.
+  const add = (found: readonly Note[]) => {
+    for (const one of found) notes.push(one);
+  };
   if (conf !== null) {
     const existing =
       server === null ? [] : server.databases.map(({ name }) => name).filter((name) => name !== "postgres");
     const known = { ...context, databases: [...new Set([...named, ...existing])] };
-    notes.push(...auditConf(conf, resolve(surroundings.cwd, conf.file), known));
+    add(auditConf(conf, resolve(surroundings.cwd, conf.file), known));
   }
-  for (const file of request.compose) notes.push(...composeNotes(file, read, request.variables, problems));
+  for (const file of request.compose) add(composeNotes(file, read, request.variables, problems));
   if (request.pgHba !== null) {
     const text = read(request.pgHba);
     if (text !== null)
-      notes.push(...auditHba(readHba(request.pgHba, text, postgresIncludes(surroundings)), request.pgHba));
+      add(auditHba(readHba(request.pgHba, text, postgresIncludes(surroundings)), request.pgHba));
   }
-  if (pgConf !== null) notes.push(...auditPgConf(pgConf, context));
+  if (pgConf !== null) add(auditPgConf(pgConf, context));
   if (server !== null && request.pgDsn !== null) {
     const meant = { ...context, databases: named.length > 0 ? named : served(conf, request.hosts, server) };
-    notes.push(...auditServer(server, request.pgDsn, meant, surroundings.nowMs));
+    add(auditServer(server, request.pgDsn, meant, surroundings.nowMs));
   }
   for (const file of request.nginx) {
     const text = read(file);
@@ -112,7 +116,7 @@ export async function audit(
       limitTimeRealS: conf?.whole("limit_time_real") ?? null,
       busPort: conf?.whole("gevent_port") ?? 8072,
     };
-    notes.push(...auditNginx(readNginx(file, text, nginxIncludes(file, surroundings)), compared));
+    add(auditNginx(readNginx(file, text, nginxIncludes(file, surroundings)), compared));
   }
   return { findings: ordered(bounded(notes.filter(({ id }) => ids.has(id)))), problems };
 }

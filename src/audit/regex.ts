@@ -27,8 +27,21 @@ const script = new Script(
 /** Most answers that are kept for one pattern; the same paths are asked for again and again. */
 const answersMax = 2_000;
 
+/** Most patterns that are kept with their answers: servers of one file repeat them, and each request asks a map's anew. */
+const matchersMax = 5_000;
+const matchers = new Map<string, Matcher>();
+
 /** A matcher of a JavaScript pattern. */
 export function matcherOf(source: string, flags = ""): Matcher {
+  const key = `${flags}/${source}`;
+  const known = matchers.get(key);
+  if (known !== undefined) return known;
+  const made = newMatcher(source, flags);
+  if (matchers.size < matchersMax) matchers.set(key, made);
+  return made;
+}
+
+function newMatcher(source: string, flags: string): Matcher {
   if (source.length > patternCharsMax || !reads(source, flags)) return () => null;
   const answers = new Map<string, RegExpMatch>();
   let isGivenUp = false;

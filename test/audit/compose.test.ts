@@ -295,6 +295,8 @@ t.test("variables are put in as compose does", async (t) => {
     ].map(put),
     ["1", "1", "$A", "x", "x", "x", "", "y", "", null, null, "1", "acd", null, `\${B`, `\${}`, "a$"],
   );
+  const deep = `\${B:-`.repeat(100_000);
+  t.equal(interpolate(deep, known).text, deep, "a hundred thousand that never end, end");
   t.equal(interpolate(`\${B}-$A`, known, "x").text, "x-1", "something in place of what is not known");
   t.same(
     [...readEnvFile("A=1\n#B=2\nexport C='3 # x'\nD=\"4\" # y\nE=5 # z\nnonsense\n F = 6\n")],

@@ -308,3 +308,15 @@ t.test("Odoo 19 reads no and 0 of with_demo as they are meant", async (t) => {
     t.equal(await outcome(`without_demo = True\nwith_demo = ${value}`, "conf-demo-data"), "pass", value);
   t.equal(await outcome("with_demo = 1", "conf-demo-data"), "fail");
 });
+
+t.test(
+  "a name without a dot is hardly another machine, and an Odoo without HTTP listens nowhere",
+  async (t) => {
+    t.equal(await outcome("db_host = db", "conf-db-sslmode"), "warn");
+    t.equal(await outcome("db_host = db\ndb_sslmode = require", "conf-db-sslmode"), "pass");
+    t.equal(await outcome("db_host = db.example.com", "conf-db-sslmode"), "fail");
+    t.equal(await outcome("db_host = 10.0.0.5", "conf-db-sslmode"), "fail");
+    t.equal(await outcome("http_enable = False", "conf-interface"), "pass");
+    t.equal(await outcome("http_enable = 0", "conf-interface"), "fail", "yes to Odoo 18");
+  },
+);

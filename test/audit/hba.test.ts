@@ -115,3 +115,8 @@ t.test(
     t.equal(await judged("listen_addresses = *", "pgconf-listen"), "fail 1", "and what was meant is judged");
   },
 );
+
+t.test("forty thousand lines are a bounded report", async (t) => {
+  const { findings } = await look({ pgHba: "h" }, { h: "host all all 0/0 md5\n".repeat(40_000) });
+  t.ok(findings.length < 300, `${findings.length}`);
+});

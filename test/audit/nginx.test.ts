@@ -148,3 +148,29 @@ t.test("a header whose value a map chooses is sent where the map says so", async
   t.equal(await outcome(site('https "max-age=31536000";'), "nginx-headers"), "pass");
   t.equal(await outcome(site('http "max-age=31536000";'), "nginx-headers"), "fail");
 });
+
+t.test("programs in Lua inside a configuration are passed over, not read", async (t) => {
+  const site = `server { listen 443 ssl; server_name a.example.com; location / {
+    access_by_lua_block { local t = { a = "don't" } -- it's
+      if t then ngx.log(ngx.ERR, 'x') end
+    }
+    ${odoo} } location ~* web/database { return 404; } }`;
+  t.equal(await outcome(site, "nginx-syntax"), "pass");
+  const result = await audited(site);
+  t.same(seen(result, "nginx-proxy-headers"), ["pass 1"]);
+  t.same(seen(await audited("server { content_by_lua_block { "), "nginx-syntax").length > 0, true);
+});
+
+t.test("a stranger has no client's certificate", async (t) => {
+  const site = (rest: string) =>
+    `server { listen 443 ssl; server_name a.example.com; ${rest} location / { ${odoo} } location /web/database { if ($ssl_client_verify != SUCCESS) { return 403; } ${odoo} } }`;
+  t.equal(await outcome(site("ssl_verify_client on;"), "nginx-syntax"), "warn", "nobody gets in");
+  const told = (await audited(site("ssl_verify_client optional;"))).findings.find(
+    ({ id }) => id === "nginx-database-manager",
+  );
+  t.match(
+    told,
+    { outcome: "fail", seen: /^GET \/en\/web/ },
+    "closed as it is written, open behind a language",
+  );
+});

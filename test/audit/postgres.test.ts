@@ -394,8 +394,16 @@ t.test("connection strings are read as libpq reads them", async (t) => {
     "postgresql://h/x?sslmode=maybe",
     "postgresql://h/x?evil=1",
     "postgresql://%zz@h/x",
-  ])
+    "postgresql://h1:5432,h2:5432/x",
+    "postgresql://u:p@fe80::1/x",
+    "postgresql://u@h:abc/x",
+    "postgresql://odoo:top/secret@h/x",
+  ]) {
     t.notMatch(read(bad), / 5432 /, bad);
+    t.notMatch(read(bad), /secret/, bad);
+  }
+  const system = readDsn("host=db sslmode=verify-full sslrootcert=system", {}, "me");
+  t.equal(system.ok && system.value.rootCertificateFile, null, "the system's authorities are no file");
   t.notMatch(
     read("postgresql://odoo:topsecret@h:70000/x"),
     /topsecret/,

@@ -27,11 +27,6 @@ export function interpolate(
   let isKnown = true;
   let hasVariable = false;
   let filled = "";
-  const inner = (word: string) => {
-    const one = interpolate(word, variables, standIn, depth + 1);
-    isKnown &&= one.text !== null;
-    return one.text ?? word;
-  };
   const pattern = /\$\$|\$([A-Za-z_][A-Za-z0-9_]*)|\$\{([A-Za-z_][A-Za-z0-9_]*)/g;
   for (let at = 0; at < text.length; ) {
     pattern.lastIndex = at;
@@ -46,7 +41,8 @@ export function interpolate(
       continue;
     }
     const end = braced === undefined ? at : closing(text, at);
-    const [, operator = "", word = ""] = /^(:?[-?+]|)([\s\S]*)$/.exec(text.slice(at, end)) ?? [];
+    const inside = text.slice(at, Math.max(at, end));
+    const [, operator = "", word = ""] = /^(:?[-?+]|)([\s\S]*)$/.exec(inside) ?? [];
     // `${NAME` without an end, or with something else behind the name, is no variable of compose's.
     if (end === -1 || (operator === "" && word !== "") || depth > depthMax) {
       filled += whole;
@@ -56,12 +52,16 @@ export function interpolate(
     hasVariable = true;
     const value = variables.get(braced ?? bare ?? "");
     const isEmpty = value === undefined || (value === "" && operator.startsWith(":"));
-    if (operator.endsWith("-")) {
-      const { hasVariable: isVariable, defaults: further } = interpolate(word, variables, standIn, depth + 1);
-      defaults.push(...(isVariable ? further : [word]));
-      filled += isEmpty ? inner(word) : value;
-    } else if (operator.endsWith("+")) filled += isEmpty ? "" : inner(word);
-    else {
+    if (/[-+]$/.test(operator)) {
+      const inner = interpolate(word, variables, standIn, depth + 1);
+      const isDefault = operator.endsWith("-");
+      if (isDefault) defaults.push(...(inner.hasVariable ? inner.defaults : [word]));
+      if (isDefault !== isEmpty) filled += isDefault ? (value ?? "") : "";
+      else {
+        filled += inner.text ?? word;
+        isKnown &&= inner.text !== null;
+      }
+    } else {
       isKnown &&= value !== undefined || standIn !== null;
       filled += value ?? standIn ?? "";
     }
@@ -69,13 +69,14 @@ export function interpolate(
   return { text: isKnown ? filled : null, defaults, hasVariable };
 }
 
-/** The `}` that ends a variable, over the variables in its default; -1: none. */
+/** The `}` that ends a variable, over the variables in its default; -1: none, or they stand too deep. */
 function closing(text: string, from: number): number {
   let depth = 1;
   for (let at = from; at < text.length; at += 1) {
     if (text[at] === "$" && text[at + 1] === "{") depth += 1;
     else if (text[at] === "}") depth -= 1;
     if (depth === 0) return at;
+    if (depth > depthMax) return -1;
   }
   return -1;
 }

@@ -80,6 +80,14 @@ function sslMode(conf: ConfView, { isContainer }: AuditContext): Note {
       `${conf.shown("db_sslmode")} to ${quoted(host)}${mode === "require" ? "; verify-full would also prove whom it talks to" : ""}`,
       place,
     );
+  // Guide 3: inside one network of containers prefer is acceptable; a name without a dot is hardly anything else.
+  if (address === null && !host.includes("."))
+    return note(
+      id,
+      "warn",
+      `${conf.shown("db_sslmode")} to ${quoted(host)}: fine when that is a container of the same network (--compose tells)`,
+      place,
+    );
   return note(
     id,
     "fail",

@@ -61,6 +61,14 @@ function listenAddress(conf: ConfView, { isContainer }: AuditContext): Note {
   const place = conf.place("http_interface");
   const text = conf.text("http_interface");
   const address = parseIp(text);
+  const http = conf.yesNo("http_enable");
+  if (http.known && !http.value)
+    return note(
+      id,
+      "pass",
+      `${conf.shown("http_enable")}: this Odoo listens on no port`,
+      conf.place("http_enable"),
+    );
   if (text === "localhost" || (address !== null && isLoopback(address)))
     return isContainer
       ? note(

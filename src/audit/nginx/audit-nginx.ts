@@ -27,7 +27,12 @@ export function auditNginx(nginx: NginxFile, compared: Compared): readonly Note[
   const trouble = [...syntax(nginx), ...untried(model.servers)];
   if (proxying.length === 0)
     trouble.push(
-      note("nginx-syntax", "warn", "no server in it passes requests on: nothing to look at", place),
+      note(
+        "nginx-syntax",
+        "warn",
+        "no server in it passes requests on for strangers: nothing to look at",
+        place,
+      ),
     );
   return [...orPass(trouble, "nginx-syntax", words, place), ...notes, ...whole];
 }

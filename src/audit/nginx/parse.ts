@@ -166,6 +166,12 @@ function tokensOf(text: string): {
       at += 1;
     } else if (unit === "#") {
       while (at < text.length && text[at] !== "\n") at += 1;
+    } else if (unit === "{" && /_by_lua_block$/.test(tokens.at(-1)?.text ?? "")) {
+      // Another language up to the brace that closes the block (OpenResty).
+      const end = closingBrace(text, at);
+      tokens.push({ kind: ";", text: ";", line });
+      line += text.slice(at, end).split("\n").length - 1;
+      at = end;
     } else if (unit === ";" || unit === "{" || unit === "}") {
       tokens.push({ kind: unit, text: unit, line });
       at += 1;
@@ -183,6 +189,17 @@ function tokensOf(text: string): {
     }
   }
   return { tokens, mistake: null };
+}
+
+/** Behind the brace that closes the one at `start`; the end of the text when none does. */
+function closingBrace(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at += 1) {
+    if (text[at] === "{") depth += 1;
+    else if (text[at] === "}") depth -= 1;
+    if (depth === 0) return at + 1;
+  }
+  return text.length;
 }
 
 function closingQuote(text: string, start: number): number {

@@ -1,5 +1,5 @@
 /** Variables of nginx, as far as a configuration and a request tell them. Pure. */
-import { parseIp } from "../../base/ip.ts";
+import { type Ip, parseIp } from "../../base/ip.ts";
 import { pcreMatcher, type RegExpMatch } from "../regex.ts";
 import type { NginxModel } from "./model.ts";
 import { isInRange, prefixAround } from "./networks.ts";
@@ -87,22 +87,35 @@ export class Variables {
   #located({ args, block }: Directive, depth: number): string | null {
     const text = args.length > 1 ? this.value(args[0] ?? "", depth + 1) : this.value("$remote_addr");
     const ip = text === null ? null : parseIp(text);
-    // Its proxies and files are not read here.
-    if (ip === null || block === null || block.some(({ name }) => /^(?:include|proxy)/.test(name)))
-      return null;
-    const isRanges = block.some(({ name }) => name === "ranges");
-    const deleted = new Set(block.filter(({ name }) => name === "delete").map(({ args: [net = ""] }) => net));
-    let best = -1;
-    let value = block.find(({ name }) => name === "default")?.args[0] ?? "";
-    for (const { name, args: own } of block) {
-      if (/^(?:default|ranges|delete)$/.test(name) || deleted.has(name)) continue;
-      const length = isRanges ? (isInRange(name, ip) === true ? 0 : -1) : (prefixAround(name, ip) ?? -1);
-      if (length < 0 || length < best) continue;
-      best = length;
-      value = own[0] ?? "";
-    }
-    return value;
+    if (ip === null || block === null) return null;
+    const answers = geoAnswers.get(block) ?? new Map<string, string | null>();
+    geoAnswers.set(block, answers);
+    const known = answers.get(ip.text);
+    if (known !== undefined) return known;
+    const found = inNetworks(block, ip);
+    answers.set(ip.text, found);
+    return found;
   }
+}
+
+/** Answers of geo blocks by the address: each request asks for the same one, and a block can have thousands of networks. */
+const geoAnswers = new WeakMap<readonly Directive[], Map<string, string | null>>();
+
+function inNetworks(block: readonly Directive[], ip: Ip): string | null {
+  // Its proxies and files are not read here.
+  if (block.some(({ name }) => /^(?:include|proxy)/.test(name))) return null;
+  const isRanges = block.some(({ name }) => name === "ranges");
+  const deleted = new Set(block.filter(({ name }) => name === "delete").map(({ args: [net = ""] }) => net));
+  let best = -1;
+  let value = block.find(({ name }) => name === "default")?.args[0] ?? "";
+  for (const { name, args } of block) {
+    if (/^(?:default|ranges|delete)$/.test(name) || deleted.has(name)) continue;
+    const length = isRanges ? (isInRange(name, ip) === true ? 0 : -1) : (prefixAround(name, ip) ?? -1);
+    if (length < 0 || length < best) continue;
+    best = length;
+    value = args[0] ?? "";
+  }
+  return value;
 }
 
 /** Of `*.example.com` and `.example.com` the longest, then of `www.example.*`. */

@@ -79,6 +79,9 @@ export function walk(model: NginxModel, server: Server, probe: Probe): Outcome {
     $https: isTls ? "on" : "",
     $ssl_protocol: isTls ? "TLSv1.3" : "",
     $server_port: String(listen?.port ?? ""),
+    // A stranger has no certificate of ours.
+    $ssl_client_verify: "NONE",
+    $ssl_client_s_dn: "",
     $http_upgrade: probe.isUpgrade ? "websocket" : "",
     $http_cookie: "",
     $http_user_agent: "Mozilla/5.0",
@@ -98,6 +101,8 @@ export function walk(model: NginxModel, server: Server, probe: Probe): Outcome {
     turns: 0,
   };
   moveTo(road, target.path, target.query);
+  const certificate = lastOf([server.directives, server.outer], "ssl_verify_client");
+  if (isTls && certificate?.args[0] === "on") return answered(400, certificate.place);
   const early = rewrite(road, server.directives);
   if (early.outcome !== null) return settled(road, early.outcome, [server.directives, server.outer]);
   return located(road);

@@ -60,6 +60,7 @@ export function readDsn(
   const user = value("user", "PGUSER") ?? systemUser;
   const database = value("dbname", "PGDATABASE") ?? user;
   if (/\0/.test(user + database)) return err("a name holds a NUL");
+  const rootCertificate = value("sslrootcert", "PGSSLROOTCERT") ?? null;
   return ok({
     host,
     port,
@@ -67,7 +68,8 @@ export function readDsn(
     password: value("password", "PGPASSWORD") ?? null,
     database,
     sslMode,
-    rootCertificateFile: value("sslrootcert", "PGSSLROOTCERT") ?? null,
+    // `system` is libpq's word for the authorities of the system.
+    rootCertificateFile: rootCertificate === "system" ? null : rootCertificate,
   });
 }
 
@@ -83,7 +85,15 @@ function fromUri(text: string): Result<ReadonlyMap<string, string>, string> {
     /^postgres(?:ql)?:\/\/([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(text) ?? [];
   const at = authority.lastIndexOf("@");
   const [user, ...password] = at === -1 ? [] : authority.slice(0, at).split(":");
-  const [, host = "", port = ""] = /^(\[[^\]]*\]|[^:]*)(?::([0-9]*))?$/.exec(authority.slice(at + 1)) ?? [];
+  const place = authority.slice(at + 1);
+  if (place.includes(",")) return err("several hosts: name the one to look at");
+  const read = /^(\[[^\]]*\]|[^:[\]]*)(?::([0-9]*))?$/.exec(place);
+  // A password with a slash ends up here too: nothing of it is repeated, and nobody else's server is asked.
+  if (read === null)
+    return err(
+      "what stands where host and port belong is neither; write /, ? and @ of a password as %2F, %3F and %40, an IPv6 address in [ ]",
+    );
+  const [, host = "", port = ""] = read;
   const given = new Map<string, string>();
   const put = (key: string, raw: string | undefined): boolean => {
     if (raw === undefined || raw === "") return true;
