@@ -16,7 +16,10 @@ const known: ReadonlySet<string> = new Set(
 );
 
 const placeholder =
-  /change.?me|replace|reemplaz|placeholder|your.?(?:strong|secret|password|token)|(?:password|token|secret|value).?here|contrase|todo|xxx+|<[^>]*>|\$\{/i;
+  /change.?me|replace|reemplaz|placeholder|your.?(?:strong|secret|password|token)|(?:password|token|secret|value).?here|contrase|<[^>]*>|\$\{/i;
+
+/** Short ones; one long random text in a thousand has such letters by chance. */
+const shortPlaceholder = /todo|xxx+/i;
 
 /**
  * Grades a password as the master password of Odoo and the password of a database role have to be: random, 24 characters or
@@ -30,8 +33,10 @@ export function gradePassword(text: string): Grade {
   if (plain === "") return { grade: "weak", words: "it is empty" };
   if (known.has(plain)) return { grade: "weak", words: "it is one that documentation and images use" };
   if (placeholder.test(text)) return { grade: "weak", words: "it is the placeholder of an example" };
-  const bits = guessBits(text);
+  const bits = guessBits(withoutRuns(text));
   const shown = `${text.length} characters, about ${Math.floor(bits)} bits`;
+  if (bits < 96 && shortPlaceholder.test(text))
+    return { grade: "weak", words: "it is the placeholder of an example" };
   if (bits < 56) return { grade: "weak", words: `it can be guessed (${shown})` };
   if (bits < 96) return { grade: "middling", words: `it is not long or not random enough (${shown})` };
   return { grade: "good", words: shown };
@@ -46,6 +51,18 @@ export const triedPasswords: readonly string[] = [
   "123456",
   "changeme",
 ];
+
+/** What is left when runs (`aaaa`, `1234`, `fedc`) are two characters and a text that repeats itself is written once. */
+function withoutRuns(text: string): string {
+  const [, unit = text] = /^(.{1,32}?)\1+$/s.exec(text.slice(0, 1_024)) ?? [];
+  let kept = unit.slice(0, 2);
+  for (let at = 2; at < unit.length; at += 1) {
+    const step = unit.charCodeAt(at) - unit.charCodeAt(at - 1);
+    const isRun = Math.abs(step) <= 1 && unit.charCodeAt(at - 1) - unit.charCodeAt(at - 2) === step;
+    if (!isRun) kept += unit[at] ?? "";
+  }
+  return kept;
+}
 
 /** A rough upper estimate: letters of one case are words (2.3 bits each), a random text counts by its kinds of characters. */
 function guessBits(text: string): number {

@@ -124,13 +124,19 @@ export function pythonMatcher(source: string): Matcher {
     .replaceAll(/\(\?P=([A-Za-z_]\w*)\)/g, "\\k<$1>")
     .replaceAll(/(?<!\\)((?:\\\\)*)\\A/g, "$1(?<![\\s\\S])")
     .replaceAll(/(?<!\\)((?:\\\\)*)\\Z/g, "$1(?![\\s\\S])");
+  // Alone, too: the group around it would close what it leaves open. And a reference needs its group, here it would be empty.
+  const groups = [...rest.replaceAll(/\\./g, "").matchAll(/\((?!\?)|\(\?P</g)].length;
+  const isDangling =
+    [...rest.matchAll(/(?<!\\)(?:\\\\)*\\([1-9][0-9]?)/g)].some(([, number]) => Number(number) > groups) ||
+    [...rest.matchAll(/\(\?P=(\w+)\)/g)].some(([, name]) => !rest.includes(`(?P<${name ?? ""}>`));
+  if (isDangling || !reads(translated, flags.join(""))) return () => null;
   return matcherOf(`(?<![\\s\\S])(?:${translated})`, flags.join(""));
 }
 
 /** A pattern of PCRE, as nginx compiles it; `ignoreCase` for `~*`. */
 export function pcreMatcher(source: string, ignoreCase: boolean): Matcher {
   const [, letters = "", rest = source] = /^\(\?([ims]+)\)([\s\S]*)$/.exec(source) ?? [];
-  if (/\(\?[|>(#R&]|\\[KGQ]|[*+?}]\+/.test(rest)) return () => null;
+  if (/\(\?[|>(#R&]|\\[CEGHKNQRVXeh]|[*+?}]\+|\[\^?\](?!\])/.test(rest)) return () => null;
   const translated = rest
     .replaceAll("(?P<", "(?<")
     .replaceAll(/(?<!\\)((?:\\\\)*)\\A/g, "$1(?<![\\s\\S])")

@@ -59,6 +59,9 @@ t.test("the master password is judged, and never repeated", async (t) => {
     "correct-horse-battery",
     "Sommer2026!",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "12345678901234567890123456789012345678",
+    "abcdefghijklmnopqrstuvwxyz0123456789",
+    "Kw93-bx7QKw93-bx7QKw93-bx7QKw93-bx7Q",
     "<token>",
   ])
     t.equal(await judged(bad), "fail", bad);
@@ -91,6 +94,8 @@ t.test("the master password is judged, and never repeated", async (t) => {
   );
   t.notMatch(JSON.stringify(findings), /Sommer|Winter|Herbst/);
   t.equal(gradePassword("x".repeat(10_000)).grade, "weak");
+  t.equal(gradePassword("TODO set one").words, "it is the placeholder of an example");
+  t.equal(gradePassword("q3Zr8-K1xPToDoL0tVb7Ym2NcDf5Gh9Js4").grade, "good", "by chance");
 });
 
 t.test("dbfilter: what does not hold the end of a name is seen", async (t) => {

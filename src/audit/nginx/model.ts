@@ -165,9 +165,12 @@ function search(locations: readonly Location[], path: string): Found | null {
   const exact = locations.find(({ kind, text }) => kind === "=" && text === path);
   if (exact !== undefined) return { chain: [exact], isFinal: true, isRedirect: false };
   const prefixes = locations.filter(({ kind }) => kind === "" || kind === "^~");
-  const slashed = prefixes.find(
-    ({ text, directives }) => text === `${path}/` && directives.some(({ name }) => name === "proxy_pass"),
-  );
+  // A prefix that is the path itself comes before the redirect to the one with a slash.
+  const slashed = prefixes.some(({ text }) => text === path)
+    ? undefined
+    : [...prefixes, ...locations.filter(({ kind }) => kind === "=")].find(
+        ({ text, directives }) => text === `${path}/` && directives.some(({ name }) => name === "proxy_pass"),
+      );
   if (slashed !== undefined) return { chain: [slashed], isFinal: true, isRedirect: true };
   let longest: Location | null = null;
   for (const one of prefixes)

@@ -43,10 +43,11 @@ const turnsMax = 12;
 interface Road {
   readonly model: NginxModel;
   readonly server: Server;
-  readonly probe: Probe;
   readonly variables: Variables;
   /** Target as it came. */
   readonly raw: string;
+  /** An error_page with a path makes it GET. */
+  method: string;
   path: string;
   args: string;
   /** The path is no longer the one that came (r->valid_unparsed_uri). */
@@ -89,9 +90,9 @@ export function walk(model: NginxModel, server: Server, probe: Probe): Outcome {
   const road: Road = {
     model,
     server,
-    probe,
     variables,
     raw: target.raw,
+    method: probe.method,
     path: "",
     args: "",
     isRewritten: false,
@@ -143,14 +144,15 @@ function inside(road: Road, chain: readonly Location[]): Outcome | "again" {
     if (found?.matches === true) road.variables.capture(found);
   }
   if (own !== undefined) {
-    if (!road.isInternal && own.directives.some(({ name }) => name === "internal"))
+    // It holds for what nests in it, too.
+    if (!road.isInternal && chain.some((one) => one.directives.some(({ name }) => name === "internal")))
       return settled(road, answered(404, place), levels);
     const rewritten = rewrite(road, own.directives);
     if (rewritten.outcome !== null) return settled(road, rewritten.outcome, levels);
     if (rewritten.isMoved) return "again";
     if (rewritten.block !== null) levels = [rewritten.block, ...levels];
   }
-  const refused = refusal(levels, road.probe.method);
+  const refused = refusal(levels, road.method);
   if (refused !== null) return settled(road, answered(refused.status, refused.by.place), levels);
   const tried = own?.directives.find(({ name }) => name === "try_files")?.args.at(-1);
   if (tried !== undefined) return tryFiles(road, tried, place, levels);
@@ -165,10 +167,19 @@ function tryFiles(road: Road, last: string, place: Place, levels: Levels): Outco
   if (last.startsWith("@")) return named(road, last) ?? answered(500, place);
   const [path = "", args] = road.variables.expand(last).split(/\?(.*)/s);
   if (path === road.path && args === undefined) return settled(road, answered(404, place), levels);
-  moveTo(road, path, args ?? "");
+  return redirected(road, path, args ?? "") ?? "again";
+}
+
+/** nginx sends the request to another path by itself, and the server's own rules see it once more; null: they let it go on. */
+function redirected(road: Road, path: string, args: string): Outcome | null {
+  const { server } = road;
+  moveTo(road, path, args);
   road.isRewritten = true;
   road.isInternal = true;
-  return "again";
+  road.turns += 1;
+  if (road.turns > turnsMax) return answered(500, server.place);
+  const { outcome } = rewrite(road, server.directives);
+  return outcome === null ? null : settled(road, outcome, [server.directives, server.outer]);
 }
 
 /** A location with a name; null: there is none. */
@@ -190,9 +201,9 @@ function settled(road: Road, outcome: Outcome, levels: Levels): Outcome {
   road.isInternal = true;
   if (to.startsWith("@")) return named(road, to) ?? outcome;
   const [path = "", args = ""] = to.split(/\?(.*)/s);
-  moveTo(road, path, args);
-  road.isRewritten = true;
-  const shown = located(road);
+  road.method = road.method === "HEAD" ? "HEAD" : "GET";
+  road.variables.set("$request_method", road.method);
+  const shown = redirected(road, path, args) ?? located(road);
   return shown.kind === "proxied" ? shown : outcome;
 }
 
