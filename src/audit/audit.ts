@@ -5,13 +5,13 @@ import type { Result } from "../base/result.ts";
 import { type Finding, findingOf } from "../report/finding.ts";
 import { auditChecks } from "./catalogue/catalogue.ts";
 import { auditCompose } from "./compose/audit-compose.ts";
-import { readCompose } from "./compose/read.ts";
+import { type ReadEnvFile, readCompose } from "./compose/read.ts";
 import type { Variables } from "./compose/variables.ts";
 import { auditConf } from "./conf/audit-conf.ts";
 import { databaseNames, visible } from "./conf/dbfilter.ts";
 import { ConfView } from "./conf/view.ts";
 import type { AuditContext, ConnectionRoom, GatewayView, Machine, Modes } from "./context.ts";
-import { type Disk, nginxIncludes, postgresIncludes } from "./included.ts";
+import { type Disk, envFiles, nginxIncludes, postgresIncludes } from "./included.ts";
 import { auditNginx } from "./nginx/audit-nginx.ts";
 import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
@@ -98,7 +98,8 @@ export async function audit(
     const known = { ...context, databases: [...new Set([...named, ...existing])] };
     add(auditConf(conf, resolve(surroundings.cwd, conf.file), known));
   }
-  for (const file of request.compose) add(composeNotes(file, read, request.variables, problems));
+  for (const file of request.compose)
+    add(composeNotes(file, read, request.variables, problems, envFiles(file, surroundings)));
   if (request.pgHba !== null) {
     const text = read(request.pgHba);
     if (text !== null)
@@ -156,10 +157,11 @@ function composeNotes(
   read: (path: string) => string | null,
   variables: Variables,
   problems: Problem[],
+  readEnvFile: ReadEnvFile,
 ): readonly Note[] {
   const text = read(file);
   if (text === null) return [];
-  const compose = readCompose(file, text, variables);
+  const compose = readCompose(file, text, variables, readEnvFile);
   if (compose.ok) return auditCompose(compose.value);
   for (const { line, thing } of compose.error)
     problems.push({

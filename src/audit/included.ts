@@ -1,6 +1,7 @@
 /** Files that an operator's file includes, found the way PostgreSQL and nginx find them. */
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { ReadFile } from "../settings/read-file.ts";
+import type { ReadEnvFile } from "./compose/read.ts";
 import type { ReadIncluded as ReadNginx } from "./nginx/parse.ts";
 import type { ReadIncluded as ReadPostgres } from "./postgres/conf.ts";
 
@@ -42,6 +43,11 @@ export function postgresIncludes(disk: Disk): ReadPostgres {
       disk,
     );
   };
+}
+
+/** Compose: `env_file` is relative to the compose file. */
+export function envFiles(file: string, disk: Disk): ReadEnvFile {
+  return (name) => texts([isAbsolute(name) ? name : join(dirname(file), name)], disk)[0] ?? null;
 }
 
 /**

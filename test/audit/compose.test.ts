@@ -324,3 +324,36 @@ t.test("odd but valid files are looked at without a crash", async (t) => {
     t.ok(findings.length > 10);
   }
 });
+
+t.test("what env_file sets is what the container gets, and no password in the compose file", async (t) => {
+  const text = `services:
+  odoo:
+    image: "odoo:19.0"
+    env_file: [.docker/odoo.env, { path: gone.env, required: false }]
+    environment: { PROXY_MODE: "True" }
+  db:
+    image: "postgres:17"
+    env_file: .docker/db.env
+`;
+  const result = await look(
+    { compose: ["stack/c.yaml"] },
+    {
+      "stack/c.yaml": text,
+      "stack/.docker/odoo.env":
+        "# Odoo\nLIST_DB=True\nPROXY_MODE=False\nDB_FILTER=^prod\nPASSWORD=odoo\nUSER=app\n",
+      "stack/.docker/db.env": "POSTGRES_USER=app\nPOSTGRES_HOST_AUTH_METHOD=trust\n",
+    },
+  );
+  const told = (id: string) =>
+    result.findings
+      .filter((one) => one.id === id)
+      .map(({ outcome, place }) => `${outcome} ${place?.file}:${place?.line}`);
+  t.same(told("compose-odoo-options"), [
+    "fail stack/.docker/odoo.env:2",
+    "fail stack/.docker/odoo.env:4",
+    "skipped stack/c.yaml:4",
+  ]);
+  t.same(told("compose-secrets"), ["pass stack/c.yaml:null"]);
+  t.same(told("compose-postgres-auth"), ["fail stack/.docker/db.env:2"]);
+  t.same(told("compose-postgres-role"), ["fail stack/.docker/odoo.env:6"]);
+});

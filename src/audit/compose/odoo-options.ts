@@ -12,11 +12,27 @@ export function odooOptions(compose: ComposeFile): readonly Note[] {
   const notes = services.flatMap((service) => [
     ...fromEnvironment(service, compose),
     ...fromCommand(service, compose),
+    ...unread(service, compose),
   ]);
   return orPass(notes, id, "environment and command line of Odoo say nothing against odoo.conf", {
     file: compose.file,
     line: null,
   });
+}
+
+/** Files whose variables the container gets and that are not here. */
+function unread(service: Service, { readEnvFile }: ComposeFile): readonly Note[] {
+  return service
+    .envFiles()
+    .filter(({ value }) => readEnvFile(value) === null)
+    .map(({ value, place }) =>
+      note(
+        "compose-odoo-options",
+        "skipped",
+        `${service.name}: env_file ${quoted(value)} is not here; what it sets is not known`,
+        place,
+      ),
+    );
 }
 
 interface Bad {
@@ -47,7 +63,7 @@ const badVariables: readonly Bad[] = [
 ];
 
 function fromEnvironment(service: Service, { variables }: ComposeFile): readonly Note[] {
-  return service.environment().flatMap(({ name, written, place }) => {
+  return service.wholeEnvironment().flatMap(({ name, written, place }) => {
     // A variable that is not known here stands for some letters.
     const value = interpolate(written, variables, "x").text ?? written;
     const bad = badVariables.find((one) => one.name.test(name) && one.value.test(value) && value !== "");

@@ -2,12 +2,15 @@
 import { err, ok, type Result } from "../../base/result.ts";
 import { type KeyPath, parseYaml, type YamlDocument } from "../../base/yaml-positions.ts";
 import type { Place } from "../../report/finding.ts";
-import { interpolate, type Variables } from "./variables.ts";
+import { envLines, interpolate, type Variables } from "./variables.ts";
 
 /** Most services that are looked at. */
 export const servicesMax = 200;
 
 export type ServiceKind = "odoo" | "postgres" | "proxy" | "other";
+
+/** The text of a file that `env_file` names, by its name as it is written, and the file for a place; null: it is not here. */
+export type ReadEnvFile = (name: string) => { readonly file: string; readonly text: string } | null;
 
 /** A value with where it stands. */
 export interface Placed<T> {
@@ -107,6 +110,35 @@ export class Service {
     }));
   }
 
+  /** Names behind `env_file`, variables substituted. */
+  envFiles(): readonly Placed<string>[] {
+    const value = this.at("env_file");
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return items.flatMap((item, index) => {
+      const name = this.filled(isRecord(item) ? item["path"] : item, "");
+      const place = this.placeOf("env_file", ...(Array.isArray(value) ? [index] : []));
+      return name === "" ? [] : [{ value: name, place }];
+    });
+  }
+
+  /** `environment` over what the files of `env_file` set, as the container gets it. */
+  wholeEnvironment(): readonly EnvironmentEntry[] {
+    const own = this.environment();
+    const names = new Set(own.map(({ name }) => name));
+    const fromFiles = new Map<string, EnvironmentEntry>();
+    for (const { value } of this.envFiles()) {
+      const read = this.#compose.readEnvFile(value);
+      for (const { name, value: text, line } of read === null ? [] : envLines(read.text))
+        fromFiles.set(name, {
+          name,
+          written: text,
+          resolved: interpolate(text, this.#compose.variables).text,
+          place: { file: read?.file ?? value, line },
+        });
+    }
+    return [...[...fromFiles.values()].filter(({ name }) => !names.has(name)), ...own];
+  }
+
   /** The words of command and entrypoint, variables substituted; `written` is the word as it stands in the file. */
   words(): readonly (Placed<string> & { readonly written: string })[] {
     return ["entrypoint", "command"].flatMap((key) => {
@@ -140,11 +172,13 @@ export class Service {
 export class ComposeFile {
   readonly file: string;
   readonly variables: Variables;
+  readonly readEnvFile: ReadEnvFile;
   readonly services: readonly Service[];
   readonly #document: YamlDocument;
 
-  constructor(file: string, document: YamlDocument, variables: Variables) {
+  constructor(file: string, document: YamlDocument, variables: Variables, readEnvFile: ReadEnvFile) {
     this.file = file;
+    this.readEnvFile = readEnvFile;
     this.variables = variables;
     this.#document = document;
     this.services = Object.entries(this.record("services"))
@@ -179,11 +213,12 @@ export function readCompose(
   file: string,
   text: string,
   variables: Variables,
+  readEnvFile: ReadEnvFile,
 ): Result<ComposeFile, readonly ComposeMistake[]> {
   const parsed = parseYaml(text, { foreign: true });
   if (!parsed.ok)
     return err(parsed.error.slice(0, 20).map(({ line, message }) => ({ line, thing: message })));
-  const compose = new ComposeFile(file, parsed.value, variables);
+  const compose = new ComposeFile(file, parsed.value, variables, readEnvFile);
   return compose.services.length === 0 ? err([{ line: 1, thing: "there is no service in it" }]) : ok(compose);
 }
 

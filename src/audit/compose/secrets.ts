@@ -65,7 +65,7 @@ function postgresAuth(compose: ComposeFile): readonly Note[] {
   const notes: Note[] = [];
   const services = compose.services.filter(({ kind }) => kind === "postgres");
   for (const service of services)
-    for (const { name, written, resolved, place } of service.environment()) {
+    for (const { name, written, resolved, place } of service.wholeEnvironment()) {
       const value = resolved ?? written;
       if (name === "POSTGRES_HOST_AUTH_METHOD" && value === "trust")
         notes.push(
@@ -102,18 +102,18 @@ function postgresRole(compose: ComposeFile): readonly Note[] {
   const file = { file: compose.file, line: null };
   const superusers = compose.services
     .filter(({ kind }) => kind === "postgres")
-    .map((service) => service.environment().find(({ name }) => name === "POSTGRES_USER"));
+    .map((service) => service.wholeEnvironment().find(({ name }) => name === "POSTGRES_USER"));
   const users = compose.services
     .filter(({ kind }) => kind === "odoo")
     .flatMap((service) => {
       const own = service
-        .environment()
+        .wholeEnvironment()
         .filter(({ name }) => /^(?:USER|DB_USER|PGUSER|ODOO_DB_USER|DB_ENV_POSTGRES_USER)$/.test(name));
       // The official image takes `odoo` when nobody says anything else.
       const isOfficial = /^(?:docker\.io\/)?(?:library\/)?odoo(?:[:@]|$)/.test(service.text("image") ?? "");
       const isSaid =
         own.length > 0 ||
-        service.has("env_file") ||
+        service.envFiles().length > 0 ||
         service.words().some(({ value }) => /^(?:--db_user|-r$)/.test(value));
       return isOfficial && !isSaid
         ? [

@@ -81,15 +81,25 @@ function closing(text: string, from: number): number {
   return -1;
 }
 
+/** One line NAME=VALUE; lines count from 1. */
+export interface EnvLine {
+  readonly name: string;
+  readonly value: string;
+  readonly line: number;
+}
+
 /** The lines NAME=VALUE of a `.env` file; quotes are taken off, what is no such line is passed over. */
-export function readEnvFile(text: string): Variables {
-  const variables = new Map<string, string>();
-  for (const line of text.split(/\r?\n/)) {
+export function envLines(text: string): readonly EnvLine[] {
+  return text.split(/\r?\n/).flatMap((written, index) => {
     const [, name = "", rest = ""] =
-      /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(line) ?? [];
-    if (name === "") continue;
+      /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(written) ?? [];
+    if (name === "") return [];
     const inQuotes = /^(["'])(.*)\1\s*(?:#.*)?$/.exec(rest)?.[2];
-    variables.set(name, inQuotes ?? rest.replace(/\s+#.*$/, "").trim());
-  }
-  return variables;
+    return [{ name, value: inQuotes ?? rest.replace(/\s+#.*$/, "").trim(), line: index + 1 }];
+  });
+}
+
+/** A `.env` file as variables; of two lines for one name the later holds. */
+export function readEnvFile(text: string): Variables {
+  return new Map(envLines(text).map(({ name, value }) => [name, value]));
 }
