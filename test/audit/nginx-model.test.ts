@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { stranger } from "../../src/audit/nginx/access.ts";
 import { modelOf } from "../../src/audit/nginx/model.ts";
 import { type Directive, readNginx } from "../../src/audit/nginx/parse.ts";
 import {
@@ -12,7 +11,7 @@ import {
   rpcDoorProbes,
   xmlServiceProbes,
 } from "../../src/audit/nginx/probes.ts";
-import { walk } from "../../src/audit/nginx/walk.ts";
+import { stranger, walk } from "../../src/audit/nginx/walk.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
 import { look, seen } from "../support/audit.ts";
 import { nginxMissing, startNginx } from "../support/nginx.ts";

@@ -1,11 +1,8 @@
 /** Who may enter a location of nginx. Pure. */
-import { parseIp } from "../../base/ip.ts";
+import { type Ip, parseIp } from "../../base/ip.ts";
 import { inherited, lastOf } from "./model.ts";
 import { prefixAround } from "./networks.ts";
 import type { Directive } from "./parse.ts";
-
-/** Somebody on the internet (RFC 5737). */
-export const stranger = "203.0.113.9";
 
 /** Why a stranger's request is refused, and by which line; null: it may enter. */
 export interface Refused {
@@ -13,12 +10,17 @@ export interface Refused {
   readonly by: Directive;
 }
 
-/** allow and deny, a password, or another server that is asked. */
-export function refusal(levels: readonly (readonly Directive[])[], method: string): Refused | null {
+/** allow and deny, a password, or another server that is asked; `address` is the client's. */
+export function refusal(
+  levels: readonly (readonly Directive[])[],
+  method: string,
+  address: string,
+): Refused | null {
+  const ip = parseIp(address);
   const read = method === "HEAD" ? "GET" : method;
   const limited = levels.flat().find(({ name, args }) => name === "limit_except" && !args.includes(read));
   const all = limited?.block == null ? levels : [limited.block, ...levels];
-  const rule = accessRules(all).find(({ name, args }) => fits(args[0] ?? "", name)) ?? null;
+  const rule = accessRules(all).find(({ name, args }) => fits(args[0] ?? "", name, ip)) ?? null;
   const isAny = lastOf(levels, "satisfy")?.args[0] === "any";
   const basic = lastOf(all, "auth_basic");
   const asks = basic !== null && basic.args[0] !== "off" ? basic : lastOf(levels, "auth_request");
@@ -38,10 +40,9 @@ function accessRules(levels: readonly (readonly Directive[])[]): readonly Direct
   return inherited(levels, "deny");
 }
 
-function fits(network: string, name: string): boolean {
+function fits(network: string, name: string, ip: Ip | null): boolean {
   if (network === "all") return true;
   if (network === "unix:") return false;
-  const ip = parseIp(stranger);
   const length = ip === null ? null : prefixAround(network, ip);
   // A network that cannot be read: an allow is taken as given, so that nothing is called closed that is open.
   return length === null ? name === "allow" : length >= 0;

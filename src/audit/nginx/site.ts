@@ -1,8 +1,7 @@
 /** TLS, redirects, headers and names of an nginx site. */
 import { type Note, note, orPass, quoted } from "../note.ts";
-import { stranger } from "./access.ts";
 import { inherited, type Listen, lastOf, type NginxModel, type Server } from "./model.ts";
-import { type Outcome, walk } from "./walk.ts";
+import { type Outcome, stranger, walk } from "./walk.ts";
 
 const securityHeaders = [
   "strict-transport-security",

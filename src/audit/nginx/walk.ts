@@ -1,7 +1,7 @@
 /** The road of one request through an nginx server, as far as its configuration tells. Pure. */
 import type { Place } from "../../report/finding.ts";
 import { pcreMatcher } from "../regex.ts";
-import { refusal, stranger } from "./access.ts";
+import { refusal } from "./access.ts";
 import { inherited, type Location, lastOf, locate, type NginxModel, portOf, type Server } from "./model.ts";
 import type { Directive } from "./parse.ts";
 import { nginxTarget } from "./target.ts";
@@ -17,6 +17,9 @@ export interface Probe {
   /** Over TLS; when it is left out: if the server has TLS at all. */
   readonly isTls?: boolean;
 }
+
+/** Somebody on the internet (RFC 5737). */
+export const stranger = "203.0.113.9";
 
 type Levels = readonly (readonly Directive[])[];
 
@@ -152,7 +155,7 @@ function inside(road: Road, chain: readonly Location[]): Outcome | "again" {
     if (rewritten.isMoved) return "again";
     if (rewritten.block !== null) levels = [rewritten.block, ...levels];
   }
-  const refused = refusal(levels, road.method);
+  const refused = refusal(levels, road.method, stranger);
   if (refused !== null) return settled(road, answered(refused.status, refused.by.place), levels);
   const tried = own?.directives.find(({ name }) => name === "try_files")?.args.at(-1);
   if (tried !== undefined) return tryFiles(road, tried, place, levels);
