@@ -325,3 +325,20 @@ t.test(
     t.equal(await outcome("http_enable = 0", "conf-interface"), "fail", "yes to Odoo 18");
   },
 );
+
+t.test(
+  "quotes belong to the value, capitals make another level, and Python's numbers are numbers",
+  async (t) => {
+    t.equal(await outcome('dbfilter = "^prod$"', "conf-syntax"), "fail");
+    t.equal(await outcome("addons_path = '/opt/a,/opt/b'", "conf-syntax"), "fail");
+    t.equal(await outcome(`admin_passwd = "$pbkdf2-sha512$25000$abc$def"`, "conf-master-password"), "fail");
+    const { findings } = await audited('[options]\nadmin_passwd = "Sommer2026"\n');
+    t.notMatch(JSON.stringify(findings), /Sommer/);
+    for (const level of ["INFO", "Warn", "warning"])
+      t.equal(await outcome(`log_level = ${level}`, "conf-log-level"), "fail", level);
+    t.equal(await outcome("log_level = info", "conf-log-level"), "pass");
+    t.equal(await outcome("limit_memory_hard = 2_684_354_560", "conf-syntax"), "pass");
+    t.equal(await outcome("limit_memory_hard = 2_684_354_560", "conf-limits"), "pass");
+    t.equal(await outcome("limit_memory_hard = 2__6", "conf-syntax"), "fail");
+  },
+);

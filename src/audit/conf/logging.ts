@@ -36,8 +36,8 @@ export function logging(conf: ConfView): readonly Note[] {
 function loginLines(conf: ConfView): readonly Note[] {
   const id = "conf-log-level";
   const place = conf.place("log_level");
-  const level = conf.text("log_level").toLowerCase();
-  const means = levelMeans.get(level);
+  // A choice of optparse: capitals are another word.
+  const means = levelMeans.get(conf.text("log_level"));
   if (means === undefined)
     return [
       note(id, "fail", `${conf.shown("log_level")}: there is no such level, and Odoo does not start`, place),

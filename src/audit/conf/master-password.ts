@@ -53,7 +53,7 @@ export function masterPassword(conf: ConfView): Note {
     );
   if (value === "")
     return note(id, "pass", "admin_passwd is empty: Odoo refuses every master password", place);
-  if (value.startsWith("$")) return hashed(value, conf);
+  if (/^["']?\$/.test(value)) return hashed(value, conf);
   const { grade, words } = gradePassword(value);
   if (grade === "good")
     return note(id, "warn", `the password is strong (${words}) but stands there in plain text`, place, {

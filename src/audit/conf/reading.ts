@@ -24,13 +24,27 @@ function syntax(conf: ConfView): readonly Note[] {
         },
       ),
     );
+  for (const { name, value, line } of conf.written)
+    if (/^(["']).*\1$/s.test(value) && value.length > 1)
+      notes.push(
+        note(
+          id,
+          "fail",
+          `the value of ${name} stands in quotes, and they belong to it`,
+          { file, line },
+          {
+            why: "odoo.conf knows no quotes: a filter then fits no name, a path no folder, and a hash is no hash.",
+            fix: "Take the quotes away.",
+          },
+        ),
+      );
   for (const entry of conf.written) {
     const name = oldNames.get(entry.name) ?? entry.name;
     const type = confOptions.get(name)?.type;
     if (type !== "whole number" && type !== "number") continue;
     if (entry.value === "" || /^(?:None|False|false)$/.test(entry.value) || hasComment(entry.value)) continue;
     const isNumber =
-      type === "number" ? /^[+-]?[0-9.]+$/.test(entry.value) : /^[+-]?[0-9]+$/.test(entry.value);
+      type === "number" ? /^[+-]?[0-9.]+$/.test(entry.value) : /^[+-]?[0-9]+(?:_[0-9]+)*$/.test(entry.value);
     if (!isNumber)
       notes.push(
         note(id, "fail", `${entry.name} = ${quoted(entry.value)} is no ${type}`, { file, line: entry.line }),

@@ -66,7 +66,10 @@ export class ConfView {
   /** A whole number; null when the text is none (Odoo does not start then). */
   whole(name: string): number | null {
     const value = this.text(name);
-    return /^[+-]?[0-9]{1,15}$/.test(value) ? Number(value) : null;
+    // Python reads 2_147_483_648 as well.
+    return /^[+-]?[0-9]+(?:_[0-9]+)*$/.test(value) && value.length <= 24
+      ? Number(value.replaceAll("_", ""))
+      : null;
   }
 
   /** Where the option is written; the file as a whole when it is not. */
