@@ -174,3 +174,42 @@ t.test("a stranger has no client's certificate", async (t) => {
     "closed as it is written, open behind a language",
   );
 });
+
+t.test("the upgrade is looked at with the values it has, and a socket file has no port", async (t) => {
+  const judged = (connection: string, to = "http://127.0.0.1:8072", before = "") =>
+    outcome(
+      `${before} server { listen 443 ssl; location / { ${odoo} } location /websocket { proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection ${connection}; proxy_pass ${to}; } }`,
+      "nginx-websocket",
+    );
+  const map = (value: string) => `map $http_upgrade $c { default ${value}; "" close; }`;
+  t.equal(await judged("$c", undefined, map("upgrade")), "pass");
+  t.equal(await judged("$c", undefined, map("close")), "fail");
+  t.equal(await judged('"Upgrade"'), "pass");
+  t.equal(await judged("$http_connection"), "pass", "what the client says");
+  t.equal(await judged('""'), "fail");
+  t.equal(await judged("upgrade", "http://unix:/run/odoo.sock"), "pass");
+});
+
+t.test("the default server's old protocols are offered for all that share its port", async (t) => {
+  const site = (protocols: string) =>
+    `server { listen 443 ssl default_server; ssl_protocols ${protocols}; return 444; } server { listen 443 ssl; server_name a.example.com; ssl_protocols TLSv1.2 TLSv1.3; location / { ${odoo} } }`;
+  t.equal(await outcome(site("TLSv1.2 TLSv1.3"), "nginx-tls-protocols"), "pass");
+  t.equal(await outcome(site("TLSv1.2"), "nginx-tls-protocols"), "warn");
+  t.equal(await outcome(site("TLSv1.1 TLSv1.2"), "nginx-tls-protocols"), "fail");
+});
+
+t.test("headers-more and brotli do what add_header and gzip do; HSTS of 0 is none", async (t) => {
+  const site = (rest: string) => `server { listen 443 ssl; ${rest} location / { ${odoo} } }`;
+  const all =
+    '"Strict-Transport-Security: max-age=31536000" "X-Content-Type-Options: nosniff" "Referrer-Policy: same-origin"';
+  t.equal(await outcome(site(`more_set_headers ${all};`), "nginx-headers"), "pass");
+  t.equal(await outcome(site(`more_set_headers ${all.replace("31536000", "0")};`), "nginx-headers"), "fail");
+  t.equal(
+    await outcome(
+      site("brotli on; brotli_types text/css application/javascript application/json;"),
+      "nginx-compression",
+    ),
+    "pass",
+  );
+  t.equal(await outcome(site("brotli on;"), "nginx-compression"), "warn");
+});

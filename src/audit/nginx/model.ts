@@ -57,7 +57,7 @@ export function modelOf(directives: readonly Directive[]): NginxModel {
     if (one.name === "upstream" && one.block !== null)
       upstreams.set(
         one.args[0] ?? "",
-        one.block.filter(({ name }) => name === "server").map(({ args }) => portOf(args[0] ?? "")),
+        one.block.filter(({ name }) => name === "server").flatMap(({ args }) => portsOf(args[0] ?? "")),
       );
     if (one.name === "map") maps.set(one.args[1] ?? "", one);
     if (one.name === "geo") geos.set(one.args.at(-1) ?? "", one);
@@ -82,7 +82,12 @@ export function lastOf(levels: readonly (readonly Directive[])[], name: string):
   return inherited(levels, name).at(-1) ?? null;
 }
 
-/** `host:port`, `[v6]:port`, `unix:…`; 80 when no port stands there. */
+/** The port of a member; none for a socket file. */
+export function portsOf(text: string): readonly number[] {
+  return text.startsWith("unix:") ? [] : [portOf(text)];
+}
+
+/** `host:port`, `[v6]:port`; 80 when no port stands there. */
 export function portOf(text: string): number {
   const port = /^(?:\[[^\]]*\]|[^:[\]]*):([0-9]{1,5})$/.exec(text)?.[1];
   return port === undefined ? 80 : Number(port);

@@ -50,7 +50,7 @@ function websocket(outcome: Outcome, busPort: number): Note {
   const id = "nginx-websocket";
   if (outcome.kind !== "proxied")
     return note(id, "fail", `/websocket is answered by nginx itself with ${outcome.status}`, outcome.place);
-  const { levels, ports, place, pass } = outcome;
+  const { levels, ports, place, pass, expand } = outcome;
   if (ports.length > 0 && !ports.includes(busPort))
     return note(
       id,
@@ -60,14 +60,19 @@ function websocket(outcome: Outcome, busPort: number): Note {
     );
   const headers = inherited(levels, "proxy_set_header");
   const has = (name: string, value: RegExp) =>
-    headers.some(({ args }) => args[0]?.toLowerCase() === name && value.test(args[1] ?? ""));
+    headers.some(({ args }) => args[0]?.toLowerCase() === name && value.test(expand(args[1] ?? "")));
   const missing = [
     ...(lastOf(levels, "proxy_http_version")?.args[0] === "1.1" ? [] : ["proxy_http_version 1.1"]),
-    ...(has("upgrade", /\$http_upgrade|websocket/i) ? [] : ["proxy_set_header Upgrade $http_upgrade"]),
+    ...(has("upgrade", /websocket/i) ? [] : ["proxy_set_header Upgrade $http_upgrade"]),
     ...(has("connection", /upgrade|\$/i) ? [] : ['proxy_set_header Connection "upgrade"']),
   ];
   return missing.length === 0
-    ? note(id, "pass", `/websocket goes to port ${ports.join(", ") || "of a variable"} as an upgrade`, place)
+    ? note(
+        id,
+        "pass",
+        `/websocket goes to port ${ports.join(", ") || "that is not known here"} as an upgrade`,
+        place,
+      )
     : note(id, "fail", `the upgrade does not get through: missing ${missing.join(", ")}`, place);
 }
 
@@ -215,16 +220,18 @@ function sharing(levels: readonly (readonly Directive[])[]): Directive | null {
 
 function compression({ levels, place }: Proxied): Note {
   const id = "nginx-compression";
-  const gzip = lastOf(levels, "gzip");
+  // ngx_brotli, which every browser of today understands, has directives of the same form.
+  const name = lastOf(levels, "brotli")?.args[0] === "on" ? "brotli" : "gzip";
+  const gzip = lastOf(levels, name);
   if (gzip?.args[0] !== "on")
     return note(id, "warn", "gzip is off: the web client's 9 MB come uncompressed", gzip?.place ?? place);
-  const types = inherited(levels, "gzip_types").flatMap(({ args }) => args);
+  const types = inherited(levels, `${name}_types`).flatMap(({ args }) => args);
   const missing = ["text/css", "application/javascript", "application/json"].filter(
     (one) => !types.includes(one) && !types.includes("*"),
   );
   return missing.length === 0
-    ? note(id, "pass", "gzip with the types of Odoo", gzip.place)
-    : note(id, "warn", `gzip leaves out ${missing.join(", ")}`, gzip.place);
+    ? note(id, "pass", `${name} with the types of Odoo`, gzip.place)
+    : note(id, "warn", `${name} leaves out ${missing.join(", ")}`, gzip.place);
 }
 
 function cookies({ levels, place }: Proxied): Note {

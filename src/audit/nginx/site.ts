@@ -1,6 +1,7 @@
 /** TLS, redirects, headers and names of an nginx site. */
 import { type Note, note, orPass, quoted } from "../note.ts";
 import { inherited, type Listen, lastOf, type NginxModel, type Server } from "./model.ts";
+import type { Directive } from "./parse.ts";
 import { type Outcome, stranger, walk } from "./walk.ts";
 
 const securityHeaders = [
@@ -78,6 +79,8 @@ function redirect(model: NginxModel, file: string): Note {
   return note(id, "warn", "port 80 redirects nobody", first.place);
 }
 
+const oldProtocol = /^(?:SSLv[23]|TLSv1|TLSv1\.1)$/;
+
 function tlsProtocols(model: NginxModel, server: Server): readonly Note[] {
   const id = "nginx-tls-protocols";
   const own = lastOf([server.directives, server.outer], "ssl_protocols");
@@ -92,7 +95,7 @@ function tlsProtocols(model: NginxModel, server: Server): readonly Note[] {
       ),
     );
   else {
-    const old = own.args.filter((one) => /^(?:SSLv[23]|TLSv1|TLSv1\.1)$/.test(one));
+    const old = own.args.filter((one) => oldProtocol.test(one));
     if (old.length > 0)
       notes.push(note(id, "fail", `${old.join(", ")} ${old.length === 1 ? "is" : "are"} offered`, own.place));
     else if (!own.args.includes("TLSv1.3"))
@@ -107,7 +110,7 @@ function tlsProtocols(model: NginxModel, server: Server): readonly Note[] {
       notes.push(
         note(
           id,
-          "warn",
+          theirs?.args.some((one) => oldProtocol.test(one)) === true ? "fail" : "warn",
           `the first server on port ${listen.port} (line ${chosen.place.line ?? 0}) decides the protocols of this one too, and says ${theirs === null ? "nothing" : theirs.args.join(" ")}`,
           chosen.place,
         ),
@@ -136,13 +139,14 @@ function securityHeaderNote(
 ): Note {
   const id = "nginx-headers";
   // A header whose value a map makes empty is not sent.
-  const set = inherited(levels, "add_header")
+  const set = [...inherited(levels, "add_header"), ...moreHeaders(levels)]
     .map((one) => ({ ...one, args: one.args.map(expand) }))
     .filter(({ args }) => args[1] !== "");
   const values = new Map(set.map(({ args }) => [args[0]?.toLowerCase() ?? "", args]));
   const hsts = /max-age=([0-9]+)/.exec(values.get("strict-transport-security")?.[1] ?? "")?.[1];
   const missing = [
-    ...(hsts === undefined ? ["Strict-Transport-Security"] : []),
+    // A time of 0 makes browsers forget it.
+    ...(hsts === undefined || Number(hsts) === 0 ? ["Strict-Transport-Security"] : []),
     ...["X-Content-Type-Options", "Referrer-Policy"].filter((name) => !values.has(name.toLowerCase())),
   ];
   const notAlways = set
@@ -150,7 +154,7 @@ function securityHeaderNote(
     .map(({ args }) => args[0] ?? "");
   const parts = [
     ...(missing.length > 0 ? [`not sent: ${missing.join(", ")}`] : []),
-    ...(hsts !== undefined && Number(hsts) < 15_768_000
+    ...(hsts !== undefined && Number(hsts) > 0 && Number(hsts) < 15_768_000
       ? [`HSTS for ${hsts} s only, less than half a year`]
       : []),
     ...(notAlways.length > 0 ? [`not sent with errors ("always" is missing): ${notAlways.join(", ")}`] : []),
@@ -159,6 +163,19 @@ function securityHeaderNote(
   return parts.length === 0
     ? note(id, "pass", set.map(({ args }) => args[0]).join(", "), place)
     : note(id, missing.length > 0 ? "fail" : "warn", parts.join("; "), place);
+}
+
+/** more_set_headers (headers-more) as add_header with always: it holds for every status, and adds to what is around it. */
+function moreHeaders(levels: Parameters<typeof inherited>[0]): readonly Directive[] {
+  return levels
+    .flat()
+    .filter(({ name }) => name === "more_set_headers")
+    .flatMap((one) =>
+      one.args.flatMap((text) => {
+        const [, name = "", value = ""] = /^([A-Za-z0-9-]+)\s*:\s*(.*)$/s.exec(text) ?? [];
+        return name === "" ? [] : [{ ...one, args: [name, value, "always"] }];
+      }),
+    );
 }
 
 function headerInheritance(server: Server): readonly Note[] {

@@ -2,7 +2,7 @@
 import type { Place } from "../../report/finding.ts";
 import { pcreMatcher } from "../regex.ts";
 import { refusal } from "./access.ts";
-import { inherited, type Location, lastOf, locate, type NginxModel, portOf, type Server } from "./model.ts";
+import { inherited, type Location, lastOf, locate, type NginxModel, portsOf, type Server } from "./model.ts";
 import type { Directive } from "./parse.ts";
 import { nginxTarget } from "./target.ts";
 import { Variables } from "./variables.ts";
@@ -290,7 +290,7 @@ function passed(road: Road, pass: Directive, location: Location | undefined, lev
   const url = pass.args[0] ?? "";
   const [, host = "", path] = /^https?:\/\/([^/$]+|[^/$]*\$\{?\w+\}?[^/$]*)([/$].*)?$/.exec(url) ?? [];
   const known = variables.expand(host);
-  const ports = known.includes("$") || known === "" ? [] : (model.upstreams.get(known) ?? [portOf(known)]);
+  const ports = known.includes("$") || known === "" ? [] : (model.upstreams.get(known) ?? portsOf(known));
   const query = road.args === "" ? "" : `?${road.args}`;
   const sent = (): string => {
     if (url.includes("$"))
