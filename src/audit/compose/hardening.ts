@@ -34,8 +34,8 @@ function each(
 }
 
 /**
- * What the services lack. A service without image and build is part of one in another file, and what it lacks may stand there: it
- * is not judged.
+ * What the services lack. A service that extends another, or has neither image nor build, is a part, and what it lacks may stand
+ * elsewhere: it is not judged.
  */
 export function judged(
   compose: ComposeFile,
@@ -52,7 +52,7 @@ export function judged(
       note(
         id,
         "skipped",
-        `${names.join(", ")}: neither image nor build stands here, so the rest stands in another file`,
+        `${names.join(", ")}: the rest of it stands elsewhere (extends, or neither image nor build here)`,
         place,
       ),
     ];

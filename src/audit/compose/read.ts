@@ -31,7 +31,7 @@ export class Service {
   readonly name: string;
   readonly place: Place;
   readonly kind: ServiceKind;
-  /** Neither image nor build: the rest of it stands in another file (`extends`, or an override). */
+  /** It extends another service, or has neither image nor build: the rest of it stands elsewhere. */
   readonly isPart: boolean;
   readonly #compose: ComposeFile;
   readonly #node: Readonly<Record<string, unknown>>;
@@ -42,7 +42,7 @@ export class Service {
     this.#compose = compose;
     this.place = compose.keyPlace(["services", name]);
     this.kind = kindOf(name, this.text("image") ?? "", this.has("build"));
-    this.isPart = !this.has("image") && !this.has("build");
+    this.isPart = this.has("extends") || (!this.has("image") && !this.has("build"));
   }
 
   has(key: string): boolean {

@@ -1,4 +1,4 @@
-import { type Note, note, quoted } from "../note.ts";
+import { type Note, note, orPass, quoted } from "../note.ts";
 import { judged } from "./hardening.ts";
 import { mountsOf, unknownPart } from "./mounts.ts";
 import { type ComposeFile, isRecord, type Service } from "./read.ts";
@@ -11,7 +11,7 @@ export function running(compose: ComposeFile): readonly Note[] {
   const collect = (id: string, good: string, trouble: (service: Service) => Note | null): readonly Note[] =>
     judged(compose, services, id, good, trouble);
   return [
-    ...collect("compose-image-tag", "every image has a version", imageTag),
+    ...imageTags(compose, services),
     ...collect("compose-restart", "every service comes back by itself", restart),
     ...collect("compose-logging", "logs have a bound", logs),
     ...collect("compose-memory", "every service has a memory limit", memory),
@@ -21,6 +21,21 @@ export function running(compose: ComposeFile): readonly Note[] {
     ),
     ...collect("compose-volumes", "data lies in volumes", volumes),
   ];
+}
+
+/** What a part of a service says of its image counts, too. */
+function imageTags(compose: ComposeFile, services: readonly Service[]): readonly Note[] {
+  const id = "compose-image-tag";
+  const good = "every image has a version";
+  const named = services.filter((one) => one.has("image"));
+  if (named.length === 0) return judged(compose, services, id, good, imageTag);
+  const place = { file: compose.file, line: null };
+  return orPass(
+    named.flatMap((one) => imageTag(one) ?? []),
+    id,
+    good,
+    place,
+  );
 }
 
 function imageTag(service: Service): Note | null {
