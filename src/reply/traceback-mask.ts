@@ -14,6 +14,8 @@ const resultFirst =
   /^\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(?:null|-?[0-9.]{1,32}|"(?:[^"\\]|\\.){0,512}")\s*,\s*"result"\s*:/;
 const callAnswer = /^\s*\{\s*"jsonrpc"\s*:/;
 const xmlParams = /^(?:<\?xml[^>]*>)?\s*<methodResponse>\s*<params>/;
+/** The first element of any XML, behind declarations and comments. */
+const xmlRoot = /^(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<([A-Za-z_][\w.:-]*)[\s/>]/;
 
 type Kind = "json-rpc" | "json-error" | "xml-rpc";
 
@@ -55,8 +57,11 @@ export class TracebackMask {
   #passes(): boolean {
     const beginning = Buffer.concat(this.#held).toString("latin1", 0, beginningBytesMax);
     switch (this.#kind) {
-      case "xml-rpc":
-        return xmlParams.test(beginning);
+      case "xml-rpc": {
+        const root = xmlRoot.exec(beginning)?.[1];
+        // A site map or a feed is no answer to a call, and may be larger than any error.
+        return xmlParams.test(beginning) || (root !== undefined && root !== "methodResponse");
+      }
       case "json-rpc":
         // Twelve bytes tell a call's answer from any other JSON, such as a manifest or translations.
         return (

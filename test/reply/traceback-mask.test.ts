@@ -78,6 +78,17 @@ t.test("an error larger than the bound is replaced", (t) => {
   t.end();
 });
 
+t.test("XML that answers no call passes as it comes, however large", (t) => {
+  const map = `<?xml version='1.0' encoding='UTF-8'?>\n<!-- all of it -->\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">${"<url><loc>https://odoo.test/shop</loc></url>".repeat(30_000)}</urlset>`;
+  t.ok(map.length > maskedBytesMax);
+  for (const pieceBytes of [10, 60_000]) {
+    t.same(through("application/xml;charset=utf-8", 200, map, pieceBytes), { body: map, passed: true });
+  }
+  const late = `<?xml version='1.0'?>\n<!-- <urlset> -->\n<methodResponse>\n<fault><value><string>${debug}</string></value></fault></methodResponse>`;
+  t.notMatch(through("text/xml", 200, late, 10).body, /Traceback/);
+  t.end();
+});
+
 t.test("XML-RPC faults keep their code, and a message that is none of a program stays", (t) => {
   const fault = (code: string, text: string) =>
     `<?xml version='1.0'?>\n<methodResponse>\n<fault>\n<value><struct>\n<member>\n<name>faultCode</name>\n<value>${code}</value>\n</member>\n<member>\n<name>faultString</name>\n<value><string>${text}</string></value>\n</member>\n</struct></value>\n</fault>\n</methodResponse>\n`;
