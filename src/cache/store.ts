@@ -136,6 +136,11 @@ export class Store {
     return count;
   }
 
+  /** Newcomers have more than their share: of the bytes, or of the places, which small files use up sooner. */
+  get #isCrowded(): boolean {
+    return this.#newBytes > this.#bytesMax * newcomersShare || this.#new.size > entriesMax * newcomersShare;
+  }
+
   #recount(held: Held): void {
     const bytes = held.content.memoryBytes;
     this.#bytes += bytes - held.bytes;
@@ -148,8 +153,7 @@ export class Store {
     while (this.#bytes > this.#bytesMax || this.entries > entriesMax) {
       const newcomer = oldestBut(last, this.#new);
       const proven = oldestBut(last, this.#proven);
-      const crowded = this.#newBytes > this.#bytesMax * newcomersShare || proven === null;
-      const victim = (crowded ? newcomer : null) ?? proven ?? newcomer ?? last;
+      const victim = (this.#isCrowded || proven === null ? newcomer : null) ?? proven ?? newcomer ?? last;
       if (victim === null) return;
       this.delete(victim.key);
       if (victim === last) return;

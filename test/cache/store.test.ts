@@ -44,6 +44,20 @@ t.test("what was asked for again stays when strangers pass, and strangers still 
   t.equal(store.use("a"), null, "the one unused longest went");
 });
 
+t.test(
+  "strangers' small files use up the places of strangers, not those of what everybody loads",
+  async (t) => {
+    const store = new Store(1_024 * mebibyte);
+    for (const key of ["a", "b", "c"]) {
+      store.put(entry(key, 1_000));
+      store.use(key);
+    }
+    for (let i = 0; i < entriesMax * 1.2; i += 1) store.put(entry(`junk${i}`, 1));
+    t.equal(store.entries, entriesMax);
+    for (const key of ["a", "b", "c"]) t.ok(store.peek(key), key);
+  },
+);
+
 t.test("one body under many keys is counted once and freed with the last", async (t) => {
   const store = new Store(4 * mebibyte);
   const first = entry("a", mebibyte, "same");
