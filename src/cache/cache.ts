@@ -123,10 +123,12 @@ export class Cache {
     fetchFile: FetchFile,
   ): Found | { readonly kind: "wait"; readonly place: Place; readonly found: Promise<Found> } {
     const nowMs = this.#clock.nowMs();
-    const entry = this.#store.use(key);
+    const held = this.#store.use(key);
+    // Too old to be given out when Odoo cannot answer at once: who asks waits for Odoo as for a file that is not here.
+    const entry = held !== null && isBearable(held, nowMs) ? held : null;
     if (entry !== null && nowMs < entry.freshUntilMs)
       return { kind: "entry", entry, word: "hit", place: null };
-    if (entry !== null && nowMs < entry.askAgainMs && isBearable(entry, nowMs))
+    if (entry !== null && nowMs < entry.askAgainMs)
       return { kind: "entry", entry, word: "stale", place: null };
     if (entry === null && (!mayFetch || nowMs < (this.#passes.get(key) ?? 0)))
       return { kind: "pass", answer: null };

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import t from "tap";
@@ -188,6 +189,32 @@ t.test("while Odoo restarts the files it had are served, for a day at most", asy
   t.equal((await site.get("/web/static/other.js")).status, 502, "what is not there cannot be served");
   clock.advance(staleMsMax);
   t.equal((await site.get(file)).status, 502, "and nothing for ever");
+});
+
+t.test("a file that is too old to be given out waits for Odoo like one that is not there", async (t) => {
+  const clock = manualClock(Date.now());
+  let busy: Socket | null = null;
+  const site = await startCachedSite(
+    ({ target, socket }) => {
+      if (target !== "/slow") return { fields: [javascript, ...aWeek, 'ETag: "a"'], body: "the file" };
+      busy = socket;
+      return null;
+    },
+    { clock, env: { ODOO_WORKERS: "1" } },
+  );
+  t.teardown(() => site.close());
+  await site.get(file);
+  clock.advance(60_001 + staleMsMax);
+  const slow = site.get("/slow");
+  await until(() => busy !== null);
+  const coming = site.get(file);
+  await until(() => site.gateway.running.gateway.exchanges === 2);
+  if (busy !== null) send(busy, "GET", { body: "at last" });
+  t.equal((await slow).status, 200);
+  const answer = await coming;
+  t.equal(answer.status, 200, "not 503 because there was no worker at once");
+  t.equal(String(answer.body), "the file");
+  t.equal((await site.records()).at(-1)?.cache, "miss");
 });
 
 t.test("one question for many waiters also when a file is looked at again", async (t) => {
