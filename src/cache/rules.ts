@@ -1,7 +1,7 @@
 import type { RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { fieldValues, firstField, listElements } from "../message/fields.ts";
-import { isCompressible } from "../message/media.ts";
+import { digestFields, isCompressible } from "../message/media.ts";
 import { type EntityTag, parseTag } from "../message/validators.ts";
 import type { AnswerHead } from "../upstream/answer-reader.ts";
 
@@ -55,6 +55,7 @@ export type PassReason =
   | "cache-control"
   | "vary"
   | "coding"
+  | "digest"
   | "partial"
   | "type"
   | "empty";
@@ -90,6 +91,9 @@ export function judge(
   // RFC 9111 §4.1: what else the answer depends on, we did not send.
   if (listElements(fields, "vary").some((name) => name.toLowerCase() !== "accept-encoding"))
     return { kind: "pass", why: "vary" };
+  // It would stand beside other bytes: those of a coding, or of a range.
+  if (fields.some((name, i) => i % 2 === 0 && digestFields.has(lowerName(name))))
+    return { kind: "pass", why: "digest" };
   const types = fieldValues(fields, "content-type");
   if (types.length !== 1) return { kind: "pass", why: "type" };
   const lifetime = readLifetime(fields);

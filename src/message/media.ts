@@ -11,6 +11,14 @@ const compressible: ReadonlySet<string> = new Set([
   "font/ttf",
 ]);
 
+/** Fields that vouch for the very bytes of a body (RFC 9530, RFC 1864): another coding, or a part, would make them wrong. */
+export const digestFields: ReadonlySet<string> = new Set([
+  "content-digest",
+  "content-md5",
+  "digest",
+  "repr-digest",
+]);
+
 /** Is it worth compressing an answer with this Content-Type (null: none). An event stream must not wait for more text. */
 export function isCompressible(contentType: string | null): boolean {
   if (contentType === null) return false;

@@ -12,7 +12,7 @@ import { type Coding, chooseCoding } from "../message/accept-encoding.ts";
 import type { Likeness, RawFields, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { firstField, listElements } from "../message/fields.ts";
-import { isCompressible } from "../message/media.ts";
+import { digestFields, isCompressible } from "../message/media.ts";
 
 /** Answers below this many bytes are not compressed: they fit one packet as they are. */
 export const encodedBytesMin = 1_024;
@@ -65,16 +65,14 @@ function headAllows(status: number, fields: RawFields): boolean {
   let type: string | null = null;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const value = fields[i + 1] ?? "";
-    switch (lowerName(fields[i] ?? "")) {
+    const lower = lowerName(fields[i] ?? "");
+    switch (lower) {
       case "content-type":
         if (type !== null) return false;
         type = value;
         break;
       case "content-encoding":
       case "content-range":
-      case "content-digest":
-      case "content-md5":
-      case "digest":
         return false;
       case "cache-control":
         if (/\bno-transform\b/i.test(value)) return false;
@@ -82,6 +80,8 @@ function headAllows(status: number, fields: RawFields): boolean {
       case "set-cookie":
         if (!plainCookie.test(value)) return false;
         break;
+      default:
+        if (digestFields.has(lower)) return false;
     }
   }
   return isCompressible(type);

@@ -100,7 +100,9 @@ export class Forwarding {
       sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,
-      identityOnly: x.plan.settings.compression,
+      // What is read has to come as it is, also where another server compresses between us and Odoo.
+      identityOnly:
+        x.plan.settings.compression || x.watch?.isAttempt === true || x.plan.masksTracebacks(facts.client),
     };
     const wantsTunnel = facts.upgrade !== null;
     return {

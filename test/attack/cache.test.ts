@@ -154,6 +154,7 @@ t.test("an answer that is not plainly public, whole and for everybody is given t
     "vary-language": ["Cache-Control: public, max-age=600", "Vary: Accept-Language"],
     coded: ["Cache-Control: public, max-age=600", "Content-Encoding: x-own"],
     range: ["Cache-Control: public, max-age=600", "Content-Range: bytes 0-3/4"],
+    digest: ["Cache-Control: public, max-age=600", "Repr-Digest: sha-256=:abc:"],
   };
   const site = await startCachedSite(({ target, field }) => ({
     fields: [

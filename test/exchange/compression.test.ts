@@ -4,6 +4,7 @@ import {
   createGunzip,
   createZstdDecompress,
   gunzipSync,
+  gzipSync,
   zstdDecompressSync,
 } from "node:zlib";
 import t from "tap";
@@ -90,6 +91,7 @@ t.test("what must not be compressed is not", async (t) => {
     session: { fields: [html, "Set-Cookie: session_id=abc; Path=/"] },
     device: { fields: [html, "Set-Cookie: td_id=abc; Path=/"] },
     digest: { fields: [html, "Content-Digest: sha-256=:abc:"] },
+    "whole-digest": { fields: [html, "Repr-Digest: sha-256=:abc:"] },
   };
   const site = await startCachedSite(({ target }) => ({
     body: page,
@@ -254,6 +256,43 @@ t.test("switched off, the client's own Accept-Encoding goes to Odoo", async (t) 
   t.equal(answer.headers["content-encoding"], undefined);
   t.equal(answer.headers["vary"], undefined);
   t.equal(site.odoo.seen[0]?.field("accept-encoding"), "br, gzip;q=0.5");
+});
+
+t.test("a server that compresses before Odoo hides no log-in and no traceback", async (t) => {
+  const debug =
+    'Traceback (most recent call last):\n  File "/opt/odoo/odoo/http.py", line 376, in dispatch\n';
+  const error = {
+    code: 200,
+    message: "Odoo Server Error",
+    data: { name: "odoo.exceptions.AccessDenied", message: "Access Denied", debug },
+  };
+  const text = (rest: object) => JSON.stringify({ jsonrpc: "2.0", id: 1, ...rest });
+  const body = text({ error });
+  const site = await startCachedSite(
+    ({ field }) => {
+      const isCoded = field("accept-encoding")?.includes("gzip") === true;
+      return {
+        fields: ["Content-Type: application/json", ...(isCoded ? ["Content-Encoding: gzip"] : [])],
+        body: isCoded ? gzipSync(body) : body,
+      };
+    },
+    { env: { COMPRESSION: "off", PRESET: "strict" } },
+  );
+  t.teardown(() => site.close());
+  const session = await openHttp2(site.gateway);
+  t.teardown(() => session.destroy());
+  const call = (path: string) =>
+    h2(
+      session,
+      site.gateway,
+      { ":method": "POST", ":path": path, "content-type": "application/json", "accept-encoding": "gzip" },
+      text({ params: { db: "demo", login: "admin", password: "wrong" } }),
+    );
+  await call("/web/session/authenticate");
+  const outcomes = site.gateway.events.flatMap((event) => (event.type === "login" ? [event.outcome] : []));
+  t.same(outcomes, ["failure"]);
+  const failed = await call("/shop/cart/update_json");
+  t.equal(JSON.parse(String(failed.body)).error.data.debug, "");
 });
 
 t.test("log-ins are read as before when answers are compressed", async (t) => {
