@@ -67,7 +67,7 @@ export class Cache {
       cleanFields: parts.cleanFields,
       later: parts.later,
       staticFreshMs: () => parts.settings().staticFreshMs,
-      bytesMax: () => this.#store.bytesMax / 2,
+      bytesMax: () => this.#store.bytesMax / 2 - this.#store.lingeringBytes,
       contentOf: (hash) => this.#store.contentOf(hash),
       keep: (entry) => {
         this.#passes.delete(entry.key);

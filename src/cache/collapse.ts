@@ -37,7 +37,7 @@ export interface CollapseParts {
   /** Odoo's fields without what concerns the connection, banners and cookies. */
   readonly cleanFields: (fields: readonly string[], facts: RequestFacts) => readonly string[];
   readonly staticFreshMs: () => number;
-  /** Bytes that running fetches may hold together. */
+  /** Bytes that fetches, and those who still read what they brought, may hold together. */
   readonly bytesMax: () => number;
   /** The body that is held under this hash. */
   readonly contentOf: (hash: string) => Content | null;
@@ -93,9 +93,11 @@ export class Collapse {
         this.#bytes += bytes;
         return true;
       },
-      over: (bytes) => {
-        this.#bytes -= bytes;
+      over: () => {
         if (this.#running.get(key) === fetch) this.#running.delete(key);
+      },
+      giveBack: (bytes) => {
+        this.#bytes -= bytes;
       },
     });
     this.#running.set(key, fetch);
@@ -119,7 +121,8 @@ export class Collapse {
 interface Account {
   reserve(bytes: number): boolean;
   /** Exactly once. */
-  over(reservedBytes: number): void;
+  over(): void;
+  giveBack(reservedBytes: number): void;
 }
 
 class FileFetch {
@@ -182,7 +185,8 @@ class FileFetch {
         if (left) return;
         left = true;
         this.#places -= 1;
-        if (this.#places > 0 || this.#over) return;
+        if (this.#places > 0) return;
+        if (this.#over) return this.#giveBack();
         this.#callOff = this.#parts.later(unwantedFetchMsMax, () => {
           if (!this.#over) this.#fail("answer-cut", "nobody waits for it any more");
         });
@@ -279,6 +283,8 @@ class FileFetch {
     // The same body is there already: its compressed forms too.
     const content = this.#parts.contentOf(hash) ?? entry.content;
     this.#parts.keep({ ...entry, content, hash });
+    // What is kept is counted there.
+    if (content === entry.content) this.#giveBack();
   }
 
   #fail(failure: FailureKind, detail: string): void {
@@ -294,7 +300,14 @@ class FileFetch {
     this.#over = true;
     this.#callOff?.();
     this.#callOff = null;
-    this.#account.over(this.#reservedBytes);
+    this.#account.over();
+    if (this.#places === 0) this.#giveBack();
+  }
+
+  /** Not before the last one has read it: a slow client holds all of it. */
+  #giveBack(): void {
+    this.#account.giveBack(this.#reservedBytes);
+    this.#reservedBytes = 0;
   }
 }
 

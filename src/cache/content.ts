@@ -24,9 +24,12 @@ export class Content {
   readonly bytes: number;
   /** Called when a coding is whole: the content takes more memory now. */
   onGrown: (() => void) | null = null;
+  /** Called when the last reader has left. */
+  onLeft: (() => void) | null = null;
   readonly #compressible: boolean;
   readonly #makeEncoder: MakeEncoder;
   readonly #coded = new Map<Coding, GrowingBytes>();
+  #readers = 0;
 
   constructor(bytes: number, compressible: boolean, makeEncoder: MakeEncoder) {
     this.bytes = bytes;
@@ -44,6 +47,19 @@ export class Content {
     let total = this.bytes;
     for (const bytes of this.#coded.values()) total += bytes.filled;
     return total;
+  }
+
+  /** Somebody reads at his own pace, and so long holds the memory; he leaves by what is answered, exactly once. */
+  enter(): () => void {
+    this.#readers += 1;
+    return () => {
+      this.#readers -= 1;
+      if (this.#readers === 0) this.onLeft?.();
+    };
+  }
+
+  get isRead(): boolean {
+    return this.#readers > 0;
   }
 
   /** Has the body been compressed so, or is it just being? */

@@ -40,6 +40,7 @@ export class Store {
   #bytesMax: number;
   #bytes = 0;
   #newBytes = 0;
+  #lingeringBytes = 0;
   readonly #new = new Map<string, Entry>();
   readonly #proven = new Map<string, Entry>();
   readonly #held = new Map<string, Held>();
@@ -54,6 +55,11 @@ export class Store {
 
   get bytesMax(): number {
     return this.#bytesMax;
+  }
+
+  /** Of bodies that were given up while slow clients read them. */
+  get lingeringBytes(): number {
+    return this.#lingeringBytes;
   }
 
   get entries(): number {
@@ -88,16 +94,16 @@ export class Store {
   /** Keeps an entry, in the place of the one under its key; others go for it, and it does not stay when it is larger than the room. */
   put(entry: Entry): void {
     const wasProven = this.#proven.has(entry.key);
-    this.delete(entry.key);
     const held = this.#held.get(entry.hash);
+    // Before the one in its place goes, which may be the last with this body.
+    if (held !== undefined) held.users += 1;
+    this.delete(entry.key);
     if (held === undefined) {
       const { content } = entry;
       const first = { content, users: 1, bytes: content.memoryBytes };
       this.#held.set(entry.hash, first);
       this.#bytes += first.bytes;
       content.onGrown = () => this.#recount(first);
-    } else {
-      held.users += 1;
     }
     this.#bytes += entryOverheadBytes;
     if (wasProven) {
@@ -121,13 +127,13 @@ export class Store {
     if (held.users > 0) return;
     this.#held.delete(entry.hash);
     this.#bytes -= held.bytes;
-    held.content.onGrown = null;
+    this.#letGo(held);
   }
 
   /** Forgets everything; answers how many entries there were. */
   clear(): number {
     const count = this.entries;
-    for (const { content } of this.#held.values()) content.onGrown = null;
+    for (const held of this.#held.values()) this.#letGo(held);
     this.#new.clear();
     this.#proven.clear();
     this.#held.clear();
@@ -139,6 +145,17 @@ export class Store {
   /** Newcomers have more than their share: of the bytes, or of the places, which small files use up sooner. */
   get #isCrowded(): boolean {
     return this.#newBytes > this.#bytesMax * newcomersShare || this.#new.size > entriesMax * newcomersShare;
+  }
+
+  /** A body is out of the tables, and its memory free when nobody reads it. */
+  #letGo({ content, bytes }: Held): void {
+    content.onGrown = null;
+    if (!content.isRead) return;
+    this.#lingeringBytes += bytes;
+    content.onLeft = () => {
+      content.onLeft = null;
+      this.#lingeringBytes -= bytes;
+    };
   }
 
   #recount(held: Held): void {

@@ -3,7 +3,8 @@ import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import type { Found } from "../cache/cache.ts";
 import type { FetchFile, Place } from "../cache/collapse.ts";
-import { GrowingBytes } from "../cache/growing.ts";
+import type { Content } from "../cache/content.ts";
+import { GrowingBytes, type Reading } from "../cache/growing.ts";
 import type { PassedAnswer } from "../cache/passed.ts";
 import { represent } from "../cache/represent.ts";
 import { keyOf } from "../cache/rules.ts";
@@ -229,9 +230,9 @@ export class Files {
       case "none":
         return x.down.answer(status, out, null, false);
       case "part":
-        return this.#sendBytes(x, status, out, GrowingBytes.whole(body.part), place);
+        return this.#sendBytes(x, status, out, entry.content, partOf(body.part), place);
       case "bytes":
-        return this.#sendBytes(x, status, out, body.bytes, place);
+        return this.#sendBytes(x, status, out, entry.content, body.bytes, place);
       default:
         return unreachable(body);
     }
@@ -242,6 +243,7 @@ export class Files {
     x: RunningExchange,
     status: number,
     fields: string[],
+    content: Content,
     bytes: GrowingBytes,
     place: Place | null,
   ): void {
@@ -257,7 +259,19 @@ export class Files {
       return down.end();
     }
     down.start(status, fields, whole === null ? { kind: "stream" } : { kind: "length", bytes: whole.length });
-    const reading = bytes.read({
+    const leave = content.enter();
+    let reading: Reading | null = null;
+    let isOver = false;
+    x.holding = {
+      over: () => {
+        isOver = true;
+        reading?.close();
+        leave();
+        place?.leave();
+      },
+    };
+    down.onDrain(() => reading?.drained());
+    reading = bytes.read({
       write: (piece) => {
         x.bytesOut += piece.length;
         return down.write(piece);
@@ -265,13 +279,7 @@ export class Files {
       end: () => down.end(),
       fail: () => x.cut(),
     });
-    down.onDrain(() => reading.drained());
-    x.holding = {
-      over: () => {
-        reading.close();
-        place?.leave();
-      },
-    };
+    if (isOver) reading.close();
   }
 
   #fail(x: RunningExchange, failure: FailureKind): void {
@@ -279,4 +287,9 @@ export class Files {
     const { status, sentence, retryAfterSeconds } = failureAnswer(failure);
     this.#answer.error(x, status, sentence, { retryAfterSeconds });
   }
+}
+
+/** A small part is copied: a client that does not read it would hold the whole file by it. */
+function partOf(part: Buffer): GrowingBytes {
+  return GrowingBytes.whole(part.length <= wholeBytesMax ? Buffer.from(part) : part);
 }

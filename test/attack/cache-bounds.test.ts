@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import t from "tap";
 import { objectBytesMax } from "../../src/cache/rules.ts";
 import { h1, openTls, requestText, until } from "../exchange/clients.ts";
@@ -69,6 +69,32 @@ t.test("equal files under many addresses are held once", async (t) => {
   for (let i = 0; i < 30; i += 1) await site.get(`/web/static/font.woff2?v=${i}`);
   for (let i = 0; i < 30; i += 1) await site.get(`/web/static/font.woff2?v=${i}`);
   t.equal(site.odoo.seen.length, 30);
+});
+
+t.test("slow readers of one file under many addresses do not hold it many times in memory", async (t) => {
+  const body = Buffer.alloc(8_000_000, "slow");
+  const site = await startCachedSite(() => ({ fields: ["Content-Type: font/woff2", ...immutable], body }), {
+    env: { CACHE_BYTES: "32MiB" },
+  });
+  t.teardown(() => site.close());
+  await site.get(bundle);
+  const sockets: Socket[] = [];
+  t.teardown(() => sockets.map((socket) => socket.destroy()));
+  for (let i = 0; i < 6; i += 1) {
+    const socket = await openTls(site.gateway);
+    sockets.push(socket.pause());
+    socket.write(requestText(site.gateway, `GET ${bundle}?junk=${i}`));
+    await site.odoo.until((seen) => seen.length === i + 2);
+    // Odoo's answer is taken whole, however slowly it is read.
+    await until(() => site.odoo.received.every((one) => one.bytes.length === 0 || one.closed));
+  }
+  for (const socket of sockets) socket.destroy();
+  const words = (await site.records()).map(({ cache }) => cache);
+  // 16 MiB are room for two beside the first; of the others' own answers lies on the disk what nobody reads.
+  t.same(words.toSorted(), ["miss", "miss", "miss", "pass", "pass", "pass", "pass"]);
+  await site.get(`${bundle}?later`);
+  await site.get(`${bundle}?later`);
+  t.equal(site.odoo.count(`${bundle}?later`), 1, "and when they are gone files are kept as before");
 });
 
 t.test("the stand-in's own session cookies stay with whom they are for", async (t) => {

@@ -72,6 +72,26 @@ t.test("one body under many keys is counted once and freed with the last", async
   t.equal(store.bytes, 0);
 });
 
+t.test("a body that is given up counts as long as somebody reads it", async (t) => {
+  const store = new Store(4 * mebibyte);
+  const one = entry("a", mebibyte, "same");
+  store.put(one);
+  const leave = one.content.enter();
+  const leaveToo = one.content.enter();
+  store.put({ ...entry("a", 10, "same"), content: one.content });
+  t.equal(store.lingeringBytes, 0, "the same body came again");
+  store.delete("a");
+  t.equal(store.bytes, 0);
+  t.equal(store.lingeringBytes, mebibyte);
+  leave();
+  t.equal(store.lingeringBytes, mebibyte);
+  leaveToo();
+  t.equal(store.lingeringBytes, 0);
+  store.put(entry("b", mebibyte));
+  store.clear();
+  t.equal(store.lingeringBytes, 0, "nobody read that one");
+});
+
 t.test("a compressed form counts when it is there", async (t) => {
   const store = new Store(4 * mebibyte);
   const one = entry("a", mebibyte);
