@@ -1,17 +1,15 @@
 import type { RequestFacts } from "../message/facts.ts";
 import { wantsJsonRpc } from "../message/json-caller.ts";
+import { json2Error, wantsJson2 } from "./json2-error.ts";
 import type { OwnAnswer } from "./pages.ts";
 import { xmlFaultAnswer } from "./xml-fault.ts";
-
-/** Odoo 19 names errors under /json/2 by werkzeug's classes; for the statuses that turn away whoever calls whatever. */
-const werkzeugNames = { 403: "Forbidden", 503: "ServiceUnavailable" } as const;
 
 /**
  * A refusal as a fault for XML-RPC callers, or as JSON-2's error; null for callers of other kinds, who are served by `errorAnswer`. Status
  * and `more` fields are the same for all of them.
  */
 export function programAnswer(
-  status: keyof typeof werkzeugNames,
+  status: 403 | 503,
   facts: RequestFacts,
   message: string,
   exchangeId: string,
@@ -22,12 +20,10 @@ export function programAnswer(
     const fault = xmlFaultAnswer(message, exchangeId, status);
     return { ...fault, fields: [...fault.fields, ...more] };
   }
-  if (!facts.paths.some((path) => path.startsWith("/json/"))) return null;
-  const text = `${message} (exchange ${exchangeId})`;
-  const name = `werkzeug.exceptions.${werkzeugNames[status]}`;
+  if (!wantsJson2(facts)) return null;
   return {
     status,
     fields: ["Content-Type", "application/json; charset=utf-8", "Cache-Control", "no-store", ...more],
-    body: Buffer.from(JSON.stringify({ name, message: text, arguments: [text], context: {}, debug: "" })),
+    body: json2Error(status, message, exchangeId),
   };
 }

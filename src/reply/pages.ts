@@ -1,6 +1,7 @@
 import { formatBytes } from "../base/units.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { wantsHtml, wantsJsonRpc } from "../message/json-caller.ts";
+import { json2Error, wantsJson2 } from "./json2-error.ts";
 
 /** An answer the gateway makes itself. Content-Length and `Connection` are the edge's. */
 export interface OwnAnswer {
@@ -87,7 +88,7 @@ const texts: ReadonlyMap<number, StatusText> = new Map([
 const otherText: StatusText = { title: "Refused", sentence: "The request was refused." };
 
 /**
- * The page, JSON-RPC error or line of text for a status of ours. It names the status, one sentence, when to come back, and
+ * The page, JSON-RPC or JSON-2 error or line of text for a status of ours. It names the status, one sentence, when to come back, and
  * the exchange's id; nothing of the request is repeated in it.
  */
 export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
@@ -115,6 +116,10 @@ export function errorAnswer(input: ErrorAnswerInput): OwnAnswer {
       fields,
       body: pageOf({ status: input.status, title, sentence, exchangeId: input.exchangeId }),
     };
+  }
+  if (facts !== null && wantsJson2(facts)) {
+    fields[1] = "application/json; charset=utf-8";
+    return { status: input.status, fields, body: json2Error(input.status, sentence, input.exchangeId) };
   }
   fields[1] = "text/plain; charset=utf-8";
   const line = `${input.status} ${title}\n${sentence}\nExchange ${input.exchangeId}\n`;

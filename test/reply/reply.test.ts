@@ -334,6 +334,27 @@ t.test("a JSON-RPC caller gets an error the web client shows as a calm warning",
   t.end();
 });
 
+t.test("a JSON-2 caller gets an error as Odoo writes them", (t) => {
+  const facts = factsOf("POST", "/json/2/res.partner/read", "application/json", []);
+  for (const [status, name] of [
+    [404, "NotFound"],
+    [413, "RequestEntityTooLarge"],
+    [429, "TooManyRequests"],
+    [502, "BadGateway"],
+  ] as const) {
+    const answer = errorAnswer({ ...page, status, facts, detail: "So it is." });
+    t.same(answer.fields.slice(0, 2), ["Content-Type", "application/json; charset=utf-8"]);
+    t.same(JSON.parse(answer.body.toString()), {
+      name: `werkzeug.exceptions.${name}`,
+      message: "So it is. (exchange x<1>)",
+      arguments: ["So it is. (exchange x<1>)"],
+      context: {},
+      debug: "",
+    });
+  }
+  t.end();
+});
+
 t.test("everybody else gets a line of text, with what the status needs", (t) => {
   const answer = errorAnswer({ ...page, status: 405, facts: script, extraFields: ["Allow", "GET, POST"] });
   t.same(answer.fields, [
