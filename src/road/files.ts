@@ -92,6 +92,7 @@ export class Files {
       case "failed": {
         grant.settle(found.failure.startsWith("connect-") ? "unsent" : "unknown");
         x.cache = "miss";
+        if (found.failure === "no-worker") x.verdict = "shed";
         this.#fail(x, found.failure);
         return "answered";
       }
@@ -199,7 +200,9 @@ export class Files {
           const queueMs = Math.round(call.waitedMs);
           notes.queueMs = call.waitedMs;
           const client = asked.facts.client.text;
-          sink.emit({ type: "shed", id: x.id, client, lane, reason, queueMs, rule: x.rule });
+          // Who has the copy is turned away by nobody.
+          if (parcel.mayWait)
+            sink.emit({ type: "shed", id: x.id, client, lane, reason, queueMs, rule: x.rule });
           listener.failure("no-worker", reason);
         },
         failure: (failure) => {

@@ -191,6 +191,35 @@ t.test("while Odoo restarts the files it had are served, for a day at most", asy
   t.equal((await site.get(file)).status, 502, "and nothing for ever");
 });
 
+t.test("a copy that is given out because Odoo is busy is nobody turned away", async (t) => {
+  const clock = manualClock(Date.now());
+  const busy: Socket[] = [];
+  const site = await startCachedSite(
+    ({ target, socket }) => {
+      if (target !== "/slow") return { fields: [javascript, ...aWeek, 'ETag: "a"'], body: "the file" };
+      busy.push(socket);
+      return null;
+    },
+    { clock, env: { ODOO_WORKERS: "1", QUEUE_MAX: "1" } },
+  );
+  t.teardown(() => site.close());
+  await site.get(file);
+  clock.advance(60_001);
+  const slow = site.get("/slow");
+  await until(() => busy.length === 1);
+  const shed = () => site.gateway.events.filter((event) => event.type === "shed").length;
+  t.equal((await site.get(file)).status, 200);
+  t.equal(shed(), 0);
+  // Of two files that are not there one has the only place in the queue.
+  const two = ["/web/static/one.js", "/web/static/two.js"].map((path) => site.get(path));
+  await until(() => shed() === 1);
+  for (const socket of busy) send(socket, "GET", { body: "at last" });
+  t.equal((await slow).status, 200);
+  t.same((await Promise.all(two)).map(({ status }) => status).toSorted(), [200, 503]);
+  const turnedAway = (await site.records()).filter(({ verdict }) => verdict === "shed");
+  t.match(turnedAway, [{ status: 503 }]);
+});
+
 t.test("a file that is too old to be given out waits for Odoo like one that is not there", async (t) => {
   const clock = manualClock(Date.now());
   let busy: Socket | null = null;
