@@ -27,6 +27,13 @@ export type Found =
   | { readonly kind: "pass"; readonly answer: PassedAnswer | null }
   | { readonly kind: "failed"; readonly failure: FailureKind; readonly detail: string };
 
+/** It is on its way from Odoo. */
+export interface Coming {
+  readonly kind: "wait";
+  readonly place: Place;
+  readonly found: Promise<Found>;
+}
+
 export interface CacheSettings {
   readonly on: boolean;
   readonly bytesMax: number;
@@ -116,12 +123,7 @@ export class Cache {
    * Finds the file, from memory at once, or from Odoo. Only who asks for the whole file (`mayFetch`: a GET without Range) brings it in;
    * others go past until it is there. Who gets an entry with a place leaves it when its exchange is over.
    */
-  find(
-    key: string,
-    facts: RequestFacts,
-    mayFetch: boolean,
-    fetchFile: FetchFile,
-  ): Found | { readonly kind: "wait"; readonly place: Place; readonly found: Promise<Found> } {
+  find(key: string, facts: RequestFacts, mayFetch: boolean, fetchFile: FetchFile): Found | Coming {
     const nowMs = this.#clock.nowMs();
     const held = this.#store.use(key);
     // Too old to be given out when Odoo cannot answer at once: who asks waits for Odoo as for a file that is not here.

@@ -62,6 +62,8 @@ export type Fetched =
 /** One client's place at a fetch. `leave` exactly once, when its exchange is over. */
 export interface Place {
   readonly fetched: Promise<Fetched>;
+  /** For him the fetch was begun. */
+  readonly isFirst: boolean;
   leave(): void;
 }
 
@@ -139,6 +141,7 @@ class FileFetch {
   readonly #hash = createHash("sha256");
   #reservedBytes = 0;
   #places = 0;
+  #isBegun = false;
   #callOff: (() => void) | null = null;
   #kept = true;
   #over = false;
@@ -179,8 +182,11 @@ class FileFetch {
     this.#callOff?.();
     this.#callOff = null;
     let left = false;
+    const isFirst = !this.#isBegun;
+    this.#isBegun = true;
     return {
       fetched: this.#fetched,
+      isFirst,
       leave: () => {
         if (left) return;
         left = true;

@@ -1,7 +1,7 @@
 import { BoundedMap } from "../base/bounded-map.ts";
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
-import type { Found } from "../cache/cache.ts";
+import type { Coming, Found } from "../cache/cache.ts";
 import type { FetchFile, Place } from "../cache/collapse.ts";
 import type { Content } from "../cache/content.ts";
 import { GrowingBytes, type Reading } from "../cache/growing.ts";
@@ -27,6 +27,9 @@ import type { GatewayParts } from "./parts.ts";
 
 /** What a fetch leaves in the record of who asked for it. */
 type FetchNotes = Pick<RunningExchange, "lane" | "queueMs" | "upstreamMs">;
+
+/** Fetches one exchange waits for, when the first ended for want of a worker. */
+const joinsMax = 3;
 
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
@@ -68,21 +71,16 @@ export class Files {
     const key = keyOf(facts, staging.dropAuthorization);
     if (key === null) return null;
     const mayFetch = facts.method === "GET" && firstField(facts.fields, "range") === null;
-    const looked = cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
-    let found: Found;
-    if (looked.kind === "wait") {
-      x.holding = { over: () => looked.place.leave() };
-      found = await looked.found;
-      if (x.isOver) {
-        grant.settle("unknown");
-        return "answered";
-      }
-    } else {
-      found = looked;
+    const find = () => cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
+    const looked = find();
+    const found = looked.kind === "wait" ? await this.#wait(x, looked, find) : looked;
+    if (found === null) {
+      grant.settle("unknown");
+      return "answered";
     }
     switch (found.kind) {
       case "pass":
-        if (looked.kind === "wait") looked.place.leave();
+        x.holding?.over();
         x.holding = null;
         return mayFetch ? this.#adopt(facts, found.answer) : null;
       case "entry":
@@ -98,6 +96,27 @@ export class Files {
       }
       default:
         return unreachable(found);
+    }
+  }
+
+  /**
+   * Waits for the fetch that is under way; null: the exchange ended meanwhile. Who began it may have had no place in Odoo's queue, which
+   * says nothing of those who joined: they look again, and one of them begins the next.
+   */
+  async #wait(x: RunningExchange, first: Coming, find: () => Found | Coming): Promise<Found | null> {
+    let { place, found: coming } = first;
+    for (let joined = 1; ; joined += 1) {
+      const leave = place.leave;
+      x.holding = { over: leave };
+      const found = await coming;
+      if (x.isOver) return null;
+      const isOthers = found.kind === "failed" && found.failure === "no-worker" && !place.isFirst;
+      if (!isOthers || joined === joinsMax) return found;
+      leave();
+      x.holding = null;
+      const next = find();
+      if (next.kind !== "wait") return next;
+      ({ place, found: coming } = next);
     }
   }
 

@@ -131,6 +131,34 @@ t.test("one who fills the queue has his own requests turned away, and nobody els
   await close();
 });
 
+t.test("who joined the fetch of one who was turned away is not turned away with him", async (t) => {
+  const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1", QUEUE_MAX: "3" });
+  const from = async (address: string, target: string) =>
+    h1(gateway, `GET ${target}`, html, "", { socket: await openTls(gateway, address) });
+  const first = h1(gateway, "GET /first", html);
+  await until(() => odoo.held.length === 1);
+  const file = "/web/static/src/start.js";
+  const many = ["/many?1", "/many?2", file].map((target) => from("127.0.0.7", target));
+  await until(() => waiting(gateway) === 3);
+  const joined = h1(gateway, `GET ${file}`);
+  await until(() => gateway.running.gateway.exchanges === 5);
+  const few = from("127.0.0.9", "/few");
+  await until(() => gateway.records().length === 2);
+  t.same(
+    gateway.records().map(({ peer, status }) => [peer, status]),
+    [
+      ["127.0.0.7", 503],
+      ["127.0.0.7", 503],
+    ],
+    "both places are taken from him who had most",
+  );
+  await answerAll(odoo, () => gateway.running.gateway.exchanges === 0);
+  t.equal((await joined).status, 200);
+  t.equal((await few).status, 200);
+  await Promise.all([first, ...many]);
+  await close();
+});
+
 t.test("a JSON-RPC caller that is turned away gets an error it can show", async (t) => {
   const { gateway, odoo, close } = await busy({ ODOO_WORKERS: "1", QUEUE_MAX: "1" });
   const first = h1(gateway, "GET /first", html);
