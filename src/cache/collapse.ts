@@ -14,7 +14,7 @@ import type { Entry } from "./store.ts";
 export const fetchesMax = 64;
 /** Clients that wait for one fetch; a further one goes past the cache. */
 export const waitersPerFetchMax = 4_096;
-/** How long a fetch goes on that nobody waits for any more. */
+/** How long a fetch goes on that nobody waits for any more; without an answer until then, until the answer begins. */
 export const unwantedFetchMsMax = 10_000;
 /** How long Odoo may take to say whether a file has changed; past it the copy is given out. */
 export const askTimeoutMs = 3_000;
@@ -142,6 +142,7 @@ class FileFetch {
   #reservedBytes = 0;
   #places = 0;
   #isBegun = false;
+  #isUnwanted = false;
   #callOff: (() => void) | null = null;
   #kept = true;
   #over = false;
@@ -193,11 +194,16 @@ class FileFetch {
         this.#places -= 1;
         if (this.#places > 0) return;
         if (this.#over) return this.#giveBack();
-        this.#callOff = this.#parts.later(unwantedFetchMsMax, () => {
-          if (!this.#over) this.#fail("answer-cut", "nobody waits for it any more");
-        });
+        this.#callOff = this.#parts.later(unwantedFetchMsMax, () => this.#giveUp());
       },
     };
+  }
+
+  /** Odoo does not notice that nobody waits: until it answers its worker is busy, and so long counted. */
+  #giveUp(): void {
+    if (this.#over) return;
+    this.#isUnwanted = this.#entry === null && this.#call?.hasWorker === true;
+    if (!this.#isUnwanted) this.#fail("answer-cut", "nobody waits for it any more");
   }
 
   forget(): void {
@@ -211,6 +217,8 @@ class FileFetch {
   #head(head: AnswerHead): void {
     const { clock, staticFreshMs } = this.#parts;
     const copy = this.#copy;
+    if (this.#isUnwanted && this.#places === 0)
+      return this.#fail("answer-cut", "nobody waits for it any more");
     if (copy !== null && head.status === 304) return this.#unchanged(copy, head);
     // Odoo is in trouble: that says nothing about the file.
     if (copy !== null && head.status >= 500) {

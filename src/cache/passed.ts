@@ -11,6 +11,8 @@ export interface FileListener {
 
 /** A request to Odoo under way. */
 export interface FileCall {
+  /** One of so many workers is counted as busy with it. */
+  readonly hasWorker: boolean;
   abort(): void;
   pause(): void;
   resume(): void;
