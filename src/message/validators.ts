@@ -8,10 +8,7 @@ export interface EntityTag {
 }
 
 const tag = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
-/** A list of tags; commas may stand inside the quotes. */
-const tagList =
-  /^(?:[ \t]*,)*[ \t]*(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"(?:[ \t]*,[ \t]*(?:(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")?)*[ \t]*$/;
-const eachTag = /"([\x21\x23-\x7e\x80-\xff]*)"/g;
+const opaqueText = /^[\x21\x23-\x7e\x80-\xff]*$/;
 // RFC 9110 §5.6.7; the two obsolete forms are not read, which only means that a file is sent again.
 const date =
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$/;
@@ -35,8 +32,35 @@ export function readNoneMatch(fields: RawFields): readonly string[] | "any" | nu
   if (lines.length === 0) return null;
   const value = lines.join(",");
   if (value === "*") return "any";
-  if (!tagList.test(value)) return null;
-  return [...value.matchAll(eachTag)].map(([, opaque]) => opaque ?? "");
+  return readTags(value);
+}
+
+/**
+ * The opaque texts of a list of tags, empty elements left out; null when it is none. Not a regular expression: white space between commas can be shared out in
+ * many ways, and one that tries them all takes for ever over a list of thirty that ends badly.
+ */
+function readTags(value: string): readonly string[] | null {
+  const tags: string[] = [];
+  for (let at = skipBlanks(value, 0); at < value.length; at = skipBlanks(value, at)) {
+    if (value[at] === ",") {
+      at += 1;
+      continue;
+    }
+    const start = value.startsWith("W/", at) ? at + 2 : at;
+    const end = value[start] === '"' ? value.indexOf('"', start + 1) : -1;
+    const opaque = value.slice(start + 1, end);
+    if (end < 0 || !opaqueText.test(opaque)) return null;
+    tags.push(opaque);
+    at = skipBlanks(value, end + 1);
+    if (at < value.length && value[at] !== ",") return null;
+  }
+  return tags.length === 0 ? null : tags;
+}
+
+function skipBlanks(text: string, from: number): number {
+  let at = from;
+  while (text[at] === " " || text[at] === "\t") at += 1;
+  return at;
 }
 
 /** Part of a body, both ends included. */
