@@ -160,9 +160,9 @@ function scanned(wanted: Wanted, body: AskedBody): ReadonlyMap<string, Found> | 
 const xmlScalar =
   "<value>(?:<string>([^<]{0,1000})</string>|<(?:int|i4)>([0-9]{1,10})</(?:int|i4)>|([^<]{0,1000}))</value>";
 const xmlParam = `\\s*<param>\\s*${xmlScalar}\\s*</param>`;
-/** A call as XML-RPC libraries write it: no attributes, comments, CDATA or prefixes before the second parameter's end. */
+/** A call as XML-RPC libraries write it: no attributes, comments, CDATA or prefixes before the second parameter's end. Nowhere can white space be shared out in two ways: trying them all takes seconds. */
 const xmlCall = new RegExp(
-  `^\\s*(?:<\\?xml version=["']1\\.0["'](?: encoding=["'](?:utf-?8|us-ascii|iso-8859-1|windows-1252)["'])? ?\\?>)?\\s*<methodCall>\\s*<methodName>\\s*[\\w.]{1,64}\\s*</methodName>\\s*<params>${xmlParam}${xmlParam}`,
+  `^(?:<\\?xml version=["']1\\.0["'](?: encoding=["'](?:utf-?8|us-ascii|iso-8859-1|windows-1252)["'])? ?\\?>\\s*)?<methodCall>\\s*<methodName>\\s*[\\w.]{1,64}\\s*</methodName>\\s*<params>${xmlParam}${xmlParam}`,
   "i",
 );
 
@@ -173,7 +173,7 @@ function xmlSecond(body: AskedBody | null): string | null {
   if (!isAscii(body.memory) && /^\s*<\?xml[^>]*encoding=["'](?!utf-?8)/i.test(text)) return null;
   // Python takes the last method name and collects the values of every params: only one of each has one reading.
   if (text.split("methodName", 4).length !== 3 || text.split("params>", 4).length !== 3) return null;
-  const call = xmlCall.exec(text);
+  const call = xmlCall.exec(text.trimStart());
   if (call === null) return null;
   const value = call[4] ?? call[5] ?? call[6];
   return value === undefined ? null : withoutReferences(value);

@@ -114,6 +114,19 @@ t.test("a log-in name with two readings is no name", (t) => {
   t.end();
 });
 
+t.test("white space before a call does not keep the process busy", (t) => {
+  const blank = " \n".repeat(32_000);
+  const call = xml("p", "admin");
+  t.equal(countedBy("xml-common", { body: blank + call.slice(call.indexOf("<methodCall>")) }), "admin");
+  // Each of them took four seconds.
+  for (let i = 0; i < 40; i += 1)
+    t.equal(
+      countedBy("xml-common", { body: blank + xml("p", `a${i}`).replace("<methodCall>", "<methodCall >") }),
+      null,
+    );
+  t.end();
+});
+
 t.test("a name that has two readings is told from none, and from one that is written otherwise", (t) => {
   const oddly: readonly [Door, Sketch][] = [
     ["form", { body: "login=admin&login=demo" }],
