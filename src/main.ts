@@ -14,6 +14,7 @@ import {
   runHelp,
   validateHelp,
 } from "./cli/help.ts";
+import { tolerateOutput } from "./cli/output.ts";
 import { Signals } from "./cli/signals.ts";
 import { startUnoptimized } from "./cli/tidy-heap.ts";
 
@@ -95,10 +96,18 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ],
 ]);
 
+function unknown(name: string): number {
+  process.stderr.write(`there is no command "${name}"\n\n${mainHelp}`);
+  return 2;
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const [first = "run", ...rest] = args;
+  if (commands.get(first)?.serves !== true) tolerateOutput();
   if (first === "--help" || first === "-h" || first === "help") {
-    process.stdout.write(commands.get(rest[0] ?? "")?.help ?? mainHelp);
+    const named = rest[0] === undefined ? undefined : commands.get(rest[0]);
+    if (rest[0] !== undefined && named === undefined) return unknown(rest[0]);
+    process.stdout.write(named?.help ?? mainHelp);
     return 0;
   }
   if (first === "--version" || first === "-v") {
@@ -106,10 +115,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const command = commands.get(first);
-  if (command === undefined) {
-    process.stderr.write(`there is no command "${first}"\n\n${mainHelp}`);
-    return 2;
-  }
+  if (command === undefined) return unknown(first);
   if (rest.includes("--help") || rest.includes("-h")) {
     process.stdout.write(command.help);
     return 0;

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { get } from "node:https";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -123,6 +132,26 @@ t.test("what is no command or argument is named, with status 2", async (t) => {
   t.match(option, { status: 2, errors: /--form/ });
   t.match(request, { status: 2, errors: /give one request in quotes/ });
   t.match(await call(["--version"]), { status: 0, out: packageRoot().version });
+});
+
+t.test("a reader that leaves early is no crash, and a full disk is told", async (t) => {
+  for (const args of [["--help"], ["check", "--list"], ["explain", "GET /web"], ["validate"]]) {
+    const command = new Command(args);
+    command.child.stdout?.destroy();
+    t.equal(await command.ended, 0, args.join(" "));
+    t.equal(command.errors, "");
+  }
+  if (!existsSync("/dev/full")) return;
+  const full = openSync("/dev/full", "w");
+  const child = spawn(process.execPath, [program, "check", "--list"], { stdio: ["ignore", full, "pipe"] });
+  let errors = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    errors += text;
+  });
+  const [status] = await once(child, "close");
+  closeSync(full);
+  t.equal(status, 2);
+  t.match(errors, /^standard output cannot be written: ENOSPC.*\n$/);
 });
 
 t.test("certs lists what there is, changes nothing, and prints the local CA", async (t) => {
