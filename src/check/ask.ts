@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { err, ok, type Result } from "../base/result.ts";
+import { err, type Result } from "../base/result.ts";
 import { type Answer, AnswerReader } from "./answer.ts";
 import { checkBounds } from "./bounds.ts";
 import type { Budget, Trouble } from "./budget.ts";
 import { openConnection, seconds, type Way } from "./connect.ts";
+import { plainAnswer } from "./decode.ts";
 
 /** One request, byte for byte as it is to be sent. */
 export interface Question {
@@ -64,10 +65,12 @@ export class Asker {
     if (way === null) return err({ kind: "connect", detail: "no plain HTTP port is known" });
     const timeMs = this.#parts.budget.take();
     if (typeof timeMs !== "number") return err(timeMs);
+    const { budget } = this.#parts;
+    const endMs = budget.nowMs() + timeMs;
     const opened = await openConnection(way, timeMs);
-    this.#parts.budget.went(opened.ok);
+    budget.went(opened.ok);
     if (!opened.ok) return opened;
-    return this.#over(opened.value, question, timeMs);
+    return this.#over(opened.value, question, { timeMs, leftMs: Math.max(0, endMs - budget.nowMs()) });
   }
 
   close(): void {
@@ -75,12 +78,16 @@ export class Asker {
     this.#idle = null;
   }
 
-  /** On an open connection; without `timeMs` it is counted here. */
-  #over(socket: Socket | TLSSocket, question: Question, timeMs?: number): Promise<Asked> {
-    const boundMs = timeMs ?? this.#parts.budget.take();
-    if (typeof boundMs !== "number") {
+  /** On an open connection. `time`: what the question may take, and what the connection left of it; without it, it is counted here. */
+  #over(
+    socket: Socket | TLSSocket,
+    question: Question,
+    time?: { readonly timeMs: number; readonly leftMs: number },
+  ): Promise<Asked> {
+    const timeMs = time?.timeMs ?? this.#parts.budget.take();
+    if (typeof timeMs !== "number") {
       socket.destroy();
-      return Promise.resolve(err(boundMs));
+      return Promise.resolve(err(timeMs));
     }
     return new Promise((resolve) => {
       const bodyBytesMax = question.headOnly === true ? 0 : checkBounds.bodyBytesMax;
@@ -96,11 +103,13 @@ export class Asker {
           // Bytes that nobody asked for end the connection: they would be taken for the next answer.
           socket.on("data", () => socket.destroy());
         } else socket.destroy();
-        resolve(answer !== null ? ok(answer) : err(trouble ?? { kind: "garbage", detail: "no answer" }));
+        if (answer === null) return resolve(err(trouble ?? { kind: "garbage", detail: "no answer" }));
+        const plain = plainAnswer(answer);
+        resolve(plain.ok ? plain : err({ kind: "garbage", detail: plain.error }));
       };
       const timer = setTimeout(
-        () => finish({ kind: "timeout", detail: `no whole answer within ${seconds(boundMs)}` }, false),
-        boundMs,
+        () => finish({ kind: "timeout", detail: `no whole answer within ${seconds(timeMs)}` }, false),
+        time?.leftMs ?? timeMs,
       );
       const closed = (detail: string) => {
         if (heard && reader.end() === "done") return finish(null, false);
@@ -131,6 +140,8 @@ export class Asker {
     const more = [...(this.#parts.fields ?? []), ...fields];
     for (let i = 0; i + 1 < more.length; i += 2) lines.push(`${more[i]}: ${more[i + 1]}`);
     if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
+    if (!more.some((text) => text.toLowerCase() === "accept-encoding"))
+      lines.push("Accept-Encoding: identity");
     const upgrades = more.some((text) => text.toLowerCase() === "upgrade");
     if (!upgrades && (alone === true || plain === true)) lines.push("Connection: close");
     return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), Buffer.from(body ?? "")]);

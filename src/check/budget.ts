@@ -39,6 +39,11 @@ export class Budget {
     return this.#requestsMax - this.#used;
   }
 
+  /** Now, on the clock that the end is measured by. */
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
   /** Counts one; answers how long it may take in milliseconds, or why it may not be asked at all. */
   take(): number | Trouble {
     if (this.left <= 0)

@@ -1,8 +1,10 @@
 import type { Check } from "./check.ts";
+import { addressChecks } from "./looks/addresses.ts";
 import { cachingChecks } from "./looks/caching.ts";
 import { certificateChecks } from "./looks/certificate.ts";
 import { cookieChecks } from "./looks/cookies.ts";
 import { databaseChecks } from "./looks/database.ts";
+import { defaultLoginChecks } from "./looks/default-logins.ts";
 import { forwardingChecks } from "./looks/forwarding.ts";
 import { headerChecks } from "./looks/headers.ts";
 import { hstsChecks } from "./looks/hsts.ts";
@@ -16,6 +18,7 @@ import { websocketChecks } from "./looks/websocket.ts";
 /** Every check of the outside view, in the order it is done and printed. Wrong guesses come last: they may ban us. */
 export const outsideChecks: readonly Check[] = [
   ...siteChecks,
+  ...addressChecks,
   ...databaseChecks,
   ...tlsChecks,
   ...certificateChecks,
@@ -27,5 +30,6 @@ export const outsideChecks: readonly Check[] = [
   ...forwardingChecks,
   ...cachingChecks,
   ...portChecks,
+  ...defaultLoginChecks,
   ...loginLimitChecks,
 ];

@@ -41,7 +41,11 @@ export async function lookAtCertificate(
     }
     const [leaf] = chain;
     if (leaf === undefined) return err({ kind: "tls", detail: "the server showed no certificate" });
-    const misnamed = checkServerIdentity(way.tls.host, peer)?.message ?? null;
+    // Without alternative names Node falls back on the common name, which browsers have not read for years (RFC 9525 §2).
+    const misnamed =
+      peer.subjectaltname === undefined
+        ? "no alternative names"
+        : (checkServerIdentity(way.tls.host, peer)?.message ?? null);
     const found: unknown = socket.authorizationError;
     const word =
       found instanceof Error ? ((found as NodeJS.ErrnoException).code ?? found.message) : String(found ?? "");

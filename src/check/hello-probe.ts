@@ -20,6 +20,7 @@ export async function offerHello(
 ): Promise<Result<Offered, Trouble>> {
   const timeMs = budget.take();
   if (typeof timeMs !== "number") return err(timeMs);
+  const endMs = budget.nowMs() + timeMs;
   const opened = await openConnection({ ...way, tls: null }, timeMs);
   budget.went(opened.ok);
   if (!opened.ok) return opened;
@@ -35,7 +36,7 @@ export async function offerHello(
     };
     const timer = setTimeout(
       () => finish(err({ kind: "timeout", detail: `no word of TLS within ${seconds(timeMs)}` })),
-      timeMs,
+      Math.max(0, endMs - budget.nowMs()),
     );
     const refused = () => finish(ok({ taken: false }));
     socket.on("data", (chunk: Buffer) => {

@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import type { Clock } from "../base/clock.ts";
 import { type Ip, parseIp } from "../base/ip.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -9,6 +8,7 @@ import { Budget } from "./budget.ts";
 import { outsideChecks } from "./catalogue.ts";
 import { skipped } from "./check.ts";
 import type { Way } from "./connect.ts";
+import { resolveHost } from "./resolve.ts";
 import { authorityOf, type Target } from "./target.ts";
 import { SiteView } from "./view.ts";
 
@@ -32,6 +32,8 @@ export interface CheckOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly bounds?: Partial<CostBounds>;
+  /** How names become addresses; left out: this machine's resolver. */
+  readonly resolve?: typeof resolveHost;
 }
 
 export interface CostBounds {
@@ -46,10 +48,12 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
   const bounds: CostBounds = { ...checkBounds, ...options.bounds };
   const startedMs = clock.nowMs();
   const startedAt = new Date(clock.wallMs()).toISOString();
-  const ip = await addressOf(options, bounds.requestTimeoutMs);
-  if (!ip.ok) return ip;
+  const addresses = await addressesOf(options, Math.min(bounds.requestTimeoutMs, bounds.wholeTimeoutMs));
+  if (!addresses.ok) return addresses;
+  const [ip, ...otherIps] = addresses.value;
+  if (ip === undefined) return err(`the name ${target.host} has no address`);
   const budget = new Budget(clock, bounds);
-  const view = viewOf(options, ip.value, budget);
+  const view = viewOf(options, ip, otherIps, budget);
   const findings: Finding[] = [];
   try {
     for (const check of outsideChecks) {
@@ -68,7 +72,7 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
     startedAt,
     lastedMs: Math.round(clock.nowMs() - startedMs),
     facts: [
-      ["address", `${ip.value.text}, port ${view.way.port}`],
+      ["address", `${ip.text}, port ${view.way.port}`],
       ["requests", `${budget.used} of at most ${bounds.requestsMax}`],
       ...(options.ids.size < outsideChecks.length
         ? [["selection", `${options.ids.size} of ${outsideChecks.length} checks`] as const]
@@ -78,7 +82,7 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
   });
 }
 
-function viewOf(options: CheckOptions, ip: Ip, budget: Budget): SiteView {
+function viewOf(options: CheckOptions, ip: Ip, otherIps: readonly Ip[], budget: Budget): SiteView {
   const { target, from } = options;
   const tls = target.secure
     ? { host: target.host, authorities: options.authorities, protocols: ["http/1.1"] }
@@ -96,6 +100,8 @@ function viewOf(options: CheckOptions, ip: Ip, budget: Budget): SiteView {
   return new SiteView({
     target,
     ip,
+    otherIps,
+    isLookedUp: givenAddress(options) === null,
     way,
     asker,
     budget,
@@ -106,24 +112,13 @@ function viewOf(options: CheckOptions, ip: Ip, budget: Budget): SiteView {
   });
 }
 
-/** The address that is connected to: given, written in the URL, or the first of DNS. */
-async function addressOf(options: CheckOptions, timeoutMs: number): Promise<Result<Ip, string>> {
-  const { host } = options.target;
-  const given = parseIp(options.address?.address ?? host);
-  if (given !== null) return ok(given);
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    const late = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), timeoutMs);
-    });
-    const found = await Promise.race([lookup(host), late]);
-    const ip = found === null ? null : parseIp(found.address);
-    return ip === null ? err(`the name ${host} was not resolved in time`) : ok(ip);
-  } catch (error) {
-    return err(
-      `the name ${host} cannot be resolved: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  } finally {
-    clearTimeout(timer);
-  }
+/** The addresses of the site: given, written in the URL, or what DNS says. The first is the one that is connected to. */
+async function addressesOf(options: CheckOptions, timeoutMs: number): Promise<Result<readonly Ip[], string>> {
+  const given = givenAddress(options);
+  if (given !== null) return ok([given]);
+  return (options.resolve ?? resolveHost)(options.target.host, timeoutMs);
+}
+
+function givenAddress({ target, address }: CheckOptions): Ip | null {
+  return parseIp(address?.address ?? target.host);
 }

@@ -4,13 +4,17 @@ import type { GuardedRequest } from "../policy/guarded.ts";
 import { commonLanguages } from "../policy/guarded.ts";
 import { fieldsOf } from "./answer.ts";
 import type { Asked, Asker, Question } from "./ask.ts";
-import type { Budget } from "./budget.ts";
+import type { Budget, Trouble } from "./budget.ts";
 import type { Way } from "./connect.ts";
 import type { Target } from "./target.ts";
 
 export interface ViewParts {
   readonly target: Target;
   readonly ip: Ip;
+  /** Further addresses of the name, when it was looked up. */
+  readonly otherIps: readonly Ip[];
+  /** The name was looked up; false: the address was given. */
+  readonly isLookedUp: boolean;
   readonly way: Way;
   readonly asker: Asker;
   readonly budget: Budget;
@@ -25,6 +29,8 @@ export interface ViewParts {
 export class SiteView {
   readonly target: Target;
   readonly ip: Ip;
+  readonly otherIps: readonly Ip[];
+  readonly isLookedUp: boolean;
   readonly way: Way;
   readonly budget: Budget;
   readonly wallMs: () => number;
@@ -39,6 +45,8 @@ export class SiteView {
   constructor(parts: ViewParts) {
     this.target = parts.target;
     this.ip = parts.ip;
+    this.otherIps = parts.otherIps;
+    this.isLookedUp = parts.isLookedUp;
     this.way = parts.way;
     this.budget = parts.budget;
     this.wallMs = parts.wallMs;
@@ -66,6 +74,14 @@ export class SiteView {
   /** Odoo's log-in page, which every Odoo has. */
   login(): Promise<Asked> {
     return this.#asked("login", { method: "GET", target: "/web/login" });
+  }
+
+  /**
+   * A closed connection is a refusal only where other requests are answered: why the log-in page did not come; null: it came.
+   */
+  async silence(): Promise<Trouble | null> {
+    const login = await this.login();
+    return login.ok ? null : login.error;
   }
 
   /** A page that is not there. */
@@ -106,7 +122,7 @@ export class SiteView {
     const found = [...page.matchAll(/hreflang="([a-z]{2,3})(?:[-_]([A-Za-z0-9]+))?"/g)].map(
       ([, code = ""]) => code,
     );
-    const own = /<html[^>]*\slang="([a-z]{2,3})/.exec(page)?.[1];
+    const own = /<html[^<>]*\slang="([a-z]{2,3})/.exec(page)?.[1];
     const all = [...found, ...(own === undefined ? [] : [own]), ...commonLanguages];
     return [...new Set(all)].slice(0, 3);
   }
@@ -122,6 +138,12 @@ export class SiteView {
     this.#once.set(name, asking);
     return asking;
   }
+}
+
+/** All lines of a field as one list, which is how browsers read most fields (RFC 9110 §5.3); null when there is none. */
+export function joinedOf(asked: Asked, name: string): string | null {
+  const values = asked.ok ? fieldsOf(asked.value.fields, name) : [];
+  return values.length === 0 ? null : values.join(", ");
 }
 
 /** `GET /web/login`: the first value of a field of an answer that came; null when there is none. */

@@ -45,7 +45,11 @@ export async function check(
     terminal.error(`nothing was looked at: ${report.error}\n`);
     return 2;
   }
-  return deliver(report.value, output, terminal);
+  const status = deliver(report.value, output, terminal);
+  if (report.value.findings.some(({ outcome }) => outcome !== "skipped")) return status;
+  // Nothing failed because nothing was looked at: no good news for who asks by exit status.
+  terminal.error("nothing was looked at: every check was skipped\n");
+  return 2;
 }
 
 function readOptions(args: readonly string[], ids: ReadonlySet<string>): Result<CheckOptions, string> {

@@ -95,7 +95,7 @@ Only looks: at most ${checkBounds.requestsMax} requests, none that changes anyth
   --ca FILE             trust these authorities too (PEM)
   --http-port PORT      where plain HTTP is served, when HTTPS is not on 443
   --direct-ports LIST   ports that must be closed (default 8069,8072,5432)
-  --login-canary        also send wrong guesses at a made-up account
+  --login-canary        also send wrong guesses, and try admin/admin, demo/demo
   --from IP             connect from this address of the machine
   --timeout DURATION    end after this long (default 120s)
   --only IDS, --skip IDS, --list   which checks: ids with commas, tls-* too

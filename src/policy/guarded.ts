@@ -98,9 +98,12 @@ export function serviceRequests(
 
 /** Does an answer's text come from the manager itself, open or switched off by `list_db = False`. */
 export function isManagerPage(body: string): boolean {
-  return /web\/database\/(?:create|duplicate|drop|backup|restore|change_password)|database manager has been disabled|"jsonrpc".*(?:"result"\s*:\s*\[|odoo\.exceptions\.AccessDenied)/is.test(
-    body,
-  );
+  const page =
+    /web\/database\/(?:create|duplicate|drop|backup|restore|change_password)|database manager has been disabled/i;
+  if (page.test(body)) return true;
+  // In two steps: one expression for both words takes time by the square of a hostile body's length.
+  const json = body.indexOf('"jsonrpc"');
+  return json !== -1 && /"result"\s*:\s*\[|odoo\.exceptions\.AccessDenied/.test(body.slice(json));
 }
 
 /** Does an answer's text come from the db service. */

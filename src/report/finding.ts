@@ -66,7 +66,7 @@ export const textLengthMax = 2_000;
 
 /** Puts a look beside what is known of its check. Text from outside is cleaned of control characters and cut. */
 export function findingOf(check: CheckInfo, look: Look): Finding {
-  const text = (value: string) => cleanText(value.replaceAll(/\s*[\r\n\t]\s*/g, " "), textLengthMax);
+  const text = (value: string) => cleanText(oneLine(value), textLengthMax);
   return {
     id: check.id,
     title: check.title,
@@ -76,6 +76,13 @@ export function findingOf(check: CheckInfo, look: Look): Finding {
     fix: text(look.fix ?? check.fix),
     place: look.place === undefined ? null : { file: text(look.place.file), line: look.place.line },
   };
+}
+
+/** Several lines as one, what stands around their ends as one space. In time by the length, whatever a site wrote. */
+function oneLine(text: string): string {
+  if (!/[\r\n\t]/.test(text)) return text;
+  const parts = text.split(/[\r\n\t]+/).map((part) => part.trim());
+  return parts.filter((part) => part !== "").join(" ");
 }
 
 /** How many findings have each outcome. No score is made of it. */

@@ -80,6 +80,12 @@ t.test("what is not understood is refused before anything is asked", async (t) =
   }
 });
 
+t.test("a look at which everything was skipped is no good news", async (t) => {
+  const { status, out, errors } = await call("http://127.0.0.1:9", "--only", "header-*");
+  t.equal(status, 2, out);
+  t.match(errors, "nothing was looked at: every check was skipped");
+});
+
 t.test("a name that does not exist is no report", async (t) => {
   const { status, errors } = await call("https://odoo-gateway-check.invalid", "--timeout", "20s");
   t.equal(status, 2);

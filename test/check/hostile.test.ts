@@ -9,7 +9,9 @@ import { Asker } from "../../src/check/ask.ts";
 import { checkBounds } from "../../src/check/bounds.ts";
 import { Budget } from "../../src/check/budget.ts";
 import { clientHello, readServerFirst } from "../../src/check/hello.ts";
-import { textLengthMax } from "../../src/report/finding.ts";
+import { resolveHost } from "../../src/check/resolve.ts";
+import { isManagerPage } from "../../src/policy/guarded.ts";
+import { findingOf, textLengthMax } from "../../src/report/finding.ts";
 import { findingIn, lookAt, requestsOf } from "../support/look.ts";
 import { makeCertificate } from "../support/peers.ts";
 import { listen, startSite } from "../support/site.ts";
@@ -49,6 +51,16 @@ async function wild(t: Tap, onConnection: (socket: Socket) => void): Promise<Wil
   return ports;
 }
 type Tap = Pick<typeof t, "teardown" | "testdir">;
+
+function askerOf(port: number, budget: Budget): Asker {
+  const way = { address: "127.0.0.1", port, from: null, tls: null };
+  return new Asker({ budget, way, plainWay: null, authority: "a", plainAuthority: "a", userAgent: "t" });
+}
+
+/** What a report says of a text that a site chose. */
+function oneOf(seen: string): string {
+  return findingOf({ id: "x", title: "X", why: "x.", fix: "x." }, { outcome: "pass", seen }).seen;
+}
 
 /** Writes again and again until the socket is gone. */
 function flood(socket: Socket, chunk: string | Buffer): void {
@@ -112,6 +124,20 @@ const hostile: readonly [name: string, (socket: Socket) => void][] = [
   ],
 ];
 
+/** Of these the log-in page comes, or as much of one as is wanted. */
+const answersLogin = new Set(["sends a body without end", "sends chunks without end", "redirects to itself"]);
+/** What says of itself "not reached" or "not told": of a site that says nothing that is not known. */
+const needsAnAnswer = [
+  "database-manager",
+  "database-manager-spellings",
+  "database-service",
+  "database-list",
+  "version-leaks",
+  "forwarded-host",
+  "foreign-host",
+  "cache-private",
+];
+
 for (const [name, behaviour] of hostile) {
   t.test(`a site that ${name} is left within the bounds`, async (t) => {
     const { httpsPort, plainPort } = await wild(t, behaviour);
@@ -124,8 +150,70 @@ for (const [name, behaviour] of hostile) {
     t.ok(requestsOf(report) <= checkBounds.requestsMax, `${requestsOf(report)} requests`);
     t.ok(process.memoryUsage().rss - before < 256 * 1024 * 1024, "and little is held");
     t.ok(report.findings.every(({ seen }) => seen.length <= textLengthMax + 1));
+    if (!answersLogin.has(name))
+      for (const id of needsAnAnswer)
+        t.not(findingIn(report, id).outcome, "pass", `${id} passes nothing unseen`);
   });
 }
+
+t.test("the time of a question holds for its connection and its answer together", async (t) => {
+  const { plainPort } = await wild(t, () => undefined);
+  // Each glance at this clock costs a minute, so the connection alone takes all the time there is.
+  let nowMs = 0;
+  const clock = {
+    ...systemClock,
+    nowMs: () => {
+      nowMs += 60_000;
+      return nowMs;
+    },
+  };
+  const bounds = { requestsMax: 10, wholeTimeoutMs: 6_000_000, requestTimeoutMs: 60_000 };
+  const asker = askerOf(plainPort, new Budget(clock, bounds));
+  t.teardown(() => asker.close());
+  t.match(await asker.ask({ method: "GET", target: "/" }), {
+    ok: false,
+    error: { kind: "timeout", detail: "no whole answer within 60 s" },
+  });
+});
+
+t.test("bodies and fields that are made to be slow to read are read at once", (t) => {
+  // Megabytes: what takes time by their square would not end within the time of a test.
+  const times = 500_000;
+  t.notOk(isManagerPage('"jsonrpc"'.repeat(times)));
+  t.ok(isManagerPage('{"jsonrpc": "2.0", "id": null, "result": ["prod"]}'));
+  t.equal(oneOf("a".concat(" ".repeat(4_000_000), "b\nc")).length, textLengthMax + 1);
+  t.equal(oneOf("a  \r\n\t  b\n"), "a b");
+  t.end();
+});
+
+t.test("a page that is made to be slow to read does not hold up a look", async (t) => {
+  for (const piece of ["<html ", '"result":[', '"jsonrpc"', 'hreflang="en-', 'src="/web/assets/']) {
+    const { httpsPort } = await wild(t, (socket) =>
+      socket.on("data", () => {
+        const body = piece.repeat(checkBounds.bodyBytesMax / piece.length);
+        socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+      }),
+    );
+    const ids = ["database-manager-spellings", "database-list", "header-csp", "compression"];
+    const report = await lookAt(`https://odoo.test:${httpsPort}`, { ids });
+    t.ok(
+      report.findings.every(({ seen }) => !seen.includes("time of one look")),
+      piece,
+    );
+  }
+});
+
+t.test("a name that is not resolved in time is left, with the process that asked", async (t) => {
+  t.match(await resolveHost("localhost", 30_000), { ok: true });
+  t.match(await resolveHost("odoo-gateway-check.invalid", 30_000), {
+    ok: false,
+    error: /cannot be resolved/,
+  });
+  t.match(await resolveHost("localhost", 1), {
+    ok: false,
+    error: "the name localhost was not resolved in time",
+  });
+});
 
 t.test("a port that speaks no TLS, or garbage for TLS, is told and left", async (t) => {
   const { plainPort } = await wild(t, (socket) =>
@@ -227,16 +315,8 @@ t.test("a kept connection that the site closed is no lost question", async (t) =
       socket.once("data", () => socket.destroy());
     });
   });
-  const way = { address: "127.0.0.1", port: plainPort, from: null, tls: null };
   const budget = new Budget(systemClock, { requestsMax: 10, wholeTimeoutMs: 5_000, requestTimeoutMs: 2_000 });
-  const asker = new Asker({
-    budget,
-    way,
-    plainWay: null,
-    authority: "a",
-    plainAuthority: "a",
-    userAgent: "t",
-  });
+  const asker = askerOf(plainPort, budget);
   t.teardown(() => asker.close());
   for (let i = 0; i < 2; i += 1) {
     const asked = await asker.ask({ method: "GET", target: "/" });

@@ -2,9 +2,14 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { createServer as createTls } from "node:tls";
+import { gzipSync } from "node:zlib";
 import t from "tap";
+import { parseIp } from "../../src/base/ip.ts";
+import { ok } from "../../src/base/result.ts";
 import { outsideChecks } from "../../src/check/catalogue.ts";
 import type { Outcome, Report } from "../../src/report/finding.ts";
+import { makeAuthority, makeKeyPem, makeServerCertificate } from "../../src/tls/x509.ts";
 import { findingIn, type LookOptions, lookAt as look, troubles } from "../support/look.ts";
 import {
   listen,
@@ -58,11 +63,29 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /301 to https:\/\/www\.odoo\.test.*another address/,
     answers(login, 301, "", ["Location", "https://www.odoo.test/"]),
   ],
+  [
+    "odoo-answers",
+    "fail",
+    /302 to \/web\/login: it redirects to itself without end/,
+    answers(login, 302, "", ["Location", "/web/login"]),
+  ],
+  [
+    "odoo-answers",
+    "fail",
+    /leads to plain HTTP, which leads back/,
+    answers(login, 301, "", ["Location", "http://odoo.test/web/login"]),
+  ],
   ["plain-redirect", "fail", /200; content is served/, plain(200, null)],
   ["plain-redirect", "fail", /302 to http:\/\/.*no https/, plain(302, () => "http://odoo.test/")],
   ["plain-redirect", "warn", /path and query are lost/, plain(301, () => "https://odoo.test/")],
   ["plain-redirect", "warn", /temporary/, plain(302, ({ target }) => `https://odoo.test${target}`)],
   ["plain-redirect", "warn", /another name/, plain(301, ({ target }) => `https://elsewhere.test${target}`)],
+  [
+    "plain-redirect",
+    "warn",
+    /301 to https:\/\/evilodoo\.test.*another name/,
+    plain(301, ({ target }) => `https://evilodoo.test${target}`),
+  ],
   ["plain-redirect", "warn", /403; plain requests are refused/, plain(403, null)],
   [
     "database-manager",
@@ -126,6 +149,18 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     answers(login, 303, "", ["Location", "/web/database/selector"]),
   ],
   [
+    "database-list",
+    "fail",
+    /the log-in page offers a choice of databases/,
+    answers(login, 200, `${loginPage}<a role="button" href="/web/database/selector">Select</a>`),
+  ],
+  [
+    "database-list",
+    "pass",
+    /Neither the list/,
+    ({ path }, good) => (/database|rpc/.test(path) ? null : good),
+  ],
+  [
     "tls-versions",
     "fail",
     /TLS 1\.0, TLS 1\.1/,
@@ -149,6 +184,18 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   ["hsts", "fail", /no Strict-Transport-Security/, field(login, "Strict-Transport-Security")],
   ["hsts", "fail", /max-age=0/, field(login, "Strict-Transport-Security", "max-age=0")],
   ["hsts", "fail", /no readable max-age/, field(login, "Strict-Transport-Security", "includeSubDomains")],
+  [
+    "hsts",
+    "fail",
+    /no readable max-age/,
+    field(login, "Strict-Transport-Security", "max-age=31536000; max-age=0"),
+  ],
+  [
+    "hsts",
+    "pass",
+    /max-age=9999999999999$/,
+    field(login, "Strict-Transport-Security", "max-age=9999999999999"),
+  ],
   ["hsts", "warn", /less than a year/, field(login, "Strict-Transport-Security", "max-age=86400")],
   [
     "hsts-preload",
@@ -163,10 +210,55 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /every site may frame it/,
     field(login, "Content-Security-Policy", "frame-ancestors *"),
   ],
+  [
+    "header-framing",
+    "fail",
+    /\* \| https:\/\/\*; every site may frame it/,
+    field(login, "Content-Security-Policy", "frame-ancestors *, frame-ancestors https://*"),
+  ],
+  [
+    "header-framing",
+    "pass",
+    /\* \| 'self'\.$/,
+    field(login, "Content-Security-Policy", "frame-ancestors *", "script-src *, frame-ancestors 'self'"),
+  ],
+  ["header-framing", "pass", /SAMEORIGIN, sameorigin/, noFraming("SAMEORIGIN, sameorigin")],
+  ["header-framing", "warn", /DENY, SAMEORIGIN.*contradict/, noFraming("DENY", "SAMEORIGIN")],
+  ["header-framing", "fail", /ALLOWALL.*do not know/, noFraming("ALLOWALL")],
+  [
+    "header-content-type-options",
+    "pass",
+    /nosniff, nosniff/,
+    field(login, "X-Content-Type-Options", "nosniff", "nosniff"),
+  ],
   ["header-content-type-options", "fail", /carries no X-Content/, field(login, "X-Content-Type-Options")],
   ["header-content-type-options", "fail", /: sniff/, field(login, "X-Content-Type-Options", "sniff")],
   ["header-referrer-policy", "warn", /carries no/, field(login, "Referrer-Policy")],
   ["header-referrer-policy", "warn", /more than it should/, field(login, "Referrer-Policy", "unsafe-url")],
+  [
+    "header-referrer-policy",
+    "warn",
+    /no-referrer, unsafe-url; it tells more/,
+    field(login, "Referrer-Policy", "no-referrer", "unsafe-url"),
+  ],
+  [
+    "header-referrer-policy",
+    "pass",
+    /same-origin, of-tomorrow/,
+    field(login, "Referrer-Policy", "same-origin, of-tomorrow"),
+  ],
+  [
+    "header-permissions-policy",
+    "warn",
+    /browsers cannot read it/,
+    field(login, "Permissions-Policy", "camera 'none'; microphone 'none'"),
+  ],
+  [
+    "header-permissions-policy",
+    "warn",
+    /camera is off/,
+    field(login, "Permissions-Policy", "camera=(self)", "camera=()"),
+  ],
   ["header-permissions-policy", "warn", /carries no/, field(login, "Permissions-Policy")],
   [
     "header-permissions-policy",
@@ -188,6 +280,24 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /breaks Odoo's web client/,
     field(login, "Content-Security-Policy", "script-src 'self'"),
   ],
+  [
+    "header-csp",
+    "warn",
+    /from anywhere: https:\/\/\* 'unsafe-eval'/,
+    field(login, "Content-Security-Policy", "script-src https://* 'unsafe-eval'"),
+  ],
+  [
+    "header-csp",
+    "pass",
+    /^Enforced, scripts from: \* 'unsafe-eval' \| 'self' 'unsafe-eval'$/,
+    field(
+      login,
+      "Content-Security-Policy",
+      "script-src * 'unsafe-eval'",
+      "frame-ancestors 'self', script-src 'self' 'unsafe-eval'",
+    ),
+  ],
+  ["header-csp", "warn", /report only, but scripts may come from anywhere/, reportOnly("script-src *")],
   [
     "headers-doubled",
     "warn",
@@ -214,9 +324,29 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /SameSite=Strict/,
     field(login, "Set-Cookie", "session_id=x; Secure; HttpOnly; SameSite=Strict"),
   ],
+  [
+    "cookie-flags",
+    "fail",
+    /session_id lacks SameSite\.$/,
+    field(login, "Set-Cookie", "session_id=x; Secure; HttpOnly; SameSite=Relaxed"),
+  ],
   ["cookie-flags", "skipped", /no session cookie/, field(login, "Set-Cookie", "frontend_lang=en_US")],
   ["banner", "fail", /Werkzeug\/2\.2\.2/, field(login, "Server", "Werkzeug/2.2.2 Python/3.11.2")],
   ["banner", "warn", /the product is named/, field(login, "Server", "nginx")],
+  ["banner", "warn", /via: 1\.1 Caddy.*the product is named/, field(login, "Via", "1.1 Caddy")],
+  ["banner", "fail", /via: 1\.1 varnish \(Varnish\/7\.1\)/, field(login, "Via", "1.1 varnish (Varnish/7.1)")],
+  [
+    "version-leaks",
+    "warn",
+    /version_info \(15\.0\); Odoo 15 gets no fixes any more/,
+    ({ path }, good) =>
+      path === "/jsonrpc"
+        ? null
+        : path.endsWith("version_info")
+          ? { status: 200, fields: [], body: '{"result": {"server_version": "15.0"}}' }
+          : good,
+  ],
+  ["version-leaks", "pass", /\/jsonrpc closed/, ({ path }, good) => (path === "/jsonrpc" ? null : good)],
   [
     "version-leaks",
     "warn",
@@ -239,6 +369,13 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     "fail",
     /does not fit the key/,
     answers(/^\/websocket/, 101, "", ["Sec-WebSocket-Accept", "wrong"]),
+  ],
+  [
+    "websocket",
+    "fail",
+    /101, but without Upgrade: websocket and Connection: Upgrade/,
+    ({ path }, good) =>
+      path === "/websocket" && good.status === 101 ? { ...good, fields: good.fields.slice(4) } : good,
   ],
   ["websocket", "fail", /closed connection/, ({ path }, good) => (path === "/websocket" ? null : good)],
   ["websocket-origin", "skipped", /No WebSocket opens/, answers(/^\/websocket/, 404)],
@@ -291,6 +428,23 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   ],
   ["cache-private", "fail", /x-cache: HIT/, answers(/^\/web\/content/, 200, "", ["X-Cache", "HIT"])],
   [
+    "cache-private",
+    "fail",
+    /\/odoo\/\S+\.css: 200 with Cache-Control: public\.$/,
+    ({ path }, good) =>
+      path.startsWith("/odoo/")
+        ? { status: 200, body: "", fields: ["Cache-Control", "public"] }
+        : path.startsWith("/my/")
+          ? { status: 200, body: "", fields: ["X", "y".repeat(70_000)] }
+          : good,
+  ],
+  [
+    "cache-private",
+    "pass",
+    /\.css 200/,
+    answers(/^\/odoo\//, 200, "", ["Cache-Control", "public, no-store"]),
+  ],
+  [
     "cache-cookies",
     "fail",
     /out of a cache \(age: 12\)/,
@@ -298,6 +452,16 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   ],
   ["compression", "warn", /uncompressed/, field(/^\/web\/assets/, "Content-Encoding")],
   ["compression", "warn", /no Vary/, field(/^\/web\/assets/, "Vary")],
+  [
+    "default-logins",
+    "fail",
+    /Let in: admin\/admin\.$/,
+    ({ method, body }, good) =>
+      method === "POST" && body.includes("login=admin&password=admin")
+        ? { status: 303, body: "", fields: ["Location", "/odoo"] }
+        : good,
+  ],
+  ["default-logins", "pass", /admin: 200, demo: 200/, answers(login, 200, loginPage)],
   ["login-limit", "fail", /12 wrong guesses/, answers(login, 200, loginPage)],
   [
     "login-limit",
@@ -317,9 +481,27 @@ async function lookAt(url: string, options: LookOptions): Promise<Report> {
   return report;
 }
 
-/** Neither of the two fields. */
-function noFraming(): Change {
-  const [option, policy] = [field(login, "X-Frame-Options"), field(login, "Content-Security-Policy")];
+/** A resolver that knows one answer. */
+function resolvesTo(...addresses: readonly string[]): NonNullable<LookOptions["resolve"]> {
+  return async () => ok(addresses.map((text) => parseIp(text)).filter((ip) => ip !== null));
+}
+
+/** The policy is tried out and not enforced. */
+function reportOnly(value: string): Change {
+  const name = "Content-Security-Policy";
+  const [enforced, tried] = [field(login, name), field(login, `${name}-Report-Only`, value)];
+  return (request, good) => {
+    const first = enforced(request, good);
+    return first === null ? null : tried(request, first);
+  };
+}
+
+/** No frame-ancestors, and of the older field these lines alone. */
+function noFraming(...options: readonly string[]): Change {
+  const [option, policy] = [
+    field(login, "X-Frame-Options", ...options),
+    field(login, "Content-Security-Policy"),
+  ];
   return (request, good) => {
     const first = option(request, good);
     return first === null ? null : policy(request, first);
@@ -331,7 +513,14 @@ t.test("a hardened site passes everything", async (t) => {
   t.teardown(() => site.close());
   const { authority: authorities, httpPort } = site;
   const closed = await closedPort();
-  const report = await lookAt(site.url, { authorities, httpPort, loginCanary: true, directPorts: [closed] });
+  const report = await lookAt(site.url, {
+    authorities,
+    httpPort,
+    loginCanary: true,
+    directPorts: [closed],
+    address: null,
+    resolve: resolvesTo("127.0.0.1"),
+  });
   t.same(troubles(report), [], report.findings.map(({ id, seen }) => `${id}: ${seen}`).join("\n"));
   t.same(
     report.findings.map(({ id }) => id),
@@ -352,6 +541,81 @@ for (const [id, outcome, seen, script] of cases) {
     t.match(finding.seen, seen);
   });
 }
+
+t.test(
+  "what a site compresses unasked is read all the same, and a bomb is not taken for nothing",
+  async (t) => {
+    for (const [body, outcome, seen] of [
+      [gzipSync(manager), "fail", /The manager is reached by GET/],
+      [gzipSync(Buffer.alloc(30_000_000)), "skipped", /the body cannot be read as gzip/],
+      [Buffer.from("hello"), "skipped", /the body cannot be read as gzip/],
+    ] as const) {
+      const server = createTls({ ...(await ownCertificate()) }, (socket) =>
+        socket.once("data", () => {
+          socket.write(`HTTP/1.1 200 x\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`);
+          socket.end(body);
+        }),
+      );
+      t.teardown(() => server.close());
+      const port = await listen(server);
+      const report = await lookAt(`https://odoo.test:${port}`, { ids: ["database-manager"] });
+      const finding = findingIn(report, "database-manager");
+      t.equal(finding.outcome, outcome, finding.seen);
+      t.match(finding.seen, seen);
+    }
+  },
+);
+
+t.test("a name with an address that leads nowhere, or to another site", async (t) => {
+  const site = await startSite();
+  t.teardown(() => site.close());
+  const other = createTls({ ...(await ownCertificate("other.test")) }, (socket) => socket.destroy());
+  t.teardown(() => other.close());
+  await new Promise<void>((resolve) => other.listen(site.httpsPort, "127.0.0.3", resolve));
+  const addresses = async (...all: readonly string[]) =>
+    findingIn(
+      await lookAt(site.url, { address: null, resolve: resolvesTo(...all), ids: ["addresses"] }),
+      "addresses",
+    );
+  t.match(await addresses("127.0.0.1"), { outcome: "pass", seen: "The name has one address, 127.0.0.1." });
+  t.match(await addresses("127.0.0.1", "127.0.0.2"), {
+    outcome: "fail",
+    seen: /but 127\.0\.0\.2 does not answer \(.*ECONNREFUSED/,
+  });
+  t.match(await addresses("127.0.0.1", "127.0.0.3"), {
+    outcome: "fail",
+    seen: /127\.0\.0\.3 shows a certificate for DNS:other\.test\.$/,
+  });
+  t.match(await addresses("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"), {
+    outcome: "pass",
+    seen: /show the same name; 1 more were not looked at/,
+  });
+});
+
+t.test("a certificate without alternative names is for no name", async (t) => {
+  const folder = t.testdir({});
+  const [cert, key] = [join(folder, "c.pem"), join(folder, "k.pem")];
+  const made = [
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-md5",
+    "-days",
+    "90",
+    "-subj",
+    "/CN=odoo.test",
+  ];
+  execFileSync("openssl", [...made, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  const site = await startSite({
+    tls: { cert: readFileSync(cert), key: readFileSync(key), ciphers: "DEFAULT@SECLEVEL=0" },
+  });
+  t.teardown(() => site.close());
+  const report = await lookAt(site.url, { ids: ["certificate-names", "certificate-key"] });
+  t.match(findingIn(report, "certificate-names"), { outcome: "fail", seen: /no alternative names/ });
+  t.match(findingIn(report, "certificate-key"), { outcome: "fail", seen: /signed with MD5/ });
+});
 
 t.test("certificates nobody trusts, and short keys", async (t) => {
   const site = await startSite({ leafOnly: true });
@@ -424,6 +688,21 @@ t.test("every check has met a site where it passes and one where it does not", a
     t.ok(said.get(id)?.has("fail") || said.get(id)?.has("warn"), `${id} finds something somewhere above`);
   }
 });
+
+async function ownCertificate(name = "odoo.test") {
+  const now = Date.now();
+  const life = { notBeforeMs: now - 86_400_000, notAfterMs: now + 86_400_000 };
+  const [authorityKeyPem, key] = [makeKeyPem(), makeKeyPem()];
+  const authorityPem = await makeAuthority({ ...life, keyPem: authorityKeyPem, commonName: "own authority" });
+  const cert = await makeServerCertificate({
+    ...life,
+    authorityPem,
+    authorityKeyPem,
+    keyPem: key,
+    names: [name],
+  });
+  return { cert, key };
+}
 
 function accept(headers: SiteRequest["headers"]): SiteAnswer {
   return {

@@ -1,3 +1,4 @@
+import type { Look } from "../../report/finding.ts";
 import { type Answer, fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import { firstOf } from "../view.ts";
@@ -13,6 +14,8 @@ function cacheSign({ fields }: Answer): string | null {
 /** May a shared cache keep it (RFC 9111 §3), by what the answer says; the words that say so. */
 function sharedWords({ fields }: Answer): string | null {
   const control = fieldsOf(fields, "cache-control").join(", ");
+  // RFC 9111 §3: no-store wins over whatever stands beside it.
+  if (/\bno-store\b/i.test(control)) return null;
   if (/\bpublic\b|\bs-maxage=[1-9]/i.test(control)) return `Cache-Control: ${control}`;
   if (/\b(?:private|no-store|no-cache)\b/i.test(control)) return null;
   return /\bmax-age=[1-9]/i.test(control) ? `Cache-Control: ${control}` : null;
@@ -33,17 +36,19 @@ const privatePages: Check = {
     ];
     const open: string[] = [];
     const closed: string[] = [];
+    let trouble: Look | null = null;
     for (const target of targets) {
       const asked = await view.ask({ method: "GET", target, headOnly: true });
       if (!asked.ok) {
-        if (asked.error.kind === "closed") continue;
-        return untold(asked.error);
+        if (asked.error.kind !== "closed") trouble ??= untold(asked.error);
+        continue;
       }
       const words = sharedWords(asked.value) ?? cacheSign(asked.value);
       if (words === null) closed.push(`${target} ${asked.value.status}`);
       else open.push(`${target}: ${asked.value.status} with ${words}`);
     }
     if (open.length > 0) return fail(`${open.join("; ")}.`);
+    if (trouble !== null) return trouble;
     return closed.length === 0
       ? skipped("No answer came to look at.")
       : pass(`Not for caches: ${closed.join(", ")}.`);

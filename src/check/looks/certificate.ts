@@ -26,10 +26,16 @@ const names: Check = {
   fix: "Order a certificate that names this host, and serve it for this name (SNI).",
   look: (view) =>
     looking(view, ({ leaf, misnamed }) => {
-      const seen = `It names ${leaf.subjectAltName ?? "nothing"}`;
-      return misnamed === null
-        ? pass(`${seen}.`)
-        : fail(`${seen}, and ${view.target.host} is not among them.`);
+      const seen =
+        leaf.subjectAltName === undefined
+          ? "It has no alternative names (subjectAltName), and the common name is not read by browsers"
+          : `It names ${leaf.subjectAltName}`;
+      if (misnamed === null) return pass(`${seen}.`);
+      return fail(
+        leaf.subjectAltName === undefined
+          ? `${seen}.`
+          : `${seen}, and ${view.target.host} is not among them.`,
+      );
     }),
 };
 
@@ -91,17 +97,21 @@ const key: Check = {
       const bits = details?.modulusLength;
       const what =
         bits === undefined ? `${type} ${details?.namedCurve ?? ""}`.trim() : `${type} ${bits} bits`;
-      const isSha1 = signatureIsSha1(leaf);
-      const seen = `Key: ${what}${isSha1 ? "; signed with SHA-1" : ""}.`;
-      return (bits !== undefined && bits < 2048) || isSha1 ? fail(seen) : pass(seen);
+      const broken = brokenSignature(leaf);
+      const seen = `Key: ${what}${broken === null ? "" : `; signed with ${broken}`}.`;
+      return (bits !== undefined && bits < 2048) || broken !== null ? fail(seen) : pass(seen);
     }),
 };
 
-/** sha1WithRSAEncryption 1.2.840.113549.1.1.5 or ecdsa-with-SHA1 1.2.840.10045.4.1, as DER, anywhere a leaf names its signature. */
-function signatureIsSha1(leaf: X509Certificate): boolean {
-  return ["06092a864886f70d010105", "06072a8648ce3d0401"].some((oid) =>
-    leaf.raw.includes(Buffer.from(oid, "hex")),
-  );
+/** As DER, anywhere a leaf names its signature: sha1WithRSAEncryption 1.2.840.113549.1.1.5, ecdsa-with-SHA1 1.2.840.10045.4.1, md5WithRSAEncryption 1.2.840.113549.1.1.4. */
+const brokenSignatures: readonly (readonly [oid: string, name: string])[] = [
+  ["06092a864886f70d010105", "SHA-1"],
+  ["06072a8648ce3d0401", "SHA-1"],
+  ["06092a864886f70d010104", "MD5"],
+];
+
+function brokenSignature(leaf: X509Certificate): string | null {
+  return brokenSignatures.find(([oid]) => leaf.raw.includes(Buffer.from(oid, "hex")))?.[1] ?? null;
 }
 
 function oneLine(name: string): string {

@@ -26,7 +26,8 @@ const flags: Check = {
       const lacking = [
         ...(view.target.secure && !attributes.includes("secure") ? ["Secure"] : []),
         ...(attributes.includes("httponly") ? [] : ["HttpOnly"]),
-        ...(site === undefined ? ["SameSite"] : []),
+        // A word browsers do not know is no SameSite to them.
+        ...(site === "lax" || site === "strict" || site === "none" ? [] : ["SameSite"]),
       ];
       const name = pair.split("=", 1)[0] ?? "";
       if (lacking.length > 0) {
@@ -40,7 +41,7 @@ const flags: Check = {
     }
     if (told.length === 0)
       return pass(
-        `${lines.map((line) => line.split("=", 1)[0]).join(", ")}: Secure, HttpOnly, SameSite=Lax.`,
+        `${lines.map((line) => line.split("=", 1)[0]).join(", ")}: ${view.target.secure ? "Secure, " : ""}HttpOnly, SameSite=Lax.`,
       );
     return grave ? fail(`${told.join("; ")}.`) : warn(`${told.join("; ")}.`);
   },

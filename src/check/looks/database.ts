@@ -9,12 +9,16 @@ import {
 } from "../../policy/guarded.ts";
 import type { Look } from "../../report/finding.ts";
 import type { Answer } from "../answer.ts";
-import { type Check, fail, pass, untold, warn } from "../check.ts";
+import { checkBounds } from "../bounds.ts";
+import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import type { SiteView } from "../view.ts";
 
 const disabled = /database manager has been disabled/i;
 
-/** Asks each; what got through by `isThrough`, and how the rest was answered. A spelling that is met with a closed connection is closed. */
+/**
+ * Asks each; what got through by `isThrough`, and how the rest was answered. A spelling that is met with a closed connection is
+ * closed, when the site answers other requests; one whose answer does not come, or cannot be read, is not known to be.
+ */
 async function tryAll(
   view: SiteView,
   requests: readonly GuardedRequest[],
@@ -28,19 +32,33 @@ async function tryAll(
   const through: GuardedRequest[] = [];
   const closed = new Map<string, number>();
   let isDisabled = true;
+  let last: Look | null = null;
   const count = (how: string) => closed.set(how, (closed.get(how) ?? 0) + 1);
   for (const request of requests) {
     const asked = await view.askGuarded(request);
     if (!asked.ok) {
-      if (asked.error.kind === "spent" || asked.error.kind === "late" || asked.error.kind === "connect")
+      const { kind, detail } = asked.error;
+      if (kind === "spent" || kind === "late" || kind === "connect")
         return { through, closed, last: untold(asked.error), disabled: isDisabled };
-      count(asked.error.kind);
+      if (kind !== "closed") last ??= skipped(`${request.method} ${request.target}: ${detail}.`);
+      count(kind);
     } else if (isThrough(asked.value)) {
       through.push(request);
       if (!disabled.test(asked.value.body.toString("latin1"))) isDisabled = false;
-    } else count(String(asked.value.status));
+    } else {
+      if (isTorn(asked.value))
+        last ??= skipped(`${request.method} ${request.target}: 200, but the page did not come whole.`);
+      count(String(asked.value.status));
+    }
   }
-  return { through, closed, last: null, disabled: isDisabled };
+  const silence = closed.size === 1 && closed.has("closed") ? await view.silence() : null;
+  if (silence !== null) last ??= untold(silence);
+  return { through, closed, last, disabled: isDisabled };
+}
+
+/** A page of which less came than is looked at. */
+function isTorn({ status, whole, body }: Answer): boolean {
+  return status === 200 && !whole && body.length < checkBounds.bodyBytesMax;
 }
 
 const isManager = ({ status, body }: Answer) => status === 200 && isManagerPage(body.toString("latin1"));
@@ -97,12 +115,18 @@ const service: Check = {
 
 /** A list of names out of a JSON or XML answer; null when there is none. At most 50 names are read. */
 function namesIn(body: string): readonly string[] | null {
-  const json = /"result"\s*:\s*\[([^\]]*)\]/.exec(body)?.[1];
-  if (json !== undefined)
+  const open = /"result"\s*:\s*\[/.exec(body);
+  const from = open === null ? 0 : open.index + open[0].length;
+  const json = open === null ? "" : body.slice(from, body.indexOf("]", from) + 1);
+  if (json !== "")
     return [...json.matchAll(/"((?:[^"\\]|\\.){1,80})"/g)].slice(0, 50).map(([, name = ""]) => name);
   if (!body.includes("<methodResponse>") || body.includes("<fault>")) return null;
   return [...body.matchAll(/<string>([^<]{1,80})<\/string>/g)].slice(0, 50).map(([, name = ""]) => name);
 }
+
+/** Odoo's log-in page where several databases are visible: the field with its name and the way to the selector, or the older list. */
+const choice =
+  /class="[^"<>]{0,200}\bfield-db\b|href="\/web\/database\/selector|<select[^<>]{0,200}\sname="db"/;
 
 const list: Check = {
   id: "database-list",
@@ -120,7 +144,7 @@ const list: Check = {
     for (const request of asks) {
       const asked = await view.askGuarded(request);
       if (!asked.ok) {
-        trouble ??= untold(asked.error);
+        if (asked.error.kind !== "closed") trouble ??= untold(asked.error);
         continue;
       }
       const names = asked.value.status === 200 ? namesIn(asked.value.body.toString("utf8")) : null;
@@ -130,8 +154,11 @@ const list: Check = {
         );
     }
     const login = await view.login();
+    if (!login.ok) trouble ??= untold(login.error);
     const selects = login.ok && /\/web\/database\/selector|\?db=/.test(`${login.value.fields.join("\n")}`);
     if (selects) told.push("/web/login leads to the database selector");
+    else if (login.ok && choice.test(login.value.body.toString("latin1")))
+      told.push("the log-in page offers a choice of databases");
     if (told.length > 0) {
       const isPinned =
         told.every((one) => /: 1 \(/.test(one)) &&

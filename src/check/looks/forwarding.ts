@@ -44,6 +44,8 @@ const forwardedHost: Check = {
       if (where !== null) return fail(`GET ${target} with ${what}: ${name} came back ${where}.`);
       answers.push(String(asked.value.status));
     }
+    const silence = answers.every((one) => one === "closed") ? await view.silence() : null;
+    if (silence !== null) return untold(silence);
     return pass(
       `A foreign name in X-Forwarded-Host, X_Forwarded_Host and Forwarded came back nowhere (${answers.join(", ")}).`,
     );
@@ -58,10 +60,12 @@ const foreignHost: Check = {
   async look(view) {
     const name = foreignName(view);
     const asked = await view.ask({ method: "GET", target: tellingTarget, host: name, alone: true });
-    if (!asked.ok)
-      return asked.error.kind === "closed"
+    if (!asked.ok) {
+      const trouble = asked.error.kind === "closed" ? await view.silence() : asked.error;
+      return trouble === null
         ? pass("A request for a foreign name is met with a closed connection.")
-        : untold(asked.error);
+        : untold(trouble);
+    }
     const { status, body } = asked.value;
     const where = cameBack(asked.value, name);
     if (where !== null)

@@ -1,7 +1,7 @@
 import { fieldsOf } from "../answer.ts";
 import type { Asked } from "../ask.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
-import { firstOf, type SiteView } from "../view.ts";
+import { firstOf, joinedOf, type SiteView } from "../view.ts";
 
 /** Directives of a policy: lower-case names to their values. The first of a name counts (CSP3 §2.2.1). */
 export function readCsp(text: string): ReadonlyMap<string, string> {
@@ -13,6 +13,18 @@ export function readCsp(text: string): ReadonlyMap<string, string> {
   return found;
 }
 
+/** Every policy of an answer: each line, and each part of a line between commas, is one of its own (CSP3 §2.2.2). All of them hold. */
+function policiesOf(asked: Asked, name: string): readonly ReadonlyMap<string, string>[] {
+  const lines = asked.ok ? fieldsOf(asked.value.fields, name) : [];
+  return lines
+    .flatMap((line) => line.split(","))
+    .filter((text) => text.trim() !== "")
+    .map(readCsp);
+}
+
+/** A source list that names everybody: `*`, or a bare scheme of the web. */
+const everybody = /(?:^|\s)(?:\*(?::\*)?|https?:(?:\/\/\*)?)(?:\s|$)/i;
+
 const framing: Check = {
   id: "header-framing",
   title: "Foreign pages may not frame the site",
@@ -21,18 +33,23 @@ const framing: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
-    const ancestors = fieldsOf(login.value.fields, "content-security-policy")
-      .map((text) => readCsp(text).get("frame-ancestors"))
-      .find((value) => value !== undefined);
-    const option = firstOf(login, "x-frame-options");
-    const seen = `X-Frame-Options: ${option ?? "none"}; frame-ancestors: ${ancestors ?? "none"}`;
+    const ancestors = policiesOf(login, "content-security-policy")
+      .map((policy) => policy.get("frame-ancestors"))
+      .filter((value) => value !== undefined);
+    const option = joinedOf(login, "x-frame-options");
+    const named = ancestors.length === 0 ? "not named" : ancestors.join(" | ");
+    const seen = `X-Frame-Options: ${option ?? "none"}; frame-ancestors: ${named}`;
     // Browsers that know frame-ancestors ignore the older field (CSP3 §6.4.2).
-    if (ancestors !== undefined)
-      return /(?:^|\s)(?:\*|https?:(?:\/\/\*)?)(?:\s|$)/.test(ancestors)
+    if (ancestors.length > 0)
+      return ancestors.every((value) => everybody.test(value))
         ? fail(`${seen}; every site may frame it.`)
         : pass(`${seen}.`);
     if (option === null) return fail(`${seen}.`);
-    return /^(?:sameorigin|deny)$/i.test(option)
+    const values = new Set(option.split(",").map((value) => value.trim().toLowerCase()));
+    // Said twice is said once; two different words shut everybody out (HTML, "check a navigation response's adherence").
+    if (values.size > 1 && (values.has("sameorigin") || values.has("deny")))
+      return warn(`${seen}; the values contradict each other.`);
+    return values.has("sameorigin") || values.has("deny")
       ? pass(`${seen}.`)
       : fail(`${seen}; browsers do not know this value.`);
   },
@@ -46,13 +63,17 @@ const sniffing: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
-    const value = firstOf(login, "x-content-type-options");
+    const value = joinedOf(login, "x-content-type-options");
     if (value === null) return fail("GET /web/login carries no X-Content-Type-Options.");
-    return /^nosniff$/i.test(value)
+    // The first of several counts (Fetch, "determine nosniff").
+    return /^\s*nosniff\s*(?:,|$)/i.test(value)
       ? pass(`X-Content-Type-Options: ${value}`)
       : fail(`X-Content-Type-Options: ${value}`);
   },
 };
+
+const loosePolicies = ["unsafe-url", "no-referrer-when-downgrade", "origin-when-cross-origin", "origin"];
+const tightPolicies = ["strict-origin-when-cross-origin", "strict-origin", "same-origin", "no-referrer"];
 
 const referrer: Check = {
   id: "header-referrer-policy",
@@ -62,14 +83,14 @@ const referrer: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
-    const value = firstOf(login, "referrer-policy");
+    const value = joinedOf(login, "referrer-policy");
     if (value === null) return warn("GET /web/login carries no Referrer-Policy.");
     // Several values: the last one a browser knows counts.
-    const last = value.split(",").at(-1)?.trim().toLowerCase() ?? "";
-    if (["unsafe-url", "no-referrer-when-downgrade", "origin-when-cross-origin", "origin"].includes(last))
+    const words = value.split(",").map((word) => word.trim().toLowerCase());
+    const last = words.findLast((word) => loosePolicies.includes(word) || tightPolicies.includes(word)) ?? "";
+    if (loosePolicies.includes(last))
       return warn(`Referrer-Policy: ${value}; it tells more than it should, or tells it over plain HTTP.`);
-    if (["strict-origin-when-cross-origin", "strict-origin", "same-origin", "no-referrer"].includes(last))
-      return pass(`Referrer-Policy: ${value}`);
+    if (tightPolicies.includes(last)) return pass(`Referrer-Policy: ${value}`);
     return warn(`Referrer-Policy: ${value}; browsers do not know this value.`);
   },
 };
@@ -82,8 +103,13 @@ const permissions: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
-    const value = firstOf(login, "permissions-policy");
+    const value = joinedOf(login, "permissions-policy");
     if (value === null) return warn("GET /web/login carries no Permissions-Policy.");
+    // A structured field (RFC 9651): one member that is none, and browsers drop all of it.
+    if (!value.split(",").every((member) => /^\s*(?:[a-z*][a-z0-9_.*-]*\s*(?:[=;]|$)|$)/.test(member)))
+      return warn(
+        `Permissions-Policy: ${value}; browsers cannot read it and drop all of it: write camera=(self).`,
+      );
     const off = ["camera", "microphone", "geolocation", "payment"].filter((feature) =>
       new RegExp(`(?:^|[,\\s])${feature}=\\(\\s*\\)`).test(value),
     );
@@ -104,22 +130,27 @@ const csp: Check = {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
     const enforced = fieldsOf(login.value.fields, "content-security-policy");
-    const tried = fieldsOf(login.value.fields, "content-security-policy-report-only");
-    const scripts = (texts: readonly string[]) =>
-      texts
-        .map((text) => readCsp(text).get("script-src") ?? readCsp(text).get("default-src"))
-        .find((one) => one !== undefined);
-    const now = scripts(enforced);
-    if (now !== undefined) {
-      if (/(?:^|\s)(?:\*|https?:)(?:\s|$)/.test(now))
-        return warn(`Enforced, but scripts may come from anywhere: ${now}`);
+    const scripts = (name: string) =>
+      policiesOf(login, name)
+        .map((policy) => policy.get("script-src") ?? policy.get("default-src"))
+        .filter((one) => one !== undefined);
+    const now = scripts("content-security-policy");
+    if (now.length > 0) {
+      const seen = now.join(" | ");
+      if (now.every((one) => everybody.test(one)))
+        return warn(`Enforced, but scripts may come from anywhere: ${seen}`);
       // The web client compiles its templates in the browser.
-      if (!now.includes("'unsafe-eval'"))
-        return warn(`Enforced without 'unsafe-eval', which breaks Odoo's web client: ${now}`);
-      return pass(`Enforced, scripts from: ${now}`);
+      if (!now.every((one) => one.includes("'unsafe-eval'")))
+        return warn(`Enforced without 'unsafe-eval', which breaks Odoo's web client: ${seen}`);
+      return pass(`Enforced, scripts from: ${seen}`);
     }
-    const later = scripts(tried);
-    if (later !== undefined) return pass(`Tried out by report only, scripts from: ${later}`);
+    const later = scripts("content-security-policy-report-only");
+    if (later.length > 0) {
+      const seen = later.join(" | ");
+      return later.every((one) => everybody.test(one))
+        ? warn(`Tried out by report only, but scripts may come from anywhere: ${seen}`)
+        : pass(`Tried out by report only, scripts from: ${seen}`);
+    }
     if (enforced.length > 0) return warn(`Only ${enforced.join(" | ")}; scripts are not limited.`);
     return warn("GET /web/login carries no Content-Security-Policy.");
   },

@@ -6,7 +6,7 @@ const yearSeconds = 31_536_000;
 
 interface Hsts {
   readonly text: string;
-  /** Null: missing or no number. */
+  /** Null: missing, no number, or said twice. */
   readonly maxAgeSeconds: number | null;
   readonly subdomains: boolean;
   readonly preload: boolean;
@@ -15,12 +15,12 @@ interface Hsts {
 /** Reads the field as browsers do (RFC 6797 §6.1): directives without regard to case and order. */
 export function readHsts(text: string): Hsts {
   const parts = text.split(";").map((part) => part.trim().toLowerCase());
-  const age = parts
-    .map((part) => /^max-age\s*=\s*"?([0-9]{1,12})"?$/.exec(part)?.[1])
-    .find((one) => one !== undefined);
+  const ages = parts.filter((part) => /^max-age\s*(?:=|$)/.test(part));
+  const age = /^max-age\s*=\s*(?:"([0-9]+)"|([0-9]+))$/.exec(ages[0] ?? "");
   return {
     text,
-    maxAgeSeconds: age === undefined ? null : Number(age),
+    // A directive that stands twice makes the whole field void.
+    maxAgeSeconds: age === null || ages.length > 1 ? null : Number(age[1] ?? age[2]),
     subdomains: parts.includes("includesubdomains"),
     preload: parts.includes("preload"),
   };

@@ -1,3 +1,4 @@
+import type { Look } from "../../report/finding.ts";
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import { answersOf } from "./headers.ts";
@@ -22,11 +23,14 @@ const banner: Check = {
       for (const name of bannerFields)
         for (const value of fieldsOf(asked.value.fields, name)) found.set(`${name}: ${value}`, what);
     }
+    const said = (text: string) => {
+      const value = text.slice(text.indexOf(":") + 1);
+      // RFC 9110 §7.6.3: Via begins with the version of HTTP, which is nobody's secret.
+      return text.startsWith("via:") ? value.replaceAll(/(^|,)\s*(?:http\/)?[0-9.]+\s/gi, "$1 ") : value;
+    };
     if (found.size === 0) return pass("No Server, X-Powered-By or Via in any answer.");
     const seen = [...found].map(([text, what]) => `${text} (${what})`).join("; ");
-    return [...found.keys()].some((text) =>
-      /\/\d|\d\.\d|python|werkzeug/i.test(text.slice(text.indexOf(":"))),
-    )
+    return [...found.keys()].some((text) => /\/\d|\d\.\d|python|werkzeug/i.test(said(text)))
       ? fail(`${seen}.`)
       : warn(`${seen}; no version, but the product is named.`);
   },
@@ -69,6 +73,15 @@ const tellers = [
   { question: { method: "GET", target: "/website/info" }, tells: /(Installed Applications|Odoo Version)/i },
 ] as const;
 
+/**
+ * Odoo mends its three newest series. One comes each autumn, 19.0 in 2025; a series is taken for ended from November of the third
+ * year after its own on. Null: it is not.
+ */
+function oldWords(series: number, wallMs: number): string | null {
+  const ended = Date.UTC(2006 + series + 3, 10, 1);
+  return wallMs < ended ? null : `Odoo ${series} gets no fixes any more, security fixes included: upgrade`;
+}
+
 const versions: Check = {
   id: "version-leaks",
   title: "Odoo's version and applications are not told to strangers",
@@ -77,15 +90,29 @@ const versions: Check = {
   async look(view) {
     const told: string[] = [];
     const quiet: string[] = [];
+    let series: number | null = null;
+    let trouble: Look | null = null;
     for (const { question, tells } of tellers) {
       const asked = await view.ask(question);
-      if (!asked.ok) return untold(asked.error);
+      if (!asked.ok) {
+        if (asked.error.kind === "closed") quiet.push(`${question.target} closed`);
+        else trouble ??= untold(asked.error);
+        continue;
+      }
       const what = tells.exec(asked.value.body.toString("latin1"))?.[1];
-      if (asked.value.status === 200 && what !== undefined) told.push(`${question.target} (${what})`);
-      else quiet.push(`${question.target} ${asked.value.status}`);
+      if (asked.value.status === 200 && what !== undefined) {
+        told.push(`${question.target} (${what})`);
+        const found = /^(?:saas~)?([1-9][0-9])\./.exec(what)?.[1];
+        if (found !== undefined) series ??= Number(found);
+      } else quiet.push(`${question.target} ${asked.value.status}`);
     }
-    if (told.length === 0) return pass(`Not told: ${quiet.join(", ")}.`);
-    return warn(`Told by ${told.join(", ")}.`);
+    if (told.length === 0) {
+      const silence = quiet.every((one) => one.endsWith(" closed")) ? await view.silence() : null;
+      if (silence !== null) trouble ??= untold(silence);
+      return trouble ?? pass(`Not told: ${quiet.join(", ")}.`);
+    }
+    const old = series === null ? null : oldWords(series, view.wallMs());
+    return warn(`Told by ${told.join(", ")}${old === null ? "" : `; ${old}`}.`);
   },
 };
 

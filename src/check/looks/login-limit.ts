@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold } from "../check.ts";
+import { openForm, tryLogin } from "./log-in.ts";
 
 /** Wrong guesses at one made-up account; the guides' limits answer by the tenth. */
 const guessesMax = 12;
@@ -15,30 +16,15 @@ const limit: Check = {
       return skipped(
         "Not asked for. --login-canary sends wrong guesses at a made-up account; it may ban this address for a while.",
       );
-    const page = await view.ask({ method: "GET", target: "/web/login", alone: true });
+    const { page, form } = await openForm(view);
     if (!page.ok) return untold(page.error);
-    const token = /name="csrf_token"\s+value="([^"]{1,200})"/.exec(page.value.body.toString("latin1"))?.[1];
-    const cookie = fieldsOf(page.value.fields, "set-cookie")
-      .map((line) => line.split(";", 1)[0] ?? "")
-      .join("; ");
     if (page.value.status === 429) return pass("GET /web/login itself was answered with 429.");
-    if (token === undefined)
+    if (form === null)
       return skipped(`GET /web/login: ${page.value.status}, and no form that could be filled in.`);
     // A made-up account: nobody is locked out, and the name tells an operator who it was.
     const account = `odoo-gateway-check-${view.nonce}@example.invalid`;
     for (let guess = 1; guess <= guessesMax; guess += 1) {
-      const form = new URLSearchParams({
-        csrf_token: token,
-        login: account,
-        password: randomBytes(12).toString("hex"),
-      });
-      const asked = await view.ask({
-        method: "POST",
-        target: "/web/login",
-        fields: ["Content-Type", "application/x-www-form-urlencoded", "Cookie", cookie],
-        body: form.toString(),
-        alone: true,
-      });
+      const asked = await tryLogin(view, form, account, randomBytes(12).toString("hex"));
       if (!asked.ok) {
         if (asked.error.kind === "closed" || asked.error.kind === "connect" || asked.error.kind === "tls")
           return pass(`After ${guess - 1} wrong guesses the connection was refused (${asked.error.detail}).`);

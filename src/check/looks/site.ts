@@ -1,5 +1,6 @@
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, warn } from "../check.ts";
+import type { Target } from "../target.ts";
 
 const odooAnswers: Check = {
   id: "odoo-answers",
@@ -17,6 +18,17 @@ const odooAnswers: Check = {
     if (status >= 300 && status < 400) {
       if (location?.includes("/web/database/selector") === true)
         return pass(`${seen}: Odoo, which wants a database chosen first.`);
+      const loop = loopOf(view.target, location ?? "");
+      if (loop === "itself")
+        return fail(
+          `${seen}: it redirects to itself without end.`,
+          "Look for two redirects to https in a row: what stands in front (a CDN with “flexible” TLS, a load balancer) must ask over https, or say X-Forwarded-Proto: https to a proxy that believes it.",
+        );
+      if (loop === "plain")
+        return fail(
+          `${seen}: it leads to plain HTTP, which leads back or is not protected.`,
+          "Set proxy_mode = True in odoo.conf and pass X-Forwarded-Host and X-Forwarded-Proto: https, so that Odoo knows its address.",
+        );
       return warn(`${seen}: the site lives under another address; look at that one.`);
     }
     if (status === 200 && /oe_login_form|name="csrf_token"|odoo/i.test(body.toString("latin1")))
@@ -24,6 +36,21 @@ const odooAnswers: Check = {
     return warn(`${seen}, and nothing in it says Odoo.`);
   },
 };
+
+/** With and without www are taken for one name. */
+function withoutWww(name: string): string {
+  return name.replace(/^www\./, "");
+}
+
+/** Where a redirect of the log-in page leads when that is itself, or itself over plain HTTP; null: elsewhere. */
+function loopOf({ url, host }: Target, location: string): "itself" | "plain" | null {
+  const from = `${url}/web/login`;
+  if (!URL.canParse(location, from)) return null;
+  const to = new URL(location, from);
+  if (to.href === new URL(from).href) return "itself";
+  const isPlain = to.protocol === "http:" && url.startsWith("https:");
+  return isPlain && withoutWww(to.hostname) === withoutWww(host) ? "plain" : null;
+}
 
 const https: Check = {
   id: "https",
@@ -67,7 +94,7 @@ const plainRedirect: Check = {
     }
     if (!/^https:\/\//i.test(location)) return fail(`${seen}; that is no https address.`);
     const to = URL.canParse(location) ? new URL(location) : null;
-    if (to === null || !to.hostname.endsWith(target.host.replace(/^www\./, "")))
+    if (to === null || withoutWww(to.hostname) !== withoutWww(target.host))
       return warn(`${seen}; that leads to another name, so HSTS of this one is never learnt.`);
     if (!location.includes(view.nonce) || !location.endsWith("?a=1"))
       return warn(`${seen}; path and query are lost, so links over http lead to the start page.`);

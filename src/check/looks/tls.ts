@@ -1,4 +1,5 @@
 import type { Result } from "../../base/result.ts";
+import type { Look } from "../../report/finding.ts";
 import type { Trouble } from "../budget.ts";
 import { type Check, fail, notOverTls, pass, skipped, untold, warn } from "../check.ts";
 import { openConnection } from "../connect.ts";
@@ -34,13 +35,16 @@ const versions: Check = {
   async look(view) {
     if (!view.target.secure) return notOverTls;
     const taken: TlsVersion[] = [];
+    let trouble: Look | null = null;
     for (const version of ["SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"] as const) {
       const answer = await offer(view, version, version === "TLS 1.3" ? tls13Suites : allSuites);
-      if (!answer.ok) return untold(answer.error);
-      if (answer.value.taken) taken.push(version);
+      if (!answer.ok) trouble ??= skipped(`${version}: ${answer.error.detail}.`);
+      else if (answer.value.taken) taken.push(version);
     }
     const old = taken.filter((version) => version !== "TLS 1.2" && version !== "TLS 1.3");
     const seen = `Accepted: ${taken.join(", ") || "none"}; offered one by one from SSL 3.0 to TLS 1.3.`;
+    // An old version that was taken is told, whatever became of the others.
+    if (trouble !== null && old.length === 0) return trouble;
     if (taken.length === 0)
       return fail(seen, "Nothing speaks TLS there, or it wants a name it was not given.");
     if (old.length > 0) return fail(seen);

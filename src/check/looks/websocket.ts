@@ -81,6 +81,15 @@ const websocket: Check = {
       return fail(`GET /websocket with a handshake: ${status}: ${causeOf(status, body.toString("latin1"))}.`);
     if (fieldsOf(fields, "sec-websocket-accept")[0] !== acceptFor(key))
       return fail("101, but Sec-WebSocket-Accept does not fit the key: something else than Odoo answered.");
+    // RFC 6455 §4.1: browsers fail the connection without these two.
+    const lacking = [
+      ...(/^websocket$/i.test(fieldsOf(fields, "upgrade").join(", ")) ? [] : ["Upgrade: websocket"]),
+      ...(/(?:^|,)\s*upgrade\s*(?:,|$)/i.test(fieldsOf(fields, "connection").join(", "))
+        ? []
+        : ["Connection: Upgrade"]),
+    ];
+    if (lacking.length > 0)
+      return fail(`101, but without ${lacking.join(" and ")}, so browsers close it: a proxy drops them.`);
     return pass("101 with a fitting Sec-WebSocket-Accept.");
   },
 };

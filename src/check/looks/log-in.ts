@@ -1,0 +1,38 @@
+import { fieldsOf } from "../answer.ts";
+import type { Asked } from "../ask.ts";
+import type { SiteView } from "../view.ts";
+
+/** What has to be sent along with a log-in: the form's token and the cookies it holds for. */
+export interface LoginForm {
+  readonly token: string;
+  readonly cookie: string;
+}
+
+/** The log-in page asked anew, and its form; null where there is none. */
+export async function openForm(
+  view: SiteView,
+): Promise<{ readonly page: Asked; readonly form: LoginForm | null }> {
+  const page = await view.ask({ method: "GET", target: "/web/login", alone: true });
+  if (!page.ok) return { page, form: null };
+  const token = /name="csrf_token"\s+value="([^"]{1,200})"/.exec(page.value.body.toString("latin1"))?.[1];
+  const cookie = fieldsOf(page.value.fields, "set-cookie")
+    .map((line) => line.split(";", 1)[0] ?? "")
+    .join("; ");
+  return { page, form: token === undefined ? null : { token, cookie } };
+}
+
+/** One attempt to log in by the form. */
+export function tryLogin(
+  view: SiteView,
+  { token, cookie }: LoginForm,
+  account: string,
+  password: string,
+): Promise<Asked> {
+  return view.ask({
+    method: "POST",
+    target: "/web/login",
+    fields: ["Content-Type", "application/x-www-form-urlencoded", "Cookie", cookie],
+    body: new URLSearchParams({ csrf_token: token, login: account, password }).toString(),
+    alone: true,
+  });
+}
