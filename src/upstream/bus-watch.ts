@@ -12,10 +12,13 @@ const lookIntervalMs = 2_000;
 /** While fallen back: how often the bus port is tried again. */
 const restoreIntervalMs = 30_000;
 const probeTimeoutMs = 3_000;
+/** The warning that no websocket can be had comes again after this long. */
+const warningIntervalMs = 600_000;
 
 /**
  * Odoo with `workers=0` serves websockets on its web port and nothing on the bus port. When the bus port refuses and the
- * web port answers a real handshake with 101, the bus pool goes to the web port, with a warning, until the bus port is back.
+ * web port answers a real handshake with 101, the bus pool goes to the web port, with a warning, until the bus port is back. When
+ * it does not, a warning says that there are no websockets.
  */
 export class BusWatch {
   readonly #bus: Pool;
@@ -24,6 +27,7 @@ export class BusWatch {
   readonly #sink: EventSink;
   readonly #clock: Clock;
   #lastLookMs = Number.NEGATIVE_INFINITY;
+  #lastWarningMs = Number.NEGATIVE_INFINITY;
   #fallen = false;
   #timer: NodeJS.Timeout | null = null;
 
@@ -46,7 +50,7 @@ export class BusWatch {
     this.#lastLookMs = nowMs;
     if (await accepts(this.#busMember)) return this.#restore();
     if (this.#fallen || this.#busMember.name === this.#webMember.name) return;
-    if (!(await answersHandshake(this.#webMember))) return;
+    if (!(await answersHandshake(this.#webMember))) return this.#warn();
     this.#fallen = true;
     this.#bus.redirect(this.#webMember);
     this.#sink.emit({ type: "bus-fallback", bus: this.#busMember.name, web: this.#webMember.name });
@@ -57,6 +61,19 @@ export class BusWatch {
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+  }
+
+  /** Odoo answers, but no port of it takes websockets. While it is away as a whole, other words say so. */
+  async #warn(): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#lastWarningMs < warningIntervalMs || !(await accepts(this.#webMember))) return;
+    this.#lastWarningMs = nowMs;
+    const [bus, web] = [this.#busMember.name, this.#webMember.name];
+    this.#sink.emit({
+      type: "warning",
+      what: "bus",
+      detail: `nothing takes connections on ${bus}, and ${web} serves no websockets: Discuss and notifications get 502; look whether Odoo's gevent process runs, at gevent_port and http_interface in odoo.conf, and at ODOO_BUS_URL`,
+    });
   }
 
   #restore(): void {

@@ -347,6 +347,10 @@ t.test("a bus port that refuses is 502, and the rest of Odoo goes on", async (t)
   t.equal((await refusedWith(webSocket(half))).status, 502);
   t.equal((await h1(half, "GET /web/login")).status, 200);
   t.notOk(half.running.busFallback());
+  const warning = await half.event((one) => one.type === "warning" && one.what === "bus");
+  t.match(warning, {
+    detail: new RegExp(`^nothing takes connections on 127\\.0\\.0\\.1:${gone.port},.*ODOO_BUS_URL$`),
+  });
 });
 
 t.test("bytes that come with the handshake are not lost", async (t) => {
