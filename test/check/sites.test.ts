@@ -75,6 +75,12 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /leads to plain HTTP, which leads back/,
     answers(login, 301, "", ["Location", "http://odoo.test/web/login"]),
   ],
+  [
+    "odoo-answers",
+    "warn",
+    /303 to \/fr\/web\/login: the log-in page is elsewhere on this site/,
+    answers(login, 303, "", ["Location", "/fr/web/login"]),
+  ],
   ["plain-redirect", "fail", /200; content is served/, plain(200, null)],
   ["plain-redirect", "fail", /302 to http:\/\/.*no https/, plain(302, () => "http://odoo.test/")],
   ["plain-redirect", "warn", /path and query are lost/, plain(301, () => "https://odoo.test/")],
@@ -85,6 +91,12 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     "warn",
     /301 to https:\/\/evilodoo\.test.*another name/,
     plain(301, ({ target }) => `https://evilodoo.test${target}`),
+  ],
+  [
+    "plain-redirect",
+    "fail",
+    /that is the plain port itself/,
+    plain(301, ({ target, headers }) => `https://${headers.host}${target}`),
   ],
   ["plain-redirect", "warn", /403; plain requests are refused/, plain(403, null)],
   [
@@ -167,6 +179,13 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     { tls: { minVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" } },
   ],
   ["tls-versions", "warn", /^Accepted: TLS 1\.2;/, { tls: { maxVersion: "TLSv1.2" } }],
+  [
+    "tls-ciphers",
+    "fail",
+    /broken ciphers, the server chose AECDH/,
+    { tls: { minVersion: "TLSv1", maxVersion: "TLSv1", ciphers: "ALL:@SECLEVEL=0" } },
+  ],
+  ["tls-ciphers", "pass", /^Nothing below TLS 1\.3/, { tls: { minVersion: "TLSv1.3" } }],
   [
     "tls-ciphers",
     "fail",

@@ -29,6 +29,8 @@ const odooAnswers: Check = {
           `${seen}: it leads to plain HTTP, which leads back or is not protected.`,
           "Set proxy_mode = True in odoo.conf and pass X-Forwarded-Host and X-Forwarded-Proto: https, so that Odoo knows its address.",
         );
+      if (leadsInside(view.target, location ?? ""))
+        return warn(`${seen}: the log-in page is elsewhere on this site, so it was not looked at.`);
       return warn(`${seen}: the site lives under another address; look at that one.`);
     }
     if (status === 200 && /oe_login_form|name="csrf_token"|odoo/i.test(body.toString("latin1")))
@@ -50,6 +52,10 @@ function loopOf({ url, host }: Target, location: string): "itself" | "plain" | n
   if (to.href === new URL(from).href) return "itself";
   const isPlain = to.protocol === "http:" && url.startsWith("https:");
   return isPlain && withoutWww(to.hostname) === withoutWww(host) ? "plain" : null;
+}
+
+function leadsInside({ url }: Target, location: string): boolean {
+  return URL.canParse(location, url) && new URL(location, url).origin === new URL(url).origin;
 }
 
 const https: Check = {
@@ -96,6 +102,8 @@ const plainRedirect: Check = {
     const to = URL.canParse(location) ? new URL(location) : null;
     if (to === null || withoutWww(to.hostname) !== withoutWww(target.host))
       return warn(`${seen}; that leads to another name, so HSTS of this one is never learnt.`);
+    if (plainPort !== target.port && (to.port === "" ? 443 : Number(to.port)) === plainPort)
+      return fail(`${seen}; that is the plain port itself, where no TLS is spoken.`);
     if (!location.includes(view.nonce) || !location.endsWith("?a=1"))
       return warn(`${seen}; path and query are lost, so links over http lead to the start page.`);
     if (status !== 301 && status !== 308)

@@ -1,4 +1,4 @@
-import type { Result } from "../../base/result.ts";
+import { ok, type Result } from "../../base/result.ts";
 import type { Look } from "../../report/finding.ts";
 import type { Trouble } from "../budget.ts";
 import { type Check, fail, notOverTls, pass, skipped, untold, warn } from "../check.ts";
@@ -25,6 +25,27 @@ function offer(
   });
 }
 
+const offered = new WeakMap<SiteView, Map<TlsVersion, Promise<Offer>>>();
+
+/** Is a version taken with any suite; asked once for both checks. */
+function takes(view: SiteView, version: TlsVersion): Promise<Offer> {
+  const known = offered.get(view) ?? new Map<TlsVersion, Promise<Offer>>();
+  offered.set(view, known);
+  const asking = known.get(version) ?? offer(view, version, version === "TLS 1.3" ? tls13Suites : allSuites);
+  known.set(version, asking);
+  return asking;
+}
+
+/** The newest version below TLS 1.3 that the site takes with any suite; null: none, so there is nothing to choose among. */
+async function choosingVersion(view: SiteView): Promise<Result<TlsVersion | null, Trouble>> {
+  for (const version of ["TLS 1.2", "TLS 1.1", "TLS 1.0", "SSL 3.0"] as const) {
+    const answer = await takes(view, version);
+    if (!answer.ok) return answer;
+    if (answer.value.taken) return ok(version);
+  }
+  return ok(null);
+}
+
 const allSuites = [...goodSuites, ...weakSuites.keys(), ...brokenSuites.keys()];
 
 const versions: Check = {
@@ -37,7 +58,7 @@ const versions: Check = {
     const taken: TlsVersion[] = [];
     let trouble: Look | null = null;
     for (const version of ["SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"] as const) {
-      const answer = await offer(view, version, version === "TLS 1.3" ? tls13Suites : allSuites);
+      const answer = await takes(view, version);
       if (!answer.ok) trouble ??= skipped(`${version}: ${answer.error.detail}.`);
       else if (answer.value.taken) taken.push(version);
     }
@@ -61,17 +82,24 @@ const ciphers: Check = {
   fix: "Take Mozilla's intermediate list: ECDHE or DHE with AES-GCM or ChaCha20-Poly1305.",
   async look(view) {
     if (!view.target.secure) return notOverTls;
-    const broken = await offer(view, "TLS 1.2", brokenSuites.keys());
+    const chosen = await choosingVersion(view);
+    if (!chosen.ok) return untold(chosen.error);
+    const version = chosen.value;
+    if (version === null)
+      return pass("Nothing below TLS 1.3 is spoken, and its ciphers are all of this kind.");
+    const broken = await offer(view, version, brokenSuites.keys());
     if (!broken.ok) return untold(broken.error);
     if (broken.value.taken)
       return fail(`Offered only broken ciphers, the server chose ${name(broken.value.suite)}.`);
-    const weak = await offer(view, "TLS 1.2", weakSuites.keys());
+    const weak = await offer(view, version, weakSuites.keys());
     if (!weak.ok) return untold(weak.error);
     if (weak.value.taken)
       return warn(
         `Offered only ciphers outside Mozilla's intermediate list, the server chose ${name(weak.value.suite)}.`,
       );
-    return pass(`${brokenSuites.size} broken and ${weakSuites.size} weak ciphers were offered and refused.`);
+    return pass(
+      `${brokenSuites.size} broken and ${weakSuites.size} weak ciphers were offered with ${version} and refused.`,
+    );
   },
 };
 
