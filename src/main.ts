@@ -1,4 +1,5 @@
 /** The `odoo-gateway` command: picks the sub-command. Imported by nobody. */
+import { nearestName } from "./base/nearest.ts";
 import { nodeProblem } from "./base/node-version.ts";
 import { packageRoot } from "./base/package-root.ts";
 import {
@@ -97,7 +98,15 @@ const commands: ReadonlyMap<string, Command> = new Map([
 ]);
 
 function unknown(name: string): number {
-  process.stderr.write(`there is no command "${name}"\n\n${mainHelp}`);
+  const near = nearestName(
+    name,
+    [...commands.keys()].filter((one) => one !== "worker"),
+  );
+  process.stderr.write(
+    near === null
+      ? `there is no command "${name}"\n\n${mainHelp}`
+      : `there is no command "${name}"; did you mean ${near}?\n`,
+  );
   return 2;
 }
 

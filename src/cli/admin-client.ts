@@ -44,11 +44,14 @@ function ask(
       },
     );
     asking.on("timeout", () => asking.destroy(new Error("no answer in time")));
-    asking.on("error", (error) =>
-      resolve({ ok: false, text: `the gateway does not answer on ${host}:${listen.port}: ${error.message}` }),
-    );
+    asking.on("error", (error) => resolve({ ok: false, text: noAnswerText(host, listen.port, error) }));
     asking.end();
   });
+}
+
+/** Why nobody could be asked, and what to look at. */
+export function noAnswerText(host: string, port: number, error: Error): string {
+  return `the gateway does not answer on ${host}:${port}: ${error.message}; is it running here, with this ADMIN_LISTEN?`;
 }
 
 function fieldOf(text: string, name: string): string | null {

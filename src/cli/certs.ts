@@ -68,7 +68,9 @@ function printCa(settings: Settings): number {
   }
   process.stdout.write(readFileSync(path, "utf8"));
   process.stderr.write(`\nThis is ${path}. To make a machine trust it:\n`);
-  for (const line of howToTrust(path)) process.stderr.write(`  ${line}\n`);
+  const [first] = settings.domains;
+  const site = `https://${first?.host ?? "localhost"}:${first?.port ?? settings.httpsListen.port}`;
+  for (const line of howToTrust(path, site)) process.stderr.write(`  ${line}\n`);
   return 0;
 }
 

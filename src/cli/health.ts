@@ -1,4 +1,5 @@
 import { get } from "node:http";
+import { noAnswerText } from "./admin-client.ts";
 import { whereToAsk } from "./settings.ts";
 
 const timeoutMs = 2_500;
@@ -11,11 +12,13 @@ export async function health(): Promise<number> {
   return new Promise((resolve) => {
     const request = get({ host, port: listen.port, path: "/healthz", timeout: timeoutMs }, (answer) => {
       answer.resume();
+      if (answer.statusCode !== 200)
+        process.stderr.write(`${host}:${listen.port} answers /healthz with ${answer.statusCode}\n`);
       resolve(answer.statusCode === 200 ? 0 : 1);
     });
     request.on("timeout", () => request.destroy(new Error("no answer in time")));
     request.on("error", (error) => {
-      process.stderr.write(`the gateway does not answer on ${host}:${listen.port}: ${error.message}\n`);
+      process.stderr.write(`${noAnswerText(host, listen.port, error)}\n`);
       resolve(1);
     });
   });

@@ -128,6 +128,8 @@ t.test("what is no command or argument is named, with status 2", async (t) => {
     call(["explain", "/web/login"]),
   ]);
   t.match(command, { status: 2, errors: /no command "frobnicate"/ });
+  for (const args of [["chek"], ["help", "chek"]])
+    t.match(await call(args), { status: 2, errors: 'there is no command "chek"; did you mean check?\n' });
   t.match(argument, { status: 2, errors: /takes no argument, but got "--port=1"/ });
   t.match(option, { status: 2, errors: /--form/ });
   t.match(request, { status: 2, errors: /give one request in quotes/ });
