@@ -2,8 +2,6 @@
 export const checkBounds = {
   /** Connections and requests together; each TCP connection, handshake and request asked for counts one. */
   requestsMax: 80,
-  /** So many more when wrong guesses were asked for (--login-canary). */
-  canaryRequestsMax: 20,
   /** From the first byte to the report. */
   wholeTimeoutMs: 120_000,
   /** From the connection to the last byte that is read of one answer. */

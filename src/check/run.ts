@@ -45,8 +45,7 @@ export interface CostBounds {
 /** Looks at a site from outside and tells what was seen; or, in one sentence, why nothing could be looked at. */
 export async function checkSite(options: CheckOptions): Promise<Result<Report, string>> {
   const { target, clock } = options;
-  const requestsMax = checkBounds.requestsMax + (options.loginCanary ? checkBounds.canaryRequestsMax : 0);
-  const bounds: CostBounds = { ...checkBounds, requestsMax, ...options.bounds };
+  const bounds: CostBounds = { ...checkBounds, ...options.bounds };
   const startedMs = clock.nowMs();
   const startedAt = new Date(clock.wallMs()).toISOString();
   const addresses = await addressesOf(options, Math.min(bounds.requestTimeoutMs, bounds.wholeTimeoutMs));

@@ -60,9 +60,9 @@ export class SiteView {
     return this.#asker.ask(question);
   }
 
-  /** One of the requests that must not get through. */
+  /** One of the requests that must not get through; what two checks ask is asked once. */
   askGuarded(request: GuardedRequest): Promise<Asked> {
-    return this.ask({
+    return this.#asked(`${request.method} ${request.target} ${request.body ?? ""}`, {
       method: request.method,
       target: request.target,
       ...(request.contentType === null ? {} : { fields: ["Content-Type", request.contentType] }),

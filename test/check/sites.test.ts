@@ -480,6 +480,12 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
         ? { status: 303, body: "", fields: ["Location", "/odoo"] }
         : good,
   ],
+  [
+    "default-logins",
+    "skipped",
+    /admin: 502, demo: 502/,
+    ({ method }, good) => (method === "POST" ? { status: 502, body: "", fields: [] } : good),
+  ],
   ["default-logins", "pass", /admin: 200, demo: 200/, answers(login, 200, loginPage)],
   ["login-limit", "fail", /12 wrong guesses/, answers(login, 200, loginPage)],
   [

@@ -13,12 +13,17 @@ export async function openForm(
   view: SiteView,
 ): Promise<{ readonly page: Asked; readonly form: LoginForm | null }> {
   const page = await view.ask({ method: "GET", target: "/web/login", alone: true });
-  if (!page.ok) return { page, form: null };
+  return { page, form: formOf(page) };
+}
+
+/** The form of a log-in page; null where there is none. */
+export function formOf(page: Asked): LoginForm | null {
+  if (!page.ok) return null;
   const token = /name="csrf_token"\s+value="([^"]{1,200})"/.exec(page.value.body.toString("latin1"))?.[1];
   const cookie = fieldsOf(page.value.fields, "set-cookie")
     .map((line) => line.split(";", 1)[0] ?? "")
     .join("; ");
-  return { page, form: token === undefined ? null : { token, cookie } };
+  return token === undefined ? null : { token, cookie };
 }
 
 /** One attempt to log in by the form. */

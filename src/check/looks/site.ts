@@ -1,5 +1,5 @@
 import { fieldsOf } from "../answer.ts";
-import { type Check, fail, pass, skipped, warn } from "../check.ts";
+import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import type { Target } from "../target.ts";
 
 const odooAnswers: Check = {
@@ -63,8 +63,16 @@ const https: Check = {
   title: "The site is served over HTTPS",
   why: "Passwords, sessions and everything else in Odoo travel in clear without it.",
   fix: "Put a TLS gateway in front of Odoo and let the port of Odoo itself be reached by that gateway only.",
-  async look({ target }) {
-    if (target.secure) return pass(`${target.url} is an https address.`);
+  async look(view) {
+    const { target } = view;
+    if (target.secure) {
+      const silence = await view.silence();
+      if (silence?.kind === "tls")
+        return fail(`${target.url} is an https address, but no TLS is spoken there (${silence.detail}).`);
+      return silence?.kind === "connect" || silence?.kind === "late" || silence?.kind === "spent"
+        ? untold(silence)
+        : pass(`${target.url} is an https address.`);
+    }
     return fail(`${target.url} was given as plain http, and everything below was looked at without TLS.`);
   },
 };
