@@ -34,7 +34,8 @@ function text(entry: InventoryEntry, nowMs: number): string {
   const { names, certificate, source, renewAtMs, renewalWindow, lastFailure, nextTryMs } = entry;
   const lines = [names.join(", "), `  from          ${source}`];
   if (certificate === null) {
-    lines.push("  certificate   none yet");
+    // A file that is there and of no use (expired, for another key) is no missing one; the warning below says why.
+    lines.push(`  certificate   ${existsSync(source) ? "cannot be used" : "none yet"}`);
   } else {
     const unplanned = source.startsWith("https://") ? "not planned yet" : "by whoever made the files";
     const asked =

@@ -163,6 +163,14 @@ t.test("certs lists what there is, changes nothing, and prints the local CA", as
   t.match(none, { status: 1, out: /^erp\.example\.com\n.*local\.pem\n {2}certificate {3}none yet/ });
   t.notOk(existsSync(certs), "looking makes nothing");
   t.match(await call(["certs", "ca"], env), { status: 1, out: "", errors: /made when the gateway starts/ });
+  writeFileSync(join(folder, "torn.pem"), "torn");
+  const files = { TLS_MODE: "files", TLS_CERT_FILE: "torn.pem", TLS_KEY_FILE: "torn.pem" };
+  const torn = await call(["certs"], { ...env, ...files });
+  t.match(torn, {
+    status: 1,
+    out: /torn\.pem\n {2}certificate {3}cannot be used\n/,
+    errors: /^warning: .*torn\.pem /,
+  });
   const made = await ensureLocalCertificate({
     directory: certs,
     names: ["erp.example.com"],
