@@ -7,10 +7,14 @@ import { checkBounds } from "./bounds.ts";
 import { Budget } from "./budget.ts";
 import { outsideChecks } from "./catalogue.ts";
 import { skipped } from "./check.ts";
-import type { Way } from "./connect.ts";
+import { openConnection, type Way } from "./connect.ts";
 import { resolveHost } from "./resolve.ts";
 import { authorityOf, type Target } from "./target.ts";
 import { SiteView } from "./view.ts";
+
+/** Addresses of a name that are tried, one after the other, and how long each may take. */
+const addressesTried = 4;
+const addressTimeoutMs = 3_000;
 
 /** Ports that nothing but a gateway should reach. */
 export const usualDirectPorts: readonly number[] = [8069, 8072, 5432];
@@ -48,11 +52,12 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
   const bounds: CostBounds = { ...checkBounds, ...options.bounds };
   const startedMs = clock.nowMs();
   const startedAt = new Date(clock.wallMs()).toISOString();
+  const budget = new Budget(clock, bounds);
   const addresses = await addressesOf(options, Math.min(bounds.requestTimeoutMs, bounds.wholeTimeoutMs));
   if (!addresses.ok) return addresses;
-  const [ip, ...otherIps] = addresses.value;
+  const ip = await firstThatAnswers(addresses.value, options, budget);
   if (ip === undefined) return err(`the name ${target.host} has no address`);
-  const budget = new Budget(clock, bounds);
+  const otherIps = addresses.value.filter((one) => one !== ip);
   const view = viewOf(options, ip, otherIps, budget);
   const findings: Finding[] = [];
   try {
@@ -87,7 +92,7 @@ function viewOf(options: CheckOptions, ip: Ip, otherIps: readonly Ip[], budget: 
   const tls = target.secure
     ? { host: target.host, authorities: options.authorities, protocols: ["http/1.1"] }
     : null;
-  const way: Way = { address: ip.text, port: options.address?.port ?? target.port, from, tls };
+  const way: Way = { address: ip.text, port: portOf(options), from, tls };
   const plainPort = target.secure ? (options.httpPort ?? (target.port === 443 ? 80 : null)) : null;
   const asker = new Asker({
     budget,
@@ -115,8 +120,39 @@ function viewOf(options: CheckOptions, ip: Ip, otherIps: readonly Ip[], budget: 
 /** The addresses of the site: given, written in the URL, or what DNS says. The first is the one that is connected to. */
 async function addressesOf(options: CheckOptions, timeoutMs: number): Promise<Result<readonly Ip[], string>> {
   const given = givenAddress(options);
-  if (given !== null) return ok([given]);
-  return (options.resolve ?? resolveHost)(options.target.host, timeoutMs);
+  const all =
+    given === null
+      ? await (options.resolve ?? resolveHost)(options.target.host, timeoutMs)
+      : ok<readonly Ip[]>([given]);
+  const from = options.from === null ? null : parseIp(options.from);
+  if (!all.ok || from === null) return all;
+  const reached = all.value.filter((ip) => ip.family === from.family);
+  return reached.length > 0
+    ? ok(reached)
+    : err(`from ${from.text} there is no way to ${all.value.map((ip) => ip.text).join(", ")}: IPv4 and IPv6`);
+}
+
+/** Browsers go on to the next address of a name when one does not answer; so does the look. The first when none does. */
+async function firstThatAnswers(
+  all: readonly Ip[],
+  options: CheckOptions,
+  budget: Budget,
+): Promise<Ip | undefined> {
+  if (all.length < 2) return all[0];
+  for (const ip of all.slice(0, addressesTried)) {
+    const timeMs = budget.take();
+    if (typeof timeMs !== "number") break;
+    const way = { address: ip.text, port: portOf(options), from: options.from, tls: null };
+    const opened = await openConnection(way, Math.min(timeMs, addressTimeoutMs));
+    if (!opened.ok) continue;
+    opened.value.destroy();
+    return ip;
+  }
+  return all[0];
+}
+
+function portOf({ address, target }: CheckOptions): number {
+  return address?.port ?? target.port;
 }
 
 function givenAddress({ target, address }: CheckOptions): Ip | null {

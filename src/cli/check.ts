@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { parseIp } from "../base/ip.ts";
@@ -40,6 +41,8 @@ export async function check(
   if (!ids.ok) return refuse(ids.error);
   const options = readOptions(rest, ids.value);
   if (!options.ok) return refuse(options.error);
+  const { from } = options.value;
+  if (from !== null && !(await isOurs(from))) return refuse(`--from "${from}" is no address of this machine`);
   const report = await checkSite(options.value);
   if (!report.ok) {
     terminal.error(`nothing was looked at: ${report.error}\n`);
@@ -92,6 +95,15 @@ function readOptions(args: readonly string[], ids: ReadonlySet<string>): Result<
     version: packageRoot().version,
     clock: systemClock,
     bounds: { wholeTimeoutMs },
+  });
+}
+
+/** Can a connection begin at this address. */
+function isOurs(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on("error", () => resolve(false));
+    server.listen({ host: address, port: 0 }, () => server.close(() => resolve(true)));
   });
 }
 

@@ -70,6 +70,8 @@ t.test("what is not understood is refused before anything is asked", async (t) =
     [["https://a.test", "--direct-ports", "0"], /no list of ports/],
     [["https://a.test", "--timeout", "5"], /no duration/],
     [["https://a.test", "--from", "eth0"], /no address of this machine/],
+    [["https://a.test", "--from", "203.0.113.1"], /"203\.0\.113\.1" is no address of this machine/],
+    [["https://[::1]:9", "--from", "127.0.0.1"], /from 127\.0\.0\.1 there is no way to ::1/],
     [["https://a.test", "--only", "tls"], /is no check/],
     [["https://a.test", "--html", "report.html"], /"report\.html" is one too many/],
   ] as const) {

@@ -607,6 +607,10 @@ t.test("a name with an address that leads nowhere, or to another site", async (t
     outcome: "fail",
     seen: /but 127\.0\.0\.2 does not answer \(.*ECONNREFUSED/,
   });
+  t.match(await addresses("127.0.0.2", "127.0.0.1"), {
+    outcome: "fail",
+    seen: /^Looked at by 127\.0\.0\.1, but 127\.0\.0\.2 does not answer/,
+  });
   t.match(await addresses("127.0.0.1", "127.0.0.3"), {
     outcome: "fail",
     seen: /127\.0\.0\.3 shows a certificate for DNS:other\.test\.$/,
@@ -614,6 +618,21 @@ t.test("a name with an address that leads nowhere, or to another site", async (t
   t.match(await addresses("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"), {
     outcome: "pass",
     seen: /show the same name; 1 more were not looked at/,
+  });
+});
+
+t.test("a site by its IPv6 address redirects to itself", async (t) => {
+  const site = await startSite({
+    change: plain(301, ({ target, headers }) => `https://${headers.host?.replace(/:[0-9]+$/, "")}${target}`),
+  });
+  t.teardown(() => site.close());
+  const report = await lookAt(`https://[::1]:${site.httpsPort}`, {
+    httpPort: site.httpPort,
+    ids: ["plain-redirect"],
+  });
+  t.match(findingIn(report, "plain-redirect"), {
+    outcome: "pass",
+    seen: new RegExp(`^GET http://\\[::1\\]:${site.httpPort}/`),
   });
 });
 

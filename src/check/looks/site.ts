@@ -1,6 +1,6 @@
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
-import type { Target } from "../target.ts";
+import { authorityOf, type Target } from "../target.ts";
 
 const odooAnswers: Check = {
   id: "odoo-answers",
@@ -39,9 +39,9 @@ const odooAnswers: Check = {
   },
 };
 
-/** With and without www are taken for one name. */
-function withoutWww(name: string): string {
-  return name.replace(/^www\./, "");
+/** With and without www are taken for one name; an address with and without brackets is one address. */
+function plainName(name: string): string {
+  return name.replace(/^www\.|^\[|\]$/g, "");
 }
 
 /** Where a redirect of the log-in page leads when that is itself, or itself over plain HTTP; null: elsewhere. */
@@ -51,7 +51,7 @@ function loopOf({ url, host }: Target, location: string): "itself" | "plain" | n
   const to = new URL(location, from);
   if (to.href === new URL(from).href) return "itself";
   const isPlain = to.protocol === "http:" && url.startsWith("https:");
-  return isPlain && withoutWww(to.hostname) === withoutWww(host) ? "plain" : null;
+  return isPlain && plainName(to.hostname) === plainName(host) ? "plain" : null;
 }
 
 function leadsInside({ url }: Target, location: string): boolean {
@@ -100,7 +100,7 @@ const plainRedirect: Check = {
     }
     const { status, fields } = asked.value;
     const location = fieldsOf(fields, "location")[0] ?? "";
-    const seen = `GET http://${target.host}:${plainPort}/…?a=1: ${status}${location === "" ? "" : ` to ${location}`}`;
+    const seen = `GET http://${authorityOf(target.host, plainPort, false)}/…?a=1: ${status}${location === "" ? "" : ` to ${location}`}`;
     if (status < 300 || status > 399) {
       return status >= 400
         ? warn(`${seen}; plain requests are refused, which locks out who types the name alone.`)
@@ -108,7 +108,7 @@ const plainRedirect: Check = {
     }
     if (!/^https:\/\//i.test(location)) return fail(`${seen}; that is no https address.`);
     const to = URL.canParse(location) ? new URL(location) : null;
-    if (to === null || withoutWww(to.hostname) !== withoutWww(target.host))
+    if (to === null || plainName(to.hostname) !== plainName(target.host))
       return warn(`${seen}; that leads to another name, so HSTS of this one is never learnt.`);
     if (plainPort !== target.port && (to.port === "" ? 443 : Number(to.port)) === plainPort)
       return fail(`${seen}; that is the plain port itself, where no TLS is spoken.`);
