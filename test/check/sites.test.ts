@@ -323,6 +323,19 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /x-frame-options on the log-in page: DENY \| deny/,
     field(login, "X-Frame-Options", "DENY", "deny"),
   ],
+  [
+    "headers-doubled",
+    "warn",
+    /max-age=2592000 \| public, immutable\.$/,
+    field(/^\/web\/assets/, "Cache-Control", "max-age=2592000", "public, immutable"),
+  ],
+  [
+    "headers-doubled",
+    "fail",
+    /contradict/,
+    field(/^\/web\/assets/, "Cache-Control", "max-age=2592000", "public, max-age=60"),
+  ],
+  ["headers-doubled", "fail", /contradict/, field(login, "Cache-Control", "no-store", "public")],
   ["headers-doubled", "fail", /contradict/, field(login, "X-Frame-Options", "DENY", "SAMEORIGIN")],
   ["headers-on-errors", "warn", /404, without x-content-type-options/, answers(/^\/odoo-gateway-check/, 404)],
   [

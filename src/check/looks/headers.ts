@@ -170,6 +170,27 @@ const single = [
   "server",
 ];
 
+/** Do two lines of a field say different things. */
+function contradict(name: string, values: readonly string[]): boolean {
+  switch (name) {
+    case "content-security-policy":
+      // Two policies both hold (CSP3 §4.2): strict, but not contradictory.
+      return false;
+    case "cache-control": {
+      // A list (RFC 9111 §5.2): lines that say different directives are one longer list.
+      const said = new Map<string, string>();
+      for (const part of values.flatMap((value) => value.toLowerCase().split(","))) {
+        const [directive = "", argument = ""] = part.trim().split("=", 2);
+        if ((said.get(directive) ?? argument) !== argument) return true;
+        said.set(directive, argument);
+      }
+      return said.has("public") && (said.has("private") || said.has("no-store"));
+    }
+    default:
+      return new Set(values.map((value) => value.toLowerCase())).size > 1;
+  }
+}
+
 const doubled: Check = {
   id: "headers-doubled",
   title: "No header is sent twice",
@@ -185,9 +206,7 @@ const doubled: Check = {
       for (const name of single) {
         const values = fieldsOf(asked.value.fields, name);
         if (values.length < 2) continue;
-        const differ = new Set(values.map((value) => value.toLowerCase())).size > 1;
-        // Two policies both hold (CSP3 §4.2): strict, but not contradictory.
-        conflicts ||= differ && name !== "content-security-policy";
+        conflicts ||= contradict(name, values);
         twice.push(`${name} on ${what}: ${values.join(" | ")}`);
       }
     }

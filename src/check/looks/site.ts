@@ -68,7 +68,9 @@ const https: Check = {
     if (target.secure) {
       const silence = await view.silence();
       if (silence?.kind === "tls")
-        return fail(`${target.url} is an https address, but no TLS is spoken there (${silence.detail}).`);
+        return fail(
+          `${target.url} is an https address, but no TLS connection comes about (${silence.detail}).`,
+        );
       return silence?.kind === "connect" || silence?.kind === "late" || silence?.kind === "spent"
         ? untold(silence)
         : pass(`${target.url} is an https address.`);
