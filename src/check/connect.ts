@@ -19,6 +19,8 @@ export interface TlsWay {
   /** Authorities (PEM) trusted beside the usual ones; null: none. */
   readonly authorities: string | null;
   readonly protocols: readonly string[];
+  /** These ciphers only, with TLS 1.2 at most; left out: all there are. */
+  readonly ciphers?: string;
 }
 
 /**
@@ -65,7 +67,7 @@ export function openConnection(way: Way, timeoutMs: number): Promise<Result<Sock
   });
 }
 
-function tlsOptions({ host, authorities, protocols }: TlsWay) {
+function tlsOptions({ host, authorities, protocols, ciphers }: TlsWay) {
   return {
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(authorities === null ? {} : { ca: [...rootCertificates, authorities] }),
@@ -73,7 +75,10 @@ function tlsOptions({ host, authorities, protocols }: TlsWay) {
     rejectUnauthorized: false,
     minVersion: "TLSv1" as const,
     // Level 0 lets old versions and short keys through: a weak site must be looked at, not given up.
-    ciphers: "DEFAULT@SECLEVEL=0",
+    ciphers: `${ciphers ?? "DEFAULT"}:@SECLEVEL=0`,
+    ...(ciphers === undefined ? {} : { maxVersion: "TLSv1.2" as const }),
+    // How short a group for DHE is, is for the checks to say.
+    minDHSize: 512,
   };
 }
 

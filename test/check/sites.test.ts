@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { getDiffieHellman } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -634,6 +635,27 @@ t.test("a name with an address that leads nowhere, or to another site", async (t
   });
 });
 
+t.test("a short group for Diffie-Hellman", async (t) => {
+  const folder = t.testdir({});
+  const [cert, key] = [join(folder, "c.pem"), join(folder, "k.pem")];
+  const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", "-subj", "/CN=odoo.test"];
+  execFileSync("openssl", [...made, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  for (const [group, outcome, seen] of [
+    ["modp2", "warn", /a group of 1024 bits/],
+    ["modp14", "pass", /offered with TLS 1\.2 and refused/],
+  ] as const) {
+    const dhparam = groupPem(group);
+    const ciphers = "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0";
+    const site = await startSite({
+      tls: { cert: readFileSync(cert), key: readFileSync(key), ciphers, dhparam, maxVersion: "TLSv1.2" },
+    });
+    t.teardown(() => site.close());
+    const finding = findingIn(await lookAt(site.url, { ids: ["tls-ciphers"] }), "tls-ciphers");
+    t.equal(finding.outcome, outcome, finding.seen);
+    t.match(finding.seen, seen);
+  }
+});
+
 t.test("a site by its IPv6 address redirects to itself", async (t) => {
   const site = await startSite({
     change: plain(301, ({ target, headers }) => `https://${headers.host?.replace(/:[0-9]+$/, "")}${target}`),
@@ -745,6 +767,15 @@ t.test("every check has met a site where it passes and one where it does not", a
     t.ok(said.get(id)?.has("fail") || said.get(id)?.has("warn"), `${id} finds something somewhere above`);
   }
 });
+
+/** A well-known group of RFC 2409 or 3526 as `dhparam` wants it: a sequence of its prime and the generator 2. */
+function groupPem(name: string): string {
+  const prime = Buffer.concat([Buffer.from([0]), getDiffieHellman(name).getPrime()]);
+  const long = (type: number, body: Buffer) =>
+    Buffer.concat([Buffer.from([type, 0x82, body.length >> 8, body.length & 255]), body]);
+  const der = long(0x30, Buffer.concat([long(2, prime), Buffer.from([2, 1, 2])]));
+  return `-----BEGIN DH PARAMETERS-----\n${der.toString("base64")}\n-----END DH PARAMETERS-----\n`;
+}
 
 async function ownCertificate(name = "odoo.test") {
   const now = Date.now();

@@ -75,6 +75,23 @@ const versions: Check = {
   },
 };
 
+/** Mozilla's intermediate list asks for it. */
+const groupBitsMin = 2_048;
+
+/** Size of the group a site uses for DHE; null: it uses none, or did not say. */
+async function groupBits({ budget, way }: SiteView): Promise<number | null> {
+  const timeMs = budget.take();
+  if (typeof timeMs !== "number" || way.tls === null) return null;
+  const dhe = "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
+  const opened = await openConnection({ ...way, tls: { ...way.tls, ciphers: dhe } }, timeMs);
+  if (!opened.ok) return null;
+  // RSA certificates alone go with these ciphers, so what is ephemeral is a group of DH.
+  const info = "getEphemeralKeyInfo" in opened.value ? opened.value.getEphemeralKeyInfo() : null;
+  opened.value.destroy();
+  const bits: unknown = info === null ? null : Reflect.get(info, "size");
+  return typeof bits === "number" ? bits : null;
+}
+
 const ciphers: Check = {
   id: "tls-ciphers",
   title: "Only ciphers with forward secrecy and authenticated encryption are offered",
@@ -91,6 +108,12 @@ const ciphers: Check = {
     if (!broken.ok) return untold(broken.error);
     if (broken.value.taken)
       return fail(`Offered only broken ciphers, the server chose ${name(broken.value.suite)}.`);
+    const bits = version === "TLS 1.2" ? await groupBits(view) : null;
+    if (bits !== null && bits < groupBitsMin)
+      return warn(
+        `Diffie-Hellman with a group of ${bits} bits is offered, which can be computed beforehand (Logjam).`,
+        "Offer ECDHE only, or make a group of 2048 bits or more (nginx: ssl_dhparam).",
+      );
     const weak = await offer(view, version, weakSuites.keys());
     if (!weak.ok) return untold(weak.error);
     if (weak.value.taken)
