@@ -10,13 +10,18 @@ const program = `require("node:dns").lookup(process.argv[1], { all: true }, (err
 
 /**
  * The addresses of a name, as this machine's resolver gives and orders them; at least one. In a process of its own: a lookup
- * cannot be called back, and Node does not end before it does, 20 s later when two name servers say nothing.
+ * cannot be called back, and Node does not end before it does, 20 s later when two name servers say nothing. `asking`: what that
+ * process runs.
  */
-export function resolveHost(host: string, timeoutMs: number): Promise<Result<readonly Ip[], string>> {
+export function resolveHost(
+  host: string,
+  timeoutMs: number,
+  asking: string = program,
+): Promise<Result<readonly Ip[], string>> {
   return new Promise((resolve) => {
     const env = { ...process.env, NODE_OPTIONS: "" };
     const options = { timeout: Math.max(1, Math.floor(timeoutMs)), killSignal: "SIGKILL", env } as const;
-    execFile(process.execPath, ["-e", program, "--", host], options, (error, out) => {
+    execFile(process.execPath, ["-e", asking, "--", host], options, (error, out) => {
       const said = parse(out);
       if (said === null)
         return resolve(
