@@ -4,7 +4,7 @@ import { err, type Result } from "../base/result.ts";
 import { type Answer, AnswerReader } from "./answer.ts";
 import { checkBounds } from "./bounds.ts";
 import type { Budget, Trouble } from "./budget.ts";
-import { openConnection, seconds, type Way } from "./connect.ts";
+import { openConnection, reason, seconds, type Way } from "./connect.ts";
 import { plainAnswer } from "./decode.ts";
 
 /** One request, byte for byte as it is to be sent. */
@@ -123,7 +123,7 @@ export class Asker {
           finish(null, question.alone !== true && question.plain !== true);
       });
       socket.on("end", () => closed("the connection was closed without an answer"));
-      socket.on("error", (error: Error) => closed(`the connection broke: ${error.message}`));
+      socket.on("error", (error: Error) => closed(`the connection broke: ${reason(error)}`));
       socket.on("close", () => closed("the connection was closed without an answer"));
       socket.write(this.#bytes(question));
     });

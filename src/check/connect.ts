@@ -88,7 +88,7 @@ export function seconds(ms: number): string {
 }
 
 /** What went wrong, short: `ECONNREFUSED` and OpenSSL's own reason rather than a stack. */
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, reason: why } = error as { code?: unknown; reason?: unknown };
   if (typeof why === "string" && why !== "") return why;
