@@ -16,7 +16,8 @@ if (!existsSync(main)) {
 } else if (major < 24 && existsSync(pinned)) {
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: "inherit" });
   // Who stops or reloads us means the gateway: it must neither be left behind nor miss the signal.
-  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
+    process.on(signal, () => child.kill(signal));
   // A terminal sends Ctrl-C to both; a second one would end the gateway without letting exchanges finish.
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
   child.on("error", (error) => {

@@ -66,6 +66,7 @@ export async function run(signals: Signals): Promise<number> {
       return problems;
     },
     change: () => (supervisor === null ? tellAlone(log) : void supervisor.change()),
+    reopen: () => tellNothingToReopen(log),
   });
   if (!signals.isStopping) await supervisor?.start(running);
   if (!signals.isStopping) {
@@ -86,6 +87,13 @@ function tellAlone(sink: EventSink): void {
   const detail =
     "a hand-over needs a second process: start with WORKERS=2 or more, then SIGUSR2 replaces them one by one";
   sink.emit({ type: "warning", what: "SIGUSR2", detail });
+}
+
+/** What log rotation sends to nginx. */
+function tellNothingToReopen(sink: EventSink): void {
+  const detail =
+    "the log goes to standard output, and no file is opened anew: let logrotate copy and truncate it (copytruncate), or let journald keep it";
+  sink.emit({ type: "warning", what: "SIGUSR1", detail });
 }
 
 /** Everything is done, but a thread hangs in a write that nobody takes; at its end the process would wait for it for ever. */

@@ -7,11 +7,14 @@ export interface Served {
   kill(): void;
   reload(): Promise<readonly Problem[]>;
   change(): void;
+  /** Log lines were asked to go to another file. */
+  reopen(): void;
 }
 
 /**
  * SIGTERM and SIGINT stop (a second one at once), SIGHUP reloads, SIGUSR2 replaces the workers. Made first of all: what comes
  * while the gateway starts would end the process by the system's default, and is done when there is something to do it to.
+ * SIGUSR1 is taken so that Node does not: it would open its debugger, by which every user of the machine runs code as this one.
  */
 export class Signals {
   /** Resolves when all has stopped that was to be stopped. */
@@ -30,6 +33,7 @@ export class Signals {
     process.on("SIGHUP", () => this.#reload());
     // Workers that are not there yet will be new ones.
     process.on("SIGUSR2", () => this.#served?.change());
+    process.on("SIGUSR1", () => this.#served?.reopen());
   }
 
   get isStopping(): boolean {

@@ -13,8 +13,8 @@ export async function worker(): Promise<number> {
     process.stderr.write("odoo-gateway worker is started by `odoo-gateway run` with WORKERS above 1\n");
     return 2;
   }
-  // A terminal and a service manager signal every process; ours are told by the supervisor.
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"]) process.on(signal, () => {});
+  // A terminal and a service manager signal every process; ours are told by the supervisor. SIGUSR1 would open Node's debugger.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => {});
   boundYoungHeap();
   keepCompiled();
   let log: Log | null = null;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -70,6 +70,26 @@ t.test("SIGHUP while it starts: it starts, and reloads once", async (t) => {
   t.equal((await status(gateway)).plan.revision, 2);
   t.equal(await gateway.stop(), 0);
 });
+
+for (const workers of ["1", "2"]) {
+  t.test(
+    `WORKERS=${workers}: SIGUSR1, as log rotation sends it, opens no debugger for everybody on this machine`,
+    async (t) => {
+      const gateway = await ChildGateway.start({ env: { WORKERS: workers, LOG_LEVEL: "info" } });
+      t.teardown(() => gateway.close());
+      const pid = gateway.child.pid ?? 0;
+      const children =
+        process.platform === "linux" ? readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8") : "";
+      for (const child of children.split(" ").filter((text) => text.trim() !== ""))
+        process.kill(Number(child), "SIGUSR1");
+      gateway.child.kill("SIGUSR1");
+      await gateway.until(() => gateway.events("warning").some(({ what }) => what === "SIGUSR1"));
+      t.equal((await gateway.get("/web/login")).status, 200);
+      t.equal(await gateway.stop(), 0);
+      t.notMatch(gateway.errors, /[Dd]ebugger|inspector/);
+    },
+  );
+}
 
 for (const [signal, workers] of [
   ["SIGTERM", "1"],
