@@ -32,7 +32,7 @@ import { edgeHandlers } from "./start/edge-handlers.ts";
 import { createFileCache } from "./start/file-cache.ts";
 import { lookupAll } from "./start/lookup-all.ts";
 import { createMetrics, type MetricsParts } from "./start/metrics.ts";
-import { maintenanceEvent } from "./start/news.ts";
+import { maintenanceEvent, tellDraining } from "./start/news.ts";
 import { openListeners } from "./start/open-listeners.ts";
 import { policiesDirOf } from "./start/policy-files.ts";
 import { readAll } from "./start/read-all.ts";
@@ -295,7 +295,8 @@ export async function startGateway(
     const issuerStopped = issuer.stop();
     ways.stop();
     stapler.stop();
-    sink.emit({ type: "draining", exchanges: gateway.exchanges, tunnels: gateway.tunnels });
+    // Asked before the workers are told to stop.
+    const draining = tellDraining(gateway, supervisor, sink);
     https.stop();
     http?.stop();
     // Exchanges that still run may be waiting for a PDF, and its maker for us: the report listener closes after them.
@@ -312,6 +313,7 @@ export async function startGateway(
     journal?.close();
     await admin.close();
     await issuerStopped;
+    await draining;
     sink.emit({ type: "stopped", cut });
     return cut;
   };

@@ -27,9 +27,9 @@ export async function run(signals: Signals): Promise<number> {
     return 1;
   }
   printWarnings(loaded.value.warnings);
-  const { settings, demo } = await withOdoo(loaded.value.settings);
+  const { settings, demo } = await withOdoo(forPeople(loaded.value.settings));
   const isFound = loaded.value.settings.odoo === null;
-  const shape = { level: settings.logLevel, format: logFormat(settings) };
+  const shape = { level: settings.logLevel, format: settings.logFormat };
   const output = settings.workers === 1 ? null : openDestination(1);
   const log = createLog(output === null ? shape : { ...shape, destination: output });
   const supervisor = output === null ? null : await supervise(settings, log, output);
@@ -46,7 +46,7 @@ export async function run(signals: Signals): Promise<number> {
       const { odoo, odooBus } = settings;
       // Where nothing is named, what was found at the start is no change.
       const found = isFound && again.value.settings.odoo === null ? { odoo, odooBus } : {};
-      return ok({ ...again.value.settings, ...found });
+      return ok({ ...forPeople(again.value.settings), ...found });
     },
   });
   if (!started.ok) {
@@ -104,7 +104,14 @@ function endIfStuck(log: Log): void {
 /** Loaded for WORKERS above 1 only. */
 async function supervise(settings: Settings, sink: EventSink, output: LogDestination): Promise<Supervisor> {
   const { Supervisor } = await import("../cluster/supervisor.ts");
-  return new Supervisor({ settings, sink, lines: (text) => output.write(text) });
+  return new Supervisor({ settings, sink, lines: (text) => output.write(text, linesIn(text)) });
+}
+
+/** How many whole lines a text holds. */
+function linesIn(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
 }
 
 /** ODOO_URL, else Odoo on this machine, else the stand-in. */
@@ -120,9 +127,10 @@ async function withOdoo(settings: Settings): Promise<{ settings: Settings; demo:
   return { settings: { ...settings, odoo, odooBus }, demo };
 }
 
-/** JSON for machines; a person at a terminal who said nothing gets readable lines. */
-function logFormat(settings: Settings): Settings["logFormat"] {
-  return process.env["LOG_FORMAT"] === undefined && process.stdout.isTTY ? "text" : settings.logFormat;
+/** JSON for machines; a person at a terminal who said nothing gets readable lines, those of workers included. */
+function forPeople(settings: Settings): Settings {
+  const isAsked = process.env["LOG_FORMAT"] === undefined && process.stdout.isTTY;
+  return isAsked ? { ...settings, logFormat: "text" } : settings;
 }
 
 function banner(running: RunningGateway, settings: Settings, demo: Demo | null): string {

@@ -7,7 +7,7 @@ import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
 import type { Limit } from "../policy/decision.ts";
 import type { MemberState, QueueState } from "../road/ways.ts";
-import type { UpstreamAddress } from "../settings/settings.ts";
+import type { LastingSettings } from "../start/lasting-settings.ts";
 
 /**
  * What the supervisor and its workers tell each other, over the channel of `child_process.fork`. Both ends are ours. Messages
@@ -15,7 +15,7 @@ import type { UpstreamAddress } from "../settings/settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 export type { CacheFigures };
 
@@ -59,14 +59,13 @@ export type Reply =
 
 /** What a worker needs before it can serve; only what it cannot read for itself. */
 export interface WorkerStart {
-  readonly odoo: UpstreamAddress;
-  readonly odooBus: UpstreamAddress | null;
+  /** What stays as it was when the gateway started, whatever the files say by now; and where Odoo was found. */
+  readonly lasting: LastingSettings;
   /** Hexadecimal, 32 bytes: keys of sessions and of the staging cookie. */
   readonly secret: string;
   /** Hexadecimal, 48 bytes. */
   readonly ticketKeys: string;
-  readonly workers: number;
-  /** Its place among them, 0 to `workers` − 1 (cluster/share). */
+  /** Its place among the workers, 0 to their number − 1 (cluster/share). */
   readonly share: number;
   readonly listeners: readonly {
     readonly name: ListenerName;

@@ -10,6 +10,7 @@ import type { EventSink } from "../observe/events.ts";
 import { type TallySnapshot, TallySum, tallySnapshot } from "../observe/tally-sum.ts";
 import type { QueueState } from "../road/ways.ts";
 import type { Settings } from "../settings/settings.ts";
+import { lastingOf } from "../start/lasting-settings.ts";
 import type { RunningGateway } from "../start/running-gateway.ts";
 import { ticketKeyBytes, ticketRotationMs } from "../tls/context.ts";
 import { type ListenerName, protocolVersion, type ToWorker, type WorkerStart } from "./messages.ts";
@@ -17,7 +18,7 @@ import { Owner } from "./owner.ts";
 import type { SupervisorSeam } from "./seams.ts";
 import { sumMembers, sumQueues } from "./sums.ts";
 import { toldChallenges } from "./told-challenges.ts";
-import { WaitingRoom } from "./waiting-room.ts";
+import { type WaitingConnection, WaitingRoom } from "./waiting-room.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 /** A worker that does not serve by then is taken for broken. */
@@ -28,6 +29,9 @@ const restartMsMax = 30_000;
 const soundMs = 60_000;
 /** What a worker gets beyond DRAIN_TIMEOUT before it is killed. */
 const stopSlackMs = 5_000;
+/** So many looks without a word are the end of a worker: half a minute. */
+const silentLooksMax = 6;
+const lookMsDefault = 5_000;
 /** Entries of one message to a worker that starts. */
 const sliceMax = 2_000;
 
@@ -36,6 +40,8 @@ export interface SupervisorOptions {
   readonly sink: EventSink;
   /** Whole lines of a worker's log. */
   readonly lines: (text: string) => void;
+  /** How often workers are looked after; 5 s when left out. */
+  readonly lookMs?: number;
 }
 
 /**
@@ -45,13 +51,14 @@ export interface SupervisorOptions {
 export class Supervisor implements SupervisorSeam {
   readonly challenges;
   readonly #options: SupervisorOptions;
+  readonly #lookMs: number;
   readonly #openChallenges;
   readonly #room = new WaitingRoom();
   readonly #workers = new Set<WorkerProcess>();
   #owner: Owner | null = null;
   #running: RunningGateway | null = null;
   #ticketKeys = randomBytes(ticketKeyBytes);
-  #rotation: NodeJS.Timeout | null = null;
+  readonly #timers: NodeJS.Timeout[] = [];
   /** Sums of workers that ended. */
   #past: CounterSnapshot[] = [];
   #pastTally: TallySnapshot[] = [];
@@ -61,13 +68,17 @@ export class Supervisor implements SupervisorSeam {
   #cut = 0;
   #stopping = false;
   #changing: Promise<void> | null = null;
+  /** Reloads that were put in place, and the one under way. */
+  #revision = 0;
+  #reloading: Promise<void> | null = null;
   /** Places of workers that broke, until the next one starts there. */
   readonly #pauses = new Map<NodeJS.Timeout, number>();
-  /** Wait for the next worker that serves or ends. */
+  /** Wait for the next worker that ends. */
   #onNews: (() => void)[] = [];
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#lookMs = options.lookMs ?? lookMsDefault;
     const told = toldChallenges((message) => this.#broadcast(message));
     this.challenges = told.challenges;
     this.#openChallenges = told.open;
@@ -77,11 +88,15 @@ export class Supervisor implements SupervisorSeam {
   async start(running: RunningGateway): Promise<void> {
     this.#running = running;
     this.#owner = new Owner({ ...running.shared, jailRules: () => running.plan().jailRules });
-    this.#rotation = setInterval(() => {
+    const rotate = () => {
       this.#ticketKeys = randomBytes(ticketKeyBytes);
       this.#broadcast({ type: "ticket-keys", keys: this.#ticketKeys.toString("hex") });
-    }, ticketRotationMs);
-    this.#rotation.unref();
+    };
+    this.#timers.push(
+      setInterval(rotate, ticketRotationMs),
+      setInterval(() => this.#look(), this.#lookMs),
+    );
+    for (const timer of this.#timers) timer.unref();
     await Promise.all(
       Array.from({ length: this.#options.settings.workers }, (_, share) => this.#begin(share)),
     );
@@ -126,20 +141,12 @@ export class Supervisor implements SupervisorSeam {
   }
 
   async reload(commit: () => void): Promise<readonly Problem[]> {
-    // A worker that starts meanwhile reads what is on disk: it is waited for, so that all have the same.
-    await this.#changing;
-    const starting = [...this.#workers].filter(({ state }) => state === "starting");
-    // At `startMsMax` it is killed.
-    while (starting.some((one) => one.state === "starting" && this.#workers.has(one))) await this.#news();
-    // One that has begun to start since reads what was read for this reload, or newer.
-    const holders = [...this.#workers].filter(({ state }) => state !== "starting");
-    const prepared = await Promise.all(holders.map((worker) => worker.prepare()));
-    const problems = [...new Set(prepared.flatMap((one) => one.problems))];
-    const go = problems.length === 0 && !this.#stopping;
-    if (go) commit();
-    for (const one of prepared) one.commit(go);
-    if (go) this.#endPauses();
-    return problems.map((thing) => ({ place: "worker", thing, remedy: "" }));
+    const reload = this.#reload(commit);
+    const over = () => {
+      this.#reloading = null;
+    };
+    this.#reloading = reload.then(over, over);
+    return reload;
   }
 
   async gather(): ReturnType<SupervisorSeam["gather"]> {
@@ -172,12 +179,14 @@ export class Supervisor implements SupervisorSeam {
   }
 
   reasons(): readonly string[] {
-    return [...this.#workers].some(({ state }) => state === "ready") ? [] : ["no worker is ready"];
+    const ready = [...this.#workers].filter(({ state }) => state === "ready");
+    if (ready.length === 0) return ["no worker is ready"];
+    return ready.every(({ isDeaf }) => isDeaf) ? ["no worker answers"] : [];
   }
 
   async stop(): Promise<number> {
     this.#stopping = true;
-    if (this.#rotation !== null) clearInterval(this.#rotation);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#room.close();
     this.#broadcast({ type: "stop" });
     const { drainTimeoutMs } = this.#running?.plan().settings ?? this.#options.settings;
@@ -209,10 +218,59 @@ export class Supervisor implements SupervisorSeam {
       this.#tell("changed", "new workers serve; the old ones end with their last connection");
   }
 
-  /** The worker that serves with the fewest connections; of equal ones each in turn. */
+  async #reload(commit: () => void): Promise<readonly Problem[]> {
+    // One that starts may have read the old files or the new ones: it comes after the others, before it serves (`#admit`).
+    const holders = [...this.#workers].filter(({ state }) => state !== "starting");
+    const prepared = await Promise.all(
+      holders.map(async (worker) => {
+        const there = await worker.prepare();
+        // It must not keep the others from a plan that may close a hole, and what takes its place reads the new files.
+        if (there === null) worker.giveUp("it did not answer when everything was to be read anew");
+        return there;
+      }),
+    );
+    const problems = [...new Set(prepared.flatMap((there) => there?.problems ?? []))];
+    const go = problems.length === 0 && !this.#stopping;
+    if (go) {
+      this.#revision += 1;
+      commit();
+    }
+    for (const there of prepared) there?.commit(go);
+    if (go) this.#endPauses();
+    return problems.map((thing) => ({ place: "worker", thing, remedy: "" }));
+  }
+
+  /** A worker that has started serves from now on; before that it takes what was put in place since it was told to start. */
+  async #admit(worker: WorkerProcess, serve: () => void): Promise<void> {
+    while (this.#workers.has(worker)) {
+      await this.#reloading;
+      const revision = this.#revision;
+      if (this.#reloading !== null) continue;
+      if (worker.revision === revision) return serve();
+      const there = await worker.prepare();
+      const problems = there === null ? ["it did not read everything anew in time"] : there.problems;
+      if (problems.length > 0) return worker.giveUp(problems.join("; "));
+      there?.commit(true);
+      worker.revision = revision;
+    }
+  }
+
+  /** Whoever says nothing for too long hangs: others get its connections, and at last it is replaced. */
+  #look(): void {
+    for (const worker of this.#workers) {
+      // At `startMsMax` it is killed.
+      if (worker.state === "starting") continue;
+      if (worker.silentLooks < silentLooksMax) worker.look();
+      else worker.giveUp(`it did not answer for ${(silentLooksMax * this.#lookMs) / 1000} s`);
+    }
+  }
+
+  /** The worker that serves with the fewest connections; of equal ones each in turn. One that hangs only when all do. */
   #choose(): WorkerProcess | null {
     let best: WorkerProcess | null = null;
-    const ready = [...this.#workers].filter(({ state }) => state === "ready");
+    const serving = [...this.#workers].filter(({ state }) => state === "ready");
+    const answering = serving.filter(({ isDeaf }) => !isDeaf);
+    const ready = answering.length > 0 ? answering : serving;
     this.#turn += 1;
     for (let at = 0; at < ready.length; at += 1) {
       const one = ready[(at + this.#turn) % ready.length];
@@ -227,7 +285,8 @@ export class Supervisor implements SupervisorSeam {
     if (owner === null || this.#stopping) return Promise.resolve(null);
     return new Promise((resolve) => {
       let sinceMs = Number.POSITIVE_INFINITY;
-      const late = setTimeout(() => worker.kill(), startMsMax);
+      const why = `it did not start in ${startMsMax / 1000} s`;
+      const late = setTimeout(() => worker.giveUp(why), startMsMax);
       const worker: WorkerProcess = new WorkerProcess(owner, share, {
         lines: this.#options.lines,
         hello: (protocol, version) => {
@@ -241,16 +300,14 @@ export class Supervisor implements SupervisorSeam {
         },
         ready: () => {
           clearTimeout(late);
-          sinceMs = performance.now();
-          worker.state = "ready";
-          this.#tellNews();
-          for (const { name, socket, closed } of this.#room.leave())
-            if (this.handOver(name, socket, closed) === "nobody") {
-              socket.destroy();
-              closed();
-            }
-          resolve(worker);
+          void this.#admit(worker, () => {
+            sinceMs = performance.now();
+            worker.state = "ready";
+            this.#handOn(this.#room.leave());
+            resolve(worker);
+          });
         },
+        unserved: (connections) => this.#handOn(connections),
         ended: (how, isInOrder) => {
           clearTimeout(late);
           const wasRetiring = worker.state === "retiring" || (this.#stopping && isInOrder);
@@ -263,6 +320,14 @@ export class Supervisor implements SupervisorSeam {
       });
       this.#workers.add(worker);
     });
+  }
+
+  #handOn(connections: readonly WaitingConnection[]): void {
+    for (const { name, socket, closed } of connections)
+      if (this.handOver(name, socket, closed) === "nobody") {
+        socket.destroy();
+        closed();
+      }
   }
 
   #replace(worker: WorkerProcess, how: string): void {
@@ -307,7 +372,7 @@ export class Supervisor implements SupervisorSeam {
     this.#tellNews();
   }
 
-  /** Resolves when the next worker serves or ends. */
+  /** Resolves when the next worker ends. */
   #news(): Promise<void> {
     return new Promise((resolve) => this.#onNews.push(resolve));
   }
@@ -321,18 +386,17 @@ export class Supervisor implements SupervisorSeam {
   /** Everything a worker that starts has to know. */
   #brief(worker: WorkerProcess): void {
     const running = this.#running;
-    const { odoo, odooBus, workers } = this.#options.settings;
-    if (running === null || odoo === null) return worker.kill();
+    if (running === null) return worker.kill();
     const { jail, sessions, pendingAccounts, secret } = running.shared;
     const start: WorkerStart = {
-      odoo,
-      odooBus,
+      lasting: lastingOf(this.#options.settings),
       secret: Buffer.from(secret).toString("hex"),
       ticketKeys: this.#ticketKeys.toString("hex"),
-      workers,
       share: worker.share,
       listeners: running.listeners,
     };
+    // What it reads is read after this.
+    worker.revision = this.#revision;
     worker.send({ type: "start", start });
     worker.send({ type: "maintenance", text: maintenanceText(running.maintenance()) });
     for (const bans of slices(jail.bans.kept(Date.now()))) worker.send({ type: "bans", bans });

@@ -109,7 +109,7 @@ export class Worker {
         hearChallenge(this.#challenges, message);
         return false;
       case "ticket-keys":
-        this.#running?.setTicketKeys(Buffer.from(message.keys, "hex"));
+        (await this.#starting)?.setTicketKeys(Buffer.from(message.keys, "hex"));
         return false;
       case "prepare-reload":
         await this.#prepare(message.id);
@@ -282,9 +282,9 @@ export class Worker {
   }
 }
 
-/** What the supervisor found out, and a worker's part of what is for all. */
-function ownSettings(settings: Settings, { odoo, odooBus, workers, share }: WorkerStart): Settings {
-  return shareOf({ ...settings, odoo, odooBus, adminListen: null, workers }, share);
+/** A worker's part of what is for all; what lasts until a restart is as its brothers have it, whatever was written since. */
+function ownSettings(settings: Settings, { lasting, share }: WorkerStart): Settings {
+  return shareOf({ ...settings, ...lasting, adminListen: null }, share);
 }
 
 /** The supervisor says these once for all. */

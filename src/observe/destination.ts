@@ -14,9 +14,9 @@ const againMs = 10;
 const againMsMax = 250;
 const againAtExitMax = 50;
 
-/** Takes whole lines, each with its line feed. */
+/** Takes whole lines, each with its line feed; one, unless it is said how many. */
 export interface LogDestination {
-  write(line: string): void;
+  write(line: string, count?: number): void;
 }
 
 export interface BufferedDestination extends LogDestination {
@@ -115,13 +115,13 @@ export function openDestination(descriptor: number): BufferedDestination {
   process.on("exit", atExit);
 
   return {
-    write(line) {
+    write(line, count = 1) {
       if (isGone || waiting.length + (pending?.length ?? 0) + line.length > waitingLengthMax) {
-        dropped += 1;
+        dropped += count;
         return;
       }
       waiting += line;
-      waitingLines += 1;
+      waitingLines += count;
       // A batch that failed waits for the timer: a full disk is not asked again for each line.
       if (waiting.length >= writeLengthMin && pending === null) pump();
     },

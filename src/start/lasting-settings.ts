@@ -29,13 +29,17 @@ const lasting = {
   workers: "WORKERS",
 } as const satisfies Partial<Record<keyof Settings, SettingName>>;
 
-type Lasting = Pick<Settings, keyof typeof lasting>;
-const keys = Object.keys(lasting) as (keyof Lasting)[];
+/** Plain texts, numbers and lists of them: it is sent to workers as JSON. */
+export type LastingSettings = Pick<Settings, keyof typeof lasting>;
+const keys = Object.keys(lasting) as (keyof LastingSettings)[];
+
+export function lastingOf(settings: Settings): LastingSettings {
+  return Object.fromEntries(keys.map((key) => [key, settings[key]])) as unknown as LastingSettings;
+}
 
 /** The new settings, but for those that stay. */
 export function keepWhatCannotChange(next: Settings, running: Settings): Settings {
-  const kept = Object.fromEntries(keys.map((key) => [key, running[key]])) as unknown as Lasting;
-  return { ...next, ...kept };
+  return { ...next, ...lastingOf(running) };
 }
 
 /** The names of those that stay although something else was read. */

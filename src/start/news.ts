@@ -1,4 +1,6 @@
 import { isPrivate, parseIp } from "../base/ip.ts";
+import type { SupervisorSeam } from "../cluster/seams.ts";
+import type { Gateway } from "../gateway.ts";
 import type { BanJournal } from "../guard/ban-journal.ts";
 import type { Ban } from "../guard/ban-table.ts";
 import type { JailNews } from "../guard/jail.ts";
@@ -11,6 +13,22 @@ export function maintenanceEvent(closed: Closed | null): GatewayEvent {
   const { message, untilWallMs, allow } = closed;
   const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
   return { type: "maintenance", state: "on", message, until, allow: allow.texts };
+}
+
+/** Tells what is under way when the gateway begins to stop, here and in its workers. */
+export async function tellDraining(
+  here: Pick<Gateway, "exchanges" | "tunnels">,
+  supervisor: SupervisorSeam | undefined,
+  sink: EventSink,
+): Promise<void> {
+  const { exchanges, tunnels } = here;
+  const workers = supervisor === undefined ? [] : (await supervisor.gather()).workers;
+  const event = { exchanges, tunnels };
+  for (const one of workers) {
+    event.exchanges += one.exchanges;
+    event.tunnels += one.tunnels;
+  }
+  sink.emit({ type: "draining", ...event });
 }
 
 /** What the jail tells: journal, tunnels and log. */

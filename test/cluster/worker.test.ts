@@ -2,13 +2,18 @@ import t from "tap";
 import { err } from "../../src/base/result.ts";
 import type { FromWorker, WorkerStart } from "../../src/cluster/messages.ts";
 import { Worker } from "../../src/cluster/worker.ts";
+import { loadSettings } from "../../src/settings/load.ts";
+import { lastingOf } from "../../src/start/lasting-settings.ts";
+
+const missing = () => err({ missing: true, detail: "" });
+const loaded = loadSettings({ env: { WORKERS: "2" }, cwd: "/", readFile: missing });
+if (!loaded.ok) throw new Error("the defaults are no settings");
+const lasting = lastingOf(loaded.value.settings);
 
 const start: WorkerStart = {
-  odoo: { host: "127.0.0.1", port: 8069 },
-  odooBus: null,
+  lasting,
   secret: "00".repeat(32),
   ticketKeys: "00".repeat(48),
-  workers: 2,
   share: 0,
   listeners: [],
 };
@@ -40,6 +45,10 @@ t.test(
     ]);
   },
 );
+
+t.test("the settings that last are the same after the way to a worker", async (t) => {
+  t.same(JSON.parse(JSON.stringify(lasting)), lasting);
+});
 
 t.test("a worker that was never told to start ends when it is to", { timeout: 5_000 }, async (t) => {
   const { sent, worker } = workerThatCannotStart();

@@ -247,6 +247,7 @@ t.test("SIGTERM: a request under way is answered, then every process ends", asyn
   t.equal(await gateway.ended, 0);
   t.notOk(pids.some(lives));
   t.ok(gateway.out.includes('"event":"stopped"'));
+  t.match(gateway.out, /"event":"draining"[^\n]*"exchanges":1,"tunnels":0/, "what the workers had under way");
 });
 
 t.test("a supervisor that is killed leaves no worker behind", async (t) => {

@@ -370,6 +370,18 @@ t.test("a file holds every line, in order, when the log is closed", async (t) =>
   t.equal(log.dropped, 0);
 });
 
+t.test("lines that come together are counted one by one when they are lost", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "gateway-log-"));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const fd = openSync(join(directory, "gateway.log"), "a");
+  const destination = openDestination(fd);
+  await destination.close();
+  closeSync(fd);
+  destination.write("one\n");
+  destination.write("two\nthree\n", 2);
+  t.equal(destination.dropped, 3);
+});
+
 /** Runs a program that logs to its standard output; the answer is what came out and how it ended. */
 async function run(program: string, shell: string): Promise<{ out: string; code: number | null }> {
   const module = new URL("../../src/observe/log-pino.js", import.meta.url).href;
