@@ -209,8 +209,10 @@ export class Gateway implements Books {
       };
       const timer = setTimeout(() => {
         const cut = this.exchanges;
+        // The last one that is cut makes nobody idle.
+        this.#onIdle = null;
         this.#tunnels.destroy();
-        for (const x of this.#running.all()) x.cut();
+        for (const x of this.#running.all()) x.cutAtEnd();
         finish(cut);
       }, timeoutMs);
       this.#onIdle = () => finish(0);

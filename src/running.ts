@@ -94,7 +94,7 @@ export class RunningExchange implements Attendant {
   }
 
   gone(): void {
-    this.end(this.#cut ? this.status : 499);
+    this.end(this.#cut ? this.#sentStatus : 499);
   }
 
   sent(): void {
@@ -137,6 +137,17 @@ export class RunningExchange implements Attendant {
   cut(): void {
     this.#cut = true;
     this.down.cut();
+  }
+
+  /** The gateway ends: cut, and written down now, since nobody waits for its connection any more. */
+  cutAtEnd(): void {
+    this.cut();
+    this.end(this.#sentStatus);
+  }
+
+  /** 499 as long as nothing was sent: the client has no status. */
+  get #sentStatus(): number {
+    return this.status === 0 ? 499 : this.status;
   }
 
   /**

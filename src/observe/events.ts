@@ -26,7 +26,7 @@ export interface AccessRecord {
   readonly host: string;
   /** Path and query with secret values replaced. */
   readonly target: string;
-  /** What the client got; 499 when it left before the answer. */
+  /** What the client got; 499 when it left before the answer, or was cut off without one. */
   readonly status: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -40,7 +40,7 @@ export interface AccessRecord {
   readonly cache: CacheWord | null;
   /** Milliseconds from arrival to the end of the answer. */
   readonly totalMs: number;
-  /** Milliseconds from connecting to Odoo to its first byte; null when Odoo was not asked. */
+  /** Milliseconds from connecting to Odoo to its first byte, or to the end when none came; null when Odoo was not asked. */
   readonly upstreamMs: number | null;
   /** Whose turn it took when Odoo was busy (docs/reliability); null when Odoo was not asked. */
   readonly lane: string | null;

@@ -180,7 +180,7 @@ function upstreamMetrics(
     {
       kind: "histogram",
       name: "odoo_gateway_exchange_odoo_seconds",
-      help: "Time from connecting to Odoo to the first byte of its answer.",
+      help: "Time from connecting to Odoo to the first byte of its answer, or to the end of an exchange that got none.",
       histogram: tally.odoo,
     },
     byWord(

@@ -121,12 +121,20 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
    */
   over(): void {
     if (this.#own !== null) this.#x.queueMs = this.#own.waitedMs;
+    this.#noteUnanswered();
     this.#relay?.close();
     this.#gate?.drop();
     const isWorkedOn = this.#head === null && this.#own?.hasWorker === true;
     this.#isAlone = this.#own?.isSent === true && (isWorkedOn || this.#isTried);
     if (this.#isAlone) this.resume();
     else this.#letGo();
+  }
+
+  /** The time until now was Odoo's, although not a byte of an answer came. */
+  #noteUnanswered(): void {
+    const { upstreamMs } = this.#x;
+    if (this.#own?.isAsked !== true || this.#head !== null || upstreamMs !== null) return;
+    this.#x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
   }
 
   /** An attempt to log in of which it is not known yet how it ended. */
@@ -222,6 +230,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   }
 
   failure(kind: FailureKind): void {
+    if (kind !== "connect-refused" && kind !== "connect-failed") this.#noteUnanswered();
     // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
     if (this.#head === null) this.#grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
     else this.#settle();

@@ -116,6 +116,11 @@ export class Delivery implements UpstreamListener {
     return this.#sentMs;
   }
 
+  /** It was sent, and neither waits for Odoo nor for a worker since. */
+  get isAsked(): boolean {
+    return this.#call !== null && this.#waiting === null;
+  }
+
   /** The member it was sent to last. */
   get memberName(): string | null {
     return this.#memberName;

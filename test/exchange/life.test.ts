@@ -243,6 +243,39 @@ t.test(
   },
 );
 
+t.test(
+  "stopping: each exchange that is cut has its access record, with the status it got or 499",
+  async (t) => {
+    const mute = await startScripted((socket, head) => {
+      if (head.includes("/begun")) socket.write("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nbegun");
+    });
+    const upstream = { webPort: mute.port, busPort: mute.port };
+    const gateway = await startTestGateway({ upstream, env: { DRAIN_TIMEOUT: "1s" } });
+    t.teardown(async () => {
+      await gateway.demo.close();
+      await mute.close();
+    });
+    const begun = rawTalk(0, requestText(gateway, "GET /begun"), { socket: await openTls(gateway) });
+    const waiting = rawTalk(0, requestText(gateway, "GET /waiting1"), { socket: await openTls(gateway) });
+    const session = await openHttp2(gateway);
+    const stream = h2(session, gateway, { ":path": "/waiting2" });
+    await until(() => mute.received.filter(({ bytes }) => bytes.includes("\r\n\r\n")).length === 3);
+    t.equal(await gateway.running.stop(), 3);
+    // At this moment: the log is closed next.
+    const rows = gateway.records().map(({ target, status, upstreamMs }) => ({ target, status, upstreamMs }));
+    t.match(
+      rows.sort((a, b) => a.target.localeCompare(b.target)),
+      [
+        { target: "/begun", status: 200, upstreamMs: Number },
+        { target: "/waiting1", status: 499, upstreamMs: Number },
+        { target: "/waiting2", status: 499, upstreamMs: Number },
+      ],
+    );
+    await Promise.all([begun, waiting, stream]);
+    session.destroy();
+  },
+);
+
 t.test("stopping: tunnels and exchanges together", async (t) => {
   const gateway = await startTestGateway();
   const sockets = await Promise.all(Array.from({ length: 5 }, () => opened(webSocket(gateway))));
