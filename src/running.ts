@@ -8,7 +8,7 @@ import type { Attempt, Ticket } from "./guard/jail.ts";
 import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
-import { nameIs } from "./message/fields.ts";
+import { firstField, nameIs } from "./message/fields.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
@@ -182,8 +182,8 @@ export class RunningExchange implements Attendant {
       client: facts?.client.text ?? down.peer.text,
       peer: down.peer.text,
       protocol: down.protocol,
-      method: facts?.method ?? "-",
-      host: facts?.authority ?? "-",
+      method: facts?.method ?? methodAsked(down.method),
+      host: facts?.authority ?? hostAsked(down),
       // Another form than a path is refused and may hold a password (`http://user:password@…`).
       target: down.target.startsWith("/") ? redactTarget(down.target) : "-",
       status,
@@ -201,6 +201,20 @@ export class RunningExchange implements Attendant {
       userAgent: userAgentOf(down.fields),
     };
   }
+}
+
+const methodShape = /^[A-Za-z-]{1,32}$/;
+/** Anything else may be `user:password@…`. */
+const hostShape = /^[A-Za-z0-9.:_[\]-]{1,255}$/;
+
+/** Of a request that was refused before it was understood. */
+function methodAsked(method: string): string {
+  return methodShape.test(method) ? method : "-";
+}
+
+function hostAsked({ authority, fields }: Downstream): string {
+  const host = authority ?? firstField(fields, "host") ?? "";
+  return hostShape.test(host) ? host : "-";
 }
 
 function userAgentOf(fields: readonly string[]): string {

@@ -1,27 +1,17 @@
 import { redactedCharsMax, targetBytesMax } from "./bounds.ts";
 
-const secretNames: ReadonlySet<string> = new Set([
-  "token",
-  "access_token",
-  "password",
-  "db",
-  "login",
-  "csrf_token",
-  "confirm_password",
-  "new_password",
-  "old_password",
-  "master_pwd",
-  "code",
-  "state",
-  "api_key",
-  "key",
-  "session_id",
-  "signup_token",
-]);
-const secretPart = /token|secret|passw|apikey|api_key/;
+/** Names that other programs give to secrets; Odoo's `hash` lets whoever has a portal's link write in somebody's name. */
+const namesElsewhere = [
+  ...["pass", "pin", "otp", "totp", "sid", "session", "auth", "jwt", "sig"],
+  ...["hash", "_hash", "assertion", "samlresponse"],
+];
+const secretNames: ReadonlySet<string> = new Set(["db", "login", "code", "state", "key", ...namesElsewhere]);
+const secretPart =
+  /token|secret|passw|pwd|api[_-]?key|csrf|sess(?:ion)?[_-]?id|authoriz|bearer|credential|signature/;
 // A secret parameter inside a value, as in ?redirect=%2Fweb%2Freset_password%3Ftoken%3D…; decoded, lower case.
-const secretWithin =
-  /(?:token|secret|passw|apikey|api_key)[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|session_id|master_pwd)=/;
+const secretWithin = new RegExp(
+  `(?:${secretPart.source})[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|${namesElsewhere.join("|")})=`,
+);
 /** A path that is shown as it is: most of them. */
 const plainPath = /^\/(?!\/)[!"$->@-~]{0,1023}$/;
 const percentEscape = /%([0-9a-f]{2})/gi;

@@ -310,6 +310,13 @@ t.test("records keep no secrets", async (t) => {
     ["/x?my_secret_thing=1&a=2", "/x?my_secret_thing=***&a=2"],
     ["/x?token=a;b=c", "/x?token=***"],
     ["/x?a=1;token=abc", "/x?a=***"],
+    [
+      "/x?pwd=a&sid=b&PHPSESSID=c&csrf=d&x-api-key=e",
+      "/x?pwd=***&sid=***&PHPSESSID=***&csrf=***&x-api-key=***",
+    ],
+    ["/my/orders/1?pid=3&hash=abc&passenger=2", "/my/orders/1?pid=3&hash=***&passenger=2"],
+    ["/x?SAMLResponse=a&authorization=b&jwt=c", "/x?SAMLResponse=***&authorization=***&jwt=***"],
+    ["/x?next=%2Fx%3Fsig%3Dabc", "/x?next=***"],
     ["/x?a;code=abc", "/x?a;code=***"],
     ["/x?token", "/x?token"],
     ["/x?token=", "/x?token=***"],
