@@ -121,7 +121,19 @@ function opened(server: Server, listen: ListenAddress, loop: LoopHistogram): Adm
   };
 }
 
-const paths = ["/healthz", "/readyz", "/status", "/metrics", "/bans", "/maintenance"];
+const reading = "GET, HEAD";
+const changing = "GET, HEAD, POST, DELETE";
+/** What there is, and by which methods. */
+const methods: ReadonlyMap<string, string> = new Map([
+  ["/healthz", reading],
+  ["/readyz", reading],
+  ["/status", reading],
+  ["/metrics", reading],
+  ["/cache", reading],
+  ["/cache/clear", "POST"],
+  ["/bans", changing],
+  ["/maintenance", changing],
+]);
 
 interface Answer {
   readonly status: number;
@@ -160,7 +172,7 @@ function answer(
     return { status: 421, body: { error: "ask for this listener by its address, 127.0.0.1 or localhost" } };
   }
   const target = request.url ?? "";
-  const path = target.split("?", 1)[0] ?? "";
+  const path = pathOf(request);
   if (path === "/bans" && options.bans !== undefined) {
     return answerBans(options.bans, request.method ?? "", target, request.headers[bansField]);
   }
@@ -174,7 +186,7 @@ function answer(
   const { metrics } = options;
   const wantsMetrics = path === "/metrics" && metrics !== undefined;
   if (!wantsMetrics && path !== "/healthz" && path !== "/readyz" && path !== "/status")
-    return { status: 404, body: { error: "not found", paths } };
+    return { status: 404, body: { error: "not found", paths: [...methods.keys()] } };
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, body: { error: "only GET and HEAD" } };
   }
@@ -191,6 +203,10 @@ function answer(
   return { status: 503, body: { status: "fail", reasons } };
 }
 
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
 function send(request: IncomingMessage, response: ServerResponse, answered: Answer): void {
   const { status, body, contentType = "application/json; charset=utf-8" } = answered;
   const bytes = Buffer.from(`${typeof body === "string" ? body : JSON.stringify(body)}\n`);
@@ -200,7 +216,7 @@ function send(request: IncomingMessage, response: ServerResponse, answered: Answ
   response.setHeader("Cache-Control", "no-store");
   response.setHeader("X-Content-Type-Options", "nosniff");
   response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
-  if (status === 405) response.setHeader("Allow", "GET, HEAD");
+  if (status === 405) response.setHeader("Allow", methods.get(pathOf(request)) ?? reading);
   const { headers } = request;
   const hasBody = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
   // A body we did not ask for is not waited for.

@@ -1,5 +1,6 @@
 import { type Ip, ipKey64, parseIp } from "../base/ip.ts";
 import { parseDurationMs } from "../base/units.ts";
+import { queryProblem } from "./query.ts";
 
 /** What the admin listener may do with bans. Addresses as text are `ipKey64`. */
 export interface AdminBans {
@@ -50,6 +51,11 @@ export function answerBans(
     return { status: 405, body: { error: "only GET, POST and DELETE" } };
   if (field !== "bans") return { status: 403, body: { error: "send the field X-Odoo-Gateway: bans" } };
   const query = new URLSearchParams(target.split("?", 2)[1] ?? "");
+  const stray = queryProblem(
+    query,
+    method === "POST" ? { address: "once", for: "once" } : { address: "once" },
+  );
+  if (stray !== null) return { status: 400, body: { error: stray } };
   const text = query.get("address") ?? "";
   const ip = parseIp(text.endsWith("/64") ? text.slice(0, -3) : text);
   if (ip === null) return { status: 400, body: { error: "address must be one IPv4 or IPv6 address" } };

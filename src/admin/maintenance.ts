@@ -1,6 +1,7 @@
 import { parseIpSet } from "../base/ip-set.ts";
 import { parseDurationMs } from "../base/units.ts";
 import type { Closed } from "../guard/maintenance.ts";
+import { queryProblem } from "./query.ts";
 
 /** What the admin listener may do with maintenance. */
 export interface AdminMaintenance {
@@ -49,11 +50,8 @@ export function answerMaintenance(
 }
 
 function readOrder({ bounds, wallMs }: AdminMaintenance, query: URLSearchParams): Closed | string {
-  for (const name of query.keys())
-    if (!["message", "for", "until", "allow"].includes(name))
-      return `there is no "${name.slice(0, 20)}": message, for, until, allow`;
-  for (const name of ["message", "for", "until"])
-    if (query.getAll(name).length > 1) return `${name} is given twice`;
+  const stray = queryProblem(query, { message: "once", for: "once", until: "once", allow: "often" });
+  if (stray !== null) return stray;
   const message = query.get("message") ?? "";
   if (message.length > bounds.messageCharsMax)
     return `message must not be longer than ${bounds.messageCharsMax} characters`;

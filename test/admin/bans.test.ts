@@ -56,6 +56,13 @@ t.test("the admin listener lists, adds and lifts bans, and no web page can make 
     405,
   );
   t.equal((await admin(gateway, "POST /bans?address=everybody", field)).status, 400);
+  const misspelt = await admin(gateway, "POST /bans?address=127.0.0.1&fro=2h", field);
+  t.equal(misspelt.status, 400);
+  t.match(misspelt.body, /there is no \\"fro\\": address, for/);
+  t.equal((await admin(gateway, "POST /bans?address=127.0.0.1&for=1h&for=2h", field)).status, 400);
+  t.match((await admin(gateway, "PUT /bans")).text, /\r\nAllow: GET, HEAD, POST, DELETE\r\n/);
+  t.match((await admin(gateway, "GET /cache/clear")).text, /\r\nAllow: POST\r\n/);
+  t.match((await admin(gateway, "GET /nothing")).body, /"\/cache"/);
   t.equal((await admin(gateway, "POST /bans?address=127.0.0.1&for=soon", field)).status, 400);
   t.equal((await h1(gateway, "GET /")).status, 200);
   t.equal((await admin(gateway, "POST /bans?address=127.0.0.1&for=2h", field)).status, 200);
