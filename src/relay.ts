@@ -64,7 +64,7 @@ export class Relay {
     if (this.#answered) return;
     const buffer = this.#start();
     if (this.#encoded !== null) this.#encoded.push(chunk);
-    else this.#push(buffer, chunk);
+    else buffer.push(chunk);
   }
 
   finish(): void {
@@ -85,17 +85,16 @@ export class Relay {
     this.#ends.down.answer(this.#status, this.#fields, body, false);
   }
 
-  #push(buffer: AnswerBuffer, chunk: Buffer): void {
-    this.#ends.sent(chunk.length);
-    buffer.push(chunk);
-  }
-
   #start(): AnswerBuffer {
     if (this.#buffer !== null) return this.#buffer;
     const ends = this.#ends;
     const { down, spool } = ends;
     const target = {
-      write: (chunk: Buffer) => down.write(chunk),
+      // Not when Odoo gave it: what is set aside for a slow client may never be sent.
+      write: (chunk: Buffer) => {
+        ends.sent(chunk.length);
+        return down.write(chunk);
+      },
       end: () => down.end(),
       fail: () => ends.cut(),
     };
@@ -113,7 +112,7 @@ export class Relay {
     const ends = this.#ends;
     const target = {
       push: (chunk: Buffer) => {
-        if (this.#buffer !== null) this.#push(this.#buffer, chunk);
+        this.#buffer?.push(chunk);
       },
       finish: () => this.#buffer?.finish(),
       fail: () => ends.cut(),

@@ -84,7 +84,7 @@ export class Intake {
     if (x.down.expectsContinue) x.down.sendContinue();
     const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
     const { spool, clock } = this.#parts;
-    const collected = collectBody(source, { bytesMax, spool, clock, owner: spoolOwner(x, facts) });
+    const collected = collectBody(source, { bytesMax, spool, clock, owner: spoolOwner(x, facts), counts: x });
     return collected instanceof Promise
       ? collected.then((result) => this.#collected(x, facts, decision, bytesMax, result))
       : this.#collected(x, facts, decision, bytesMax, collected);

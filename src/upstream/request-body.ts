@@ -36,6 +36,8 @@ export interface CollectOptions {
   /** Whose part of the spool it takes; left out: nobody's. */
   readonly owner?: string | null;
   readonly idleTimeoutMs?: number;
+  /** Where the bytes that came are counted, also those of a body that never becomes whole. */
+  readonly counts?: { bytesIn: number };
 }
 
 /**
@@ -121,6 +123,8 @@ class Collector implements BodyTaker {
   data(chunk: Buffer): void {
     if (this.#settled) return;
     this.#bytes += chunk.length;
+    const { counts } = this.#options;
+    if (counts !== undefined) counts.bytesIn = this.#bytes;
     this.#lastByteMs = this.#options.clock.nowMs();
     if (this.#bytes > this.#options.bytesMax) return this.#settle(err("too-large"));
     if (this.#file === null && !this.#writing && this.#memory.bytes + chunk.length <= bodyMemoryBytesMax)

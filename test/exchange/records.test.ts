@@ -2,7 +2,8 @@ import { constants } from "node:http2";
 import t from "tap";
 import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
-import { h2, hostOf, openHttp2, openTls, recordOf } from "./clients.ts";
+import { startScripted } from "../support/upstream-scripted.ts";
+import { h2, hostOf, openHttp2, openTls, recordOf, requestText, until } from "./clients.ts";
 
 t.test(
   "an HTTP/2 request with a body is recorded as what the client got, and 499 only when it left",
@@ -52,5 +53,63 @@ t.test(
     t.equal(await asked(`TRACE /x HTTP/1.1\r\nHost: ${hostOf(gateway)}\r\n`), `TRACE ${hostOf(gateway)} 405`);
     t.equal(await asked("GET /x HTTP/1.1\r\nHost: user:password@odoo.test\r\n"), "GET - 400");
     t.equal(await asked("G!T /x HTTP/1.1\r\nHost: odoo.test\r\n"), "- odoo.test 501");
+  },
+);
+
+t.test("bytes that were set aside for a slow client and never sent are not counted as sent", async (t) => {
+  const bytes = 32 * 1024 * 1024;
+  let given = false;
+  const web = await startScripted((socket) => {
+    socket.write(`HTTP/1.0 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: ${bytes}\r\n\r\n`);
+    socket.end(Buffer.alloc(bytes, "x"), () => {
+      given = true;
+    });
+  });
+  const gateway = await startTestGateway({ upstream: { webPort: web.port, busPort: web.port } });
+  t.teardown(async () => {
+    await gateway.close();
+    await web.close();
+  });
+  const socket = await openTls(gateway);
+  socket.pause().write(requestText(gateway, "GET /large"));
+  await until(() => given);
+  socket.destroy();
+  const { status, bytesOut } = await recordOf(gateway, "/large");
+  t.equal(status, 499);
+  // What lies in the system's buffers was sent.
+  t.ok(bytesOut < bytes / 2, `${bytesOut}`);
+});
+
+t.test("what came of a body that was refused is counted", async (t) => {
+  const gateway = await startTestGateway({ env: { BODY_MAX: "1MiB" } });
+  t.teardown(() => gateway.close());
+  const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`;
+  const answer = await rawTalk(
+    0,
+    `POST /counted HTTP/1.1\r\nHost: ${hostOf(gateway)}\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(80)}`,
+    { socket: await openTls(gateway) },
+  );
+  t.equal(answer.status, 413);
+  const { bytesIn } = await recordOf(gateway, "/counted");
+  t.ok(bytesIn > 1024 * 1024 && bytesIn <= 80 * 0x4000, `${bytesIn}`);
+});
+
+t.test(
+  "an HTTP/2 body of another length than it declares is recorded, also when it comes with its head",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const session = await openHttp2(gateway);
+    t.teardown(() => session.destroy());
+    const stream = session.request({
+      ":authority": hostOf(gateway),
+      ":method": "POST",
+      ":path": "/demo/echo",
+      "content-length": "2",
+    });
+    stream.on("error", () => {});
+    stream.end("hello");
+    const event = await gateway.event(({ type }) => type === "access");
+    t.match(event, { status: 400, rule: "message-malformed", protocol: "HTTP/2" });
   },
 );

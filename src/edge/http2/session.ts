@@ -208,7 +208,10 @@ export class Http2Session implements FrameSink, Http2Carrier, Placed {
       return this.#refuse(id, http2Error.protocol);
     }
     const stream = new Http2Stream(id, head, ends, this.#bounds.http2StreamWindowBytes, this);
-    if (ends && head.bodyBytes !== null && head.bodyBytes > 0) return this.#refuse(id, http2Error.protocol);
+    if (ends && head.bodyBytes !== null && head.bodyBytes > 0) {
+      this.handlers.malformed(this.connection, "message-malformed");
+      return this.#refuse(id, http2Error.protocol);
+    }
     this.#streams.push(stream);
     this.#fresh.push(stream);
     if (!this.#leavesWithFirst) return;
@@ -355,6 +358,7 @@ export class Http2Session implements FrameSink, Http2Carrier, Placed {
   #fault(stream: Http2Stream, code: Http2Error): void {
     this.#toll.reset();
     this.sendReset(stream, code);
+    if (!stream.hasBegun && !stream.isReset) this.handlers.malformed(this.connection, "message-malformed");
     stream.lost();
   }
 

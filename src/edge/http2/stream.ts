@@ -136,6 +136,11 @@ export class Http2Stream implements Downstream, Beginner, OutletOwner {
     return this.#isReset;
   }
 
+  /** It had its turn: it is an exchange, and has its record. */
+  get hasBegun(): boolean {
+    return this.#attendant !== null;
+  }
+
   get outlet(): Outlet | null {
     return this.#outlet;
   }
