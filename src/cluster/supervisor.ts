@@ -150,13 +150,20 @@ export class Supervisor implements SupervisorSeam {
   }
 
   async gather(): ReturnType<SupervisorSeam["gather"]> {
-    const all = [...this.#workers];
-    const reports = await Promise.all(all.map((worker) => worker.ask()));
-    const workers = all.map((worker, at): AdminWorker => {
+    const asked = [...this.#workers];
+    const answering = new Set<WorkerProcess>();
+    await Promise.all(
+      asked.map(async (worker) => {
+        if ((await worker.ask()) !== null) answering.add(worker);
+      }),
+    );
+    // Whoever ended meanwhile is among the past ones already: counted twice, totals would fall with the next reading.
+    const all = asked.filter((worker) => this.#workers.has(worker));
+    const workers = all.map((worker): AdminWorker => {
       const { exchanges = 0, tunnels = 0 } = worker.report ?? {};
       const { pid, state, connections } = worker;
       const { residentBytes = 0, loopDelayP99Ms = 0 } = worker.report?.process ?? {};
-      const answers = (reports[at] ?? null) !== null;
+      const answers = answering.has(worker);
       return { pid, state, connections, exchanges, tunnels, answers, residentBytes, loopDelayP99Ms };
     });
     const running = all.flatMap(({ report }) => (report?.counters ? [report.counters] : []));

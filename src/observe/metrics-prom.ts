@@ -78,7 +78,11 @@ async function load(families: readonly MetricFamily[]): Promise<() => Promise<Me
       });
     }
   }
-  return async () => ({ contentType: registry.contentType, text: await registry.metrics() });
+  return async () => ({
+    contentType: registry.contentType,
+    // The package writes `Nan`, which only some readers take.
+    text: (await registry.metrics()).replaceAll(/ Nan$/gm, " NaN"),
+  });
 }
 
 /** Buckets are cumulative in the text format; `+Inf` holds all. */

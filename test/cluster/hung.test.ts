@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import t from "tap";
 import { Supervisor } from "../../src/cluster/supervisor.ts";
 import { startDemo } from "../../src/demo/start.ts";
+import { sumCounters } from "../../src/observe/counters.ts";
 import type { GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { readTextFile } from "../../src/settings/read-file.ts";
@@ -96,6 +97,34 @@ t.test(
     await until(async () => (await connections()) === 0);
   },
 );
+
+t.test("what a worker did is counted once while it ends: totals never fall", async (t) => {
+  await until(async () => (await ready()).length === 2);
+  const agent = { servername: "odoo.test", rejectUnauthorized: false };
+  for (let i = 0; i < 4; i += 1)
+    await new Promise((resolve) => {
+      const socket = connect({ port: running.httpsPort, host: "127.0.0.1", ...agent }, () =>
+        socket.write("GET /.env HTTP/1.1\r\nHost: odoo.test\r\nConnection: close\r\n\r\n"),
+      );
+      socket.resume().on("close", resolve);
+    });
+  const total = async () => {
+    const { counters, tallies } = await supervisor.gather();
+    const tallied = tallies.flatMap(({ byRule }) => byRule).flatMap(([, counts]) => counts);
+    return [sumCounters(counters).exchanges, tallied.reduce((sum, count) => sum + count, 0)];
+  };
+  await until(async () => ((await total())[0] ?? 0) >= 4);
+  const before = await total();
+  for (const pid of await ready()) {
+    // It is asked, and ends instead of answering.
+    process.kill(pid, "SIGSTOP");
+    const asked = total();
+    process.kill(pid, "SIGKILL");
+    t.same(await asked, before);
+    t.same(await total(), before);
+  }
+  await until(async () => (await ready()).length === 2);
+});
 
 t.test("a worker that hangs gets no more connections, and is replaced", async (t) => {
   await until(async () => (await ready()).length === 2);
