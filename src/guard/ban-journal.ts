@@ -86,14 +86,22 @@ export class BanJournal {
       }
       this.#torn = read > 0 && bytes[read - 1] !== 0x0a;
       const nowMs = wallMs();
-      for (const line of bytes.toString("utf8", 0, read).split("\n")) {
+      const lines = bytes.toString("utf8", 0, read).split("\n");
+      // What was cut by a kill, or by our own bound, is no news.
+      const cut = [...(start > 0 ? [0] : []), ...(this.#torn ? [lines.length - 1] : [])];
+      let strange = 0;
+      for (const [at, line] of lines.entries()) {
         if (line === "") continue;
         this.#lines += 1;
         const entry = readEntry(line, nowMs);
-        if (entry === null) continue;
-        if (typeof entry === "string") bans.delete(entry);
+        if (entry === null) strange += cut.includes(at) ? 0 : 1;
+        else if (typeof entry === "string") bans.delete(entry);
         else bans.set(entry);
       }
+      if (strange > 0)
+        fault(`${path}: ${strange} of ${this.#lines} lines are not what we wrote; their bans are not known`);
+      // What is not even read is let go.
+      if (start > 0) this.#lines = Number.MAX_SAFE_INTEGER;
     } catch (error) {
       fault(`${path} cannot be read: ${errorText(error)}; bans hold until the gateway stops`);
     }

@@ -1,10 +1,18 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import t from "tap";
-import { BanJournal } from "../../src/guard/ban-journal.ts";
+import { BanJournal, journalBytesMax } from "../../src/guard/ban-journal.ts";
 import { type Ban, BanTable } from "../../src/guard/ban-table.ts";
 
 const nowMs = 1_800_000_000_000;
@@ -149,6 +157,42 @@ t.test("what is no entry of ours is passed over", (t) => {
   const read = opened(path);
   t.same(read.list(), ["203.0.113.2"]);
   read.journal.close();
+  t.end();
+});
+
+t.test("lines that are not ours are told, but not the one that a kill cut", (t) => {
+  const path = join(t.testdir(), "bans.jsonl");
+  const first = opened(path);
+  for (let n = 1; n <= 3; n += 1) first.set(ban(n));
+  first.journal.close();
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, text.slice(0, -20));
+  const cut = opened(path);
+  t.same(cut.list().length, 2);
+  t.same(cut.faults, []);
+  cut.journal.close();
+  writeFileSync(path, `${text.replace("pair", "pear")}\u0000\u0000\n`);
+  const strange = opened(path);
+  t.same(strange.list().length, 2);
+  t.same(strange.faults, [`${path}: 2 of 4 lines are not what we wrote; their bans are not known`]);
+  strange.journal.close();
+  t.end();
+});
+
+t.test("a file above the bound is written anew from what could be read of it", (t) => {
+  const path = join(t.testdir(), "bans.jsonl");
+  const first = opened(path);
+  first.set(ban(1));
+  first.journal.close();
+  truncateSync(path, journalBytesMax + 1_000);
+  appendFileSync(
+    path,
+    `\n${JSON.stringify({ ban: "203.0.113.9", until: nowMs + 1, reason: "pair", times: 1 })}\n`,
+  );
+  const large = opened(path);
+  t.same(large.list(), ["203.0.113.9"]);
+  large.journal.close();
+  t.ok(statSync(path).size < 1_000);
   t.end();
 });
 
