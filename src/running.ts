@@ -120,7 +120,7 @@ export class RunningExchange implements Attendant {
     if (this.isOver) return;
     this.#answered = true;
     this.status = answer.status;
-    this.bytesOut += answer.body.length;
+    if (this.down.method !== "HEAD") this.bytesOut += answer.body.length;
     this.down.answer(answer.status, [...answer.fields, ...this.security().own], answer.body, close);
   }
 

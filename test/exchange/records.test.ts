@@ -3,7 +3,7 @@ import t from "tap";
 import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
-import { h2, hostOf, openHttp2, openTls, recordOf, requestText, until } from "./clients.ts";
+import { h1, h2, hostOf, openHttp2, openTls, recordOf, requestText, until } from "./clients.ts";
 
 t.test(
   "an HTTP/2 request with a body is recorded as what the client got, and 499 only when it left",
@@ -78,6 +78,13 @@ t.test("bytes that were set aside for a slow client and never sent are not count
   t.equal(status, 499);
   // What lies in the system's buffers was sent.
   t.ok(bytesOut < bytes / 2, `${bytesOut}`);
+});
+
+t.test("an answer of ours to HEAD has no body in its record, as it has none on the line", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  await h1(gateway, "HEAD /.env");
+  t.match(await recordOf(gateway, "/.env"), { method: "HEAD", status: 404, bytesOut: 0 });
 });
 
 t.test("what came of a body that was refused is counted", async (t) => {
