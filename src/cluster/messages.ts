@@ -98,7 +98,8 @@ export type ToWorker =
   | { readonly type: "prepare-reload"; readonly id: number }
   | { readonly type: "commit-reload"; readonly id: number; readonly go: boolean }
   | { readonly type: "reload-certificates" }
-  | { readonly type: "report"; readonly id: number }
+  /** `process`: with what its process takes of the machine, which costs a look at every descriptor. */
+  | { readonly type: "report"; readonly id: number; readonly process: boolean }
   /** No connection follows: serve those that are open, with `Connection: close`, then end. */
   | { readonly type: "retire" }
   /** As SIGTERM: end within DRAIN_TIMEOUT. */

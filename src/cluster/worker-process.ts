@@ -115,12 +115,12 @@ export class WorkerProcess {
   /** Asks how it stands; what it says, this or anything else, makes `silentLooks` 0. */
   look(): void {
     this.silentLooks += 1;
-    void this.ask();
+    void this.ask(false);
   }
 
   /** How it stands now; null when it does not say in time. */
-  async ask(): Promise<WorkerReport | null> {
-    const answer = await this.#question(reportMsMax, (id) => ({ type: "report", id }));
+  async ask(process = true): Promise<WorkerReport | null> {
+    const answer = await this.#question(reportMsMax, (id) => ({ type: "report", id, process }));
     return answer?.type === "report" ? answer.report : null;
   }
 
@@ -177,12 +177,12 @@ export class WorkerProcess {
         return;
       case "report":
         // Also when it comes too late for who asked.
-        this.report = message.report;
+        this.#keep(message.report);
         return this.#waiting.get(message.id)?.(message);
       case "prepared":
         return this.#waiting.get(message.id)?.(message);
       case "ended":
-        this.report = message.report;
+        this.#keep(message.report);
         this.cut = message.cut;
         return;
       default: {
@@ -190,6 +190,10 @@ export class WorkerProcess {
         return never;
       }
     }
+  }
+
+  #keep(report: WorkerReport): void {
+    this.report = { ...report, process: report.process ?? this.report?.process ?? null };
   }
 
   #closed(id: number): void {

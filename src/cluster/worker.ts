@@ -123,7 +123,7 @@ export class Worker {
         await (await this.#starting)?.reloadCertificates();
         return false;
       case "report":
-        this.#options.send({ type: "report", id: message.id, report: this.#report() });
+        this.#options.send({ type: "report", id: message.id, report: this.#report(message.process) });
         return false;
       case "retire":
         await this.end(true);
@@ -152,7 +152,7 @@ export class Worker {
     this.#ending ??= (async () => {
       const cut = (await running?.stop()) ?? 0;
       this.#link.flush();
-      this.#options.send({ type: "ended", cut, report: this.#report() });
+      this.#options.send({ type: "ended", cut, report: this.#report(false) });
     })();
     await this.#ending;
   }
@@ -264,7 +264,7 @@ export class Worker {
     this.#options.send({ type: "prepared", id, problems });
   }
 
-  #report(): WorkerReport {
+  #report(withProcess: boolean): WorkerReport {
     const running = this.#running;
     return {
       counters: running?.counters() ?? null,
@@ -277,7 +277,7 @@ export class Worker {
       queue: running?.queue() ?? null,
       members: running?.members() ?? [],
       busFallback: running?.busFallback() ?? false,
-      process: running?.process() ?? null,
+      process: withProcess ? (running?.process() ?? null) : null,
     };
   }
 }
