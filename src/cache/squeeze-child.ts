@@ -6,6 +6,8 @@ import { setPriority } from "node:os";
 import { brotliCompressSync, constants } from "node:zlib";
 
 setPriority(19);
+// A signal that is meant for the gateway may reach all its processes: Node would open its debugger (cli/signals).
+process.on("SIGUSR1", () => {});
 
 process.on("message", (body: Uint8Array) => {
   const squeezed = brotliCompressSync(body, {
