@@ -247,9 +247,8 @@ export async function startGateway(
       preset: plan.settings.preset,
     });
     certificates.announce();
-    for (const warning of [...certificates.tls.warnings, ...(admin.value?.warnings ?? [])]) {
+    for (const warning of admin.value?.warnings ?? [])
       sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
-    }
   };
   for (const { name, listener } of listeners.all)
     sink.emit({ type: "listening", what: name, address: listener.address });

@@ -39,7 +39,7 @@ export interface Certificates {
   outlook(): readonly CertificateOutlook[];
   /** Shows these in place of the others. */
   swap(next: TlsMaterial): void;
-  /** Tells of each, and asks for its staple. */
+  /** Tells of each and of what an operator should know of it, and asks for its staple. */
   announce(): void;
   /** Reads certificates alone: a problem in a policy file must not keep a new certificate out. */
   reload(): Promise<void>;
@@ -73,6 +73,8 @@ export function createCertificates(parts: CertificatesParts): Certificates {
     for (const { names, notAfterMs } of tls.certificates) {
       sink.emit({ type: "certificate-loaded", names, notAfter: new Date(notAfterMs).toISOString() });
     }
+    for (const warning of tls.warnings)
+      sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
   };
   const reload = async (): Promise<void> => {
     const next = await parts.read(parts.settings());

@@ -6,7 +6,7 @@ import type { AcmeSettings, Settings } from "../settings/settings.ts";
 import { acmeDirectory, createDiskStore } from "./acme-store.ts";
 import { type Certificate, loadCertificateFiles } from "./certificate.ts";
 import { makeSecureContext } from "./context.ts";
-import { ensureLocalCertificate } from "./local-ca.ts";
+import { type CertificateFiles, ensureLocalCertificate } from "./local-ca.ts";
 import { certificateName, coversName } from "./names.ts";
 import { keptInContainerLayer, type ReadMounts } from "./preflight.ts";
 import type { ContextSet } from "./select.ts";
@@ -65,19 +65,40 @@ export async function loadTls(
         (url) => url !== null && URL.parse(url)?.host === letsEncryptHost,
       );
       if (layer !== null && isProduction) return err([layer]);
-      // For the names an authority has not signed yet, or never will (localhost).
-      const files = await ensureLocalCertificate({ directory: settings.certsDir, names, wallMs });
-      if (!files.ok) return files;
-      const local = loadCertificateFiles(files.value.certFile, files.value.keyFile, [], wallMs);
-      if (!local.ok) return local;
+      const local = await localCertificate(settings.certsDir, names, wallMs);
       const stored = await storedCertificates(settings.acme, settings.certsDir, wallMs);
-      const { renewAtWallMs, warnings } = files.value;
+      // What is wrong with the local one must not keep an authority's from being shown.
+      const isServed = names.some((name) => stored.found.some((one) => coversName(one.names, name)));
+      if (!local.ok && !isServed) return local;
+      const { certificate, renewAtWallMs, warnings } = local.ok
+        ? local.value
+        : { certificate: null, renewAtWallMs: wallMs + localRetryMs, warnings: local.error };
       const told = [...warnings, ...stored.problems, ...(layer === null ? [] : [layer])];
-      return mixed(names, stored.found, local.value, renewAtWallMs, told);
+      return mixed(names, stored.found, certificate, renewAtWallMs, told);
     }
     default:
       return unreachable(settings.tlsMode);
   }
+}
+
+/** When a local certificate that could not be had is tried again. */
+const localRetryMs = 3_600_000;
+
+interface LocalCertificate extends Pick<CertificateFiles, "renewAtWallMs" | "warnings"> {
+  readonly certificate: Certificate;
+}
+
+/** For the names an authority has not signed yet, or never will (localhost). */
+async function localCertificate(
+  directory: string,
+  names: readonly string[],
+  wallMs: number,
+): Promise<Result<LocalCertificate, readonly Problem[]>> {
+  const files = await ensureLocalCertificate({ directory, names, wallMs });
+  if (!files.ok) return files;
+  const { certFile, keyFile, renewAtWallMs, warnings } = files.value;
+  const loaded = loadCertificateFiles(certFile, keyFile, [], wallMs);
+  return loaded.ok ? ok({ certificate: loaded.value, renewAtWallMs, warnings }) : loaded;
 }
 
 const letsEncryptHost = "acme-v02.api.letsencrypt.org";
@@ -110,11 +131,11 @@ async function storedCertificates(
   return { found: found.sort((a, b) => a.notAfterMs - b.notAfterMs), problems };
 }
 
-/** For each served name the best certificate that covers it, else the local one. */
+/** For each served name the best certificate that covers it, else the local one; where that cannot be had, the first name's. */
 function mixed(
   served: readonly string[],
   stored: readonly Certificate[],
-  local: Certificate,
+  local: Certificate | null,
   renewAtWallMs: number,
   warnings: readonly Problem[],
 ): Result<TlsMaterial, readonly Problem[]> {
@@ -123,6 +144,7 @@ function mixed(
   let fallback: Certificate | null = null;
   for (const name of served.map(certificateName)) {
     const certificate = stored.findLast((one) => coversName(one.names, name)) ?? local;
+    if (certificate === null) continue;
     let context = contexts.get(certificate);
     if (context === undefined) {
       const made = makeSecureContext(certificate);
@@ -136,8 +158,8 @@ function mixed(
     fallback ??= certificate;
   }
   const chosen = fallback ?? local;
-  const context = contexts.get(chosen);
-  if (context === undefined)
+  const context = chosen === null ? undefined : contexts.get(chosen);
+  if (chosen === null || context === undefined)
     return err([{ place: "environment", thing: "DOMAIN names nothing", remedy: "set it" }]);
   return ok({
     certificates: [...contexts.keys()],
@@ -145,7 +167,7 @@ function mixed(
     contexts: { default: context, byName },
     localAuthority: null,
     renewAtWallMs,
-    renewsSerial: local.serial,
+    renewsSerial: local?.serial ?? null,
     warnings,
   });
 }

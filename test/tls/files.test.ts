@@ -52,6 +52,17 @@ t.test("replaced files are taken when they fit, and left alone when they do not"
   writeFileSync(keyFile, second.keyPem);
   await look();
   t.equal(await shown(gateway.httpsPort), "DNS:odoo.test, DNS:new.odoo.test");
+  const warnings = () => gateway.events.filter(({ type }) => type === "warning");
+  t.same(warnings(), []);
+  const other = await issuedChain(["other.test"], Date.now(), 90);
+  writeFileSync(keyFile, other.keyPem);
+  writeFileSync(certFile, other.certPem);
+  await look();
+  t.match(
+    warnings(),
+    [{ detail: /does not cover odoo\.test; it is for other\.test/ }],
+    "told without a restart",
+  );
   t.equal(count("certificate-expiring"), 0);
   clock.advance(80 * dayMs);
   await look();
