@@ -2,14 +2,16 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { Agent } from "node:https";
 import { packageRoot } from "../base/package-root.ts";
 import { err, type Result } from "../base/result.ts";
+import { type AcmeAuthorization, type AcmeChallenge, type AcmeOrder, AnswerError } from "./acme-answers.ts";
 import {
   type AcmeFailure,
   bindingRefusal,
   interrupted,
-  local,
   readTrouble,
   refusal,
   type Trouble,
+  unreachable,
+  wrongAnswer,
 } from "./acme-failure.ts";
 import { retryAfterMs } from "./renewal-info.ts";
 
@@ -17,6 +19,7 @@ import { retryAfterMs } from "./renewal-info.ts";
 
 /** Bounds of one request to an authority. */
 const bounds = {
+  /** To the last byte of the answer: one that drips is no answer. */
   requestTimeoutMs: 30_000,
   answerBytesMax: 1024 * 1024,
   redirectsMax: 3,
@@ -42,19 +45,19 @@ export interface AcmeLibrary {
   };
 }
 
-/** Signed requests to one authority. Throws what `holdTalk` turns into a failure. */
+/** Signed requests to one authority. Throws what `holdTalk` turns into a failure; answers are for `acme-answers` to read. */
 export interface AcmeClient {
   getAccountUrl(): string;
   createAccount(account: { termsOfServiceAgreed: boolean; contact?: string[] }): Promise<unknown>;
   updateAccount(account: { contact: string[] }): Promise<unknown>;
-  createOrder(wanted: WantedOrder): Promise<AcmeOrder>;
-  getOrder(order: { readonly url: string }): Promise<AcmeOrder>;
-  finalizeOrder(order: AcmeOrder, csrPem: Buffer): Promise<AcmeOrder>;
-  getAuthorizations(order: AcmeOrder): Promise<readonly AcmeAuthorization[]>;
+  createOrder(wanted: WantedOrder): Promise<unknown>;
+  getOrder(order: { readonly url: string }): Promise<unknown>;
+  finalizeOrder(order: AcmeOrder, csrPem: Buffer): Promise<unknown>;
+  getAuthorizations(order: AcmeOrder): Promise<readonly unknown[]>;
   /** For `dns-01` the value of the record, for others the key authorisation (RFC 8555 §8.1). */
   getChallengeKeyAuthorization(challenge: AcmeChallenge): Promise<string>;
   completeChallenge(challenge: AcmeChallenge): Promise<unknown>;
-  getCertificate(order: AcmeOrder): Promise<string>;
+  getCertificate(order: AcmeOrder): Promise<unknown>;
 }
 
 /** RFC 8555 §7.4; `replaces` is RFC 9773 §5. */
@@ -62,34 +65,6 @@ export interface WantedOrder {
   readonly identifiers: readonly { readonly type: string; readonly value: string }[];
   readonly profile?: string;
   readonly replaces?: string;
-}
-
-/** RFC 8555 §7.1.3. */
-export interface AcmeOrder {
-  readonly url: string;
-  readonly status: "pending" | "ready" | "processing" | "valid" | "invalid";
-  readonly authorizations: readonly string[];
-  readonly finalize: string;
-  /** A problem document. */
-  readonly error?: object;
-}
-
-/** RFC 8555 §7.1.4. */
-export interface AcmeAuthorization {
-  readonly url: string;
-  readonly status: "pending" | "valid" | "invalid" | "deactivated" | "expired" | "revoked";
-  readonly identifier: { readonly value: string };
-  readonly wildcard?: boolean;
-  readonly challenges: readonly AcmeChallenge[];
-}
-
-/** RFC 8555 §8. */
-export interface AcmeChallenge {
-  readonly type: string;
-  readonly url: string;
-  readonly token: string;
-  /** A problem document. */
-  readonly error?: object;
 }
 
 /** One order's conversation: settings of acme-client's one HTTP client are global, so each request finds its own here. */
@@ -101,8 +76,12 @@ export interface Talk {
    * requests of one order.
    */
   readonly refusals: Map<string, Refused>;
+  /** The last answer was a refusal: this one. */
+  refused: Refused | null;
   /** Of the last answer. */
   retryAfterMs: number | null;
+  /** For one request. */
+  readonly timeoutMs: number;
   /** An account is being registered with a binding: what is refused now is most likely that. */
   isBinding: boolean;
 }
@@ -110,6 +89,8 @@ export interface Talk {
 interface Refused {
   readonly trouble: Trouble;
   readonly retryAfterMs: number | null;
+  /** It cannot answer now: says nothing of what it was asked. */
+  readonly isPassing: boolean;
 }
 
 /** Runs one conversation and lets its connections go. What the package throws in it is answered as a failure. */
@@ -117,10 +98,14 @@ export async function holdTalk<T>(
   caPem: string | null,
   signal: AbortSignal,
   converse: (acme: AcmeLibrary, talk: Talk) => Promise<Result<T, AcmeFailure>>,
+  timeoutMs: number = bounds.requestTimeoutMs,
 ): Promise<Result<T, AcmeFailure>> {
   const acme = await loadClient();
   const agent = new Agent({ keepAlive: true, ...(caPem === null ? {} : { ca: caPem }) });
-  const talk: Talk = { agent, signal, refusals: new Map(), retryAfterMs: null, isBinding: false };
+  const talk: Talk = {
+    ...{ agent, signal, timeoutMs, refusals: new Map() },
+    ...{ refused: null, retryAfterMs: null, isBinding: false },
+  };
   try {
     return await talks.run(talk, () => converse(acme, talk));
   } catch (error) {
@@ -154,9 +139,11 @@ async function prepareClient(): Promise<AcmeLibrary> {
   request.use((config) => {
     const talk = talks.getStore();
     if (talk === undefined) throw new Error("a request outside of an order");
+    mustBeHttps(String(config.url));
+    config.beforeRedirect = ({ href }: Readonly<Record<string, unknown>>) => mustBeHttps(String(href));
     config.httpsAgent = talk.agent;
-    config.signal = talk.signal;
-    config.timeout = bounds.requestTimeoutMs;
+    // Not its own `timeout`, which begins anew with each byte.
+    config.signal = AbortSignal.any([talk.signal, AbortSignal.timeout(talk.timeoutMs)]);
     config.maxContentLength = bounds.answerBytesMax;
     config.maxRedirects = bounds.redirectsMax;
     config.headers.set("User-Agent", `odoo-gateway/${version}`);
@@ -167,10 +154,13 @@ async function prepareClient(): Promise<AcmeLibrary> {
     if (talk === undefined) return answer;
     const header: unknown = answer.headers["retry-after"];
     talk.retryAfterMs = retryAfterMs(typeof header === "string" ? header : undefined, Date.now());
+    talk.refused = null;
     if (answer.status >= 400) {
       answer.data = problemOf(answer.data);
       const trouble = readTrouble(answer.data, `the authority answered ${answer.status}`);
-      talk.refusals.set(clientMessage(answer.data), { trouble, retryAfterMs: talk.retryAfterMs });
+      const isPassing = answer.status === 429 || answer.status >= 500;
+      talk.refused = { trouble, retryAfterMs: talk.retryAfterMs, isPassing };
+      talk.refusals.set(clientMessage(answer.data), talk.refused);
     }
     return answer;
   });
@@ -195,20 +185,38 @@ function clientMessage(document: unknown): string {
   return (detail === "" ? JSON.stringify(document) : detail).replace(/\n/g, "");
 }
 
+/** RFC 8555 §6.1: everything goes over HTTPS, whatever address an authority names or leads to. */
+function mustBeHttps(url: string): void {
+  if (!/^https:\/\//i.test(url)) throw new AnswerError(`names an address that is no https address: ${url}`);
+}
+
 function failureOf(error: unknown, talk: Talk): AcmeFailure {
   if (talk.signal.aborted) return interrupted("stopping");
-  const refused = refusalOf(error, talk);
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  // Of the directory and of nonces the package says no more than that they could not be had.
+  const refused = refusalOf(error, talk) ?? (code === "" ? talk.refused : null);
   if (refused !== null) {
-    const told = refusal(refused.trouble, refused.retryAfterMs);
+    const told = refusal(refused.trouble, refused.retryAfterMs, refused.isPassing);
     return talk.isBinding ? bindingRefusal(told) : told;
   }
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   const said = error instanceof Error ? error.message : String(error);
-  return {
-    ...local(said === "" ? code : said, ""),
-    kind: "unreachable",
-    remedy: /CERT|SIGNATURE|ISSUER/.test(code)
-      ? "the directory's own certificate is not trusted: name its authority in ACME_CA_FILE"
-      : "check ACME_DIRECTORY, and that this machine may open HTTPS connections to it",
-  };
+  if (code === "ERR_CANCELED")
+    return unreachable(`no whole answer within ${talk.timeoutMs / 1000} s`, connectionRemedy);
+  if (code === "ERR_BAD_RESPONSE" && said.includes("aborted"))
+    return unreachable("the connection was cut within an answer", connectionRemedy);
+  // Node's own codes for addresses and answers that make no sense begin so, and everything the package throws has none.
+  if (code === "" || /^ERR_(?!TLS|NETWORK)/.test(code))
+    return wrongAnswer(error instanceof AnswerError ? `the authority ${said}` : said);
+  return unreachable(said === "" ? code : said, reachRemedy(code));
+}
+
+const connectionRemedy = "check ACME_DIRECTORY, and that this machine may open HTTPS connections to it";
+
+function reachRemedy(code: string): string {
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "the directory's own certificate is for other names";
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
+    return "the directory's own certificate is out of date: is this machine's clock right?";
+  return /CERT|SIGNATURE|ISSUER/.test(code)
+    ? "the directory's own certificate is not trusted: name its authority in ACME_CA_FILE"
+    : connectionRemedy;
 }

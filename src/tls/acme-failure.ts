@@ -1,11 +1,13 @@
+import { cleanText } from "../base/clean.ts";
 import type { Problem } from "../base/problem.ts";
 import type { ChallengeKind } from "./acme-store.ts";
 
 /** Why there is no certificate. */
 export interface AcmeFailure {
   /**
-   * `unreachable`: no answer from the authority. `refused`: it answered with a problem document. `validation`: it could
-   * not see a proof. `local`: something on our side. `interrupted`: we were told to stop.
+   * `unreachable`: no answer from the authority, or that it has none just now. `refused`: it answered with a problem document,
+   * or with what is no answer. `validation`: it could not see a proof. `local`: something on our side. `interrupted`: we were
+   * told to stop.
    */
   readonly kind: "unreachable" | "refused" | "validation" | "local" | "interrupted";
   /** The authority's own words where it gave some. */
@@ -35,13 +37,19 @@ export function readTrouble(document: unknown, otherwise: string): Trouble {
   const parts =
     "subproblems" in fields && Array.isArray(fields.subproblems) ? fields.subproblems.slice(0, 5) : [];
   for (const part of parts) detail += `; ${readTrouble(part, "").detail}`;
-  return { type: type.startsWith(urn) ? type.slice(urn.length) : type, detail: detail.slice(0, 1_000) };
+  const name = type.startsWith(urn) ? type.slice(urn.length) : type;
+  return { type: oneLine(name, 100), detail: oneLine(detail, 1_000) };
 }
 
-/** The authority answered with a problem document. */
-export function refusal(trouble: Trouble, retryAfterMs: number | null): AcmeFailure {
+/** What an authority says, for a log and a terminal. */
+function oneLine(text: string, lengthMax: number): string {
+  return cleanText(text.replaceAll(/\s+/g, " "), lengthMax);
+}
+
+/** The authority answered with a problem document; `isPassing`: one that says nothing of what it was asked. */
+export function refusal(trouble: Trouble, retryAfterMs: number | null, isPassing = false): AcmeFailure {
   return {
-    kind: "refused",
+    kind: isPassing ? "unreachable" : "refused",
     problem: trouble.type,
     detail: trouble.type === "" ? trouble.detail : `${trouble.type}: ${trouble.detail}`,
     remedy: remedyOf(trouble.type, null),
@@ -58,6 +66,17 @@ const bindingRemedy =
 /** The refusal of an account that came with a binding: it is most likely the binding. */
 export function bindingRefusal(refused: AcmeFailure): AcmeFailure {
   return bindingTroubles.includes(refused.problem) ? { ...refused, remedy: bindingRemedy } : refused;
+}
+
+/** No answer. */
+export function unreachable(detail: string, remedy: string): AcmeFailure {
+  return { ...local(detail, remedy), kind: "unreachable" };
+}
+
+/** An answer that no authority gives. */
+export function wrongAnswer(detail: string): AcmeFailure {
+  const remedy = "this is not how an ACME authority answers (RFC 8555): check the directory's address";
+  return { ...local(oneLine(detail, 1_000), remedy), kind: "refused" };
 }
 
 /** Something on our side. */

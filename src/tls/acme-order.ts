@@ -1,9 +1,9 @@
 import { err, ok, type Result } from "../base/result.ts";
 import { signIn } from "./acme-account.ts";
+import { type AcmeOrder, readChain, readOrder } from "./acme-answers.ts";
 import {
   type AcmeClient,
   type AcmeLibrary,
-  type AcmeOrder,
   holdTalk,
   refusalOf,
   type Talk,
@@ -63,22 +63,23 @@ export function orderCertificate(
 
 async function converse(ordering: Ordering): Promise<Result<string, AcmeFailure>> {
   const { acme, order, owner, talk } = ordering;
+  const read = (answer: unknown) => readOrder(answer, order.names.length);
   const begun = await begin(ordering, await signIn(ordering, order.account));
   const { client } = begun;
   let current = begun.order;
   if (current.status === "pending") {
     const shown = await prove(ordering, client, current);
     if (!shown.ok) return shown;
-    current = await client.getOrder(current);
+    current = read(await client.getOrder(current));
   }
   if (!(await owner.mayFinish())) return err(interrupted("another process has taken this order over"));
   if (current.status === "ready") {
     const [, csr] = await acme.crypto.createCsr({ altNames: [...order.names] }, order.keyPem);
-    current = await client.finalizeOrder(current, csr);
+    current = read(await client.finalizeOrder(current, csr));
   }
   const issued = await until(issuanceMs, talk, current, async (last) => {
     if (last.status === "pending" || last.status === "ready" || last.status === "processing") {
-      return { again: await client.getOrder(last) };
+      return { again: read(await client.getOrder(last)) };
     }
     return { done: last };
   });
@@ -88,7 +89,7 @@ async function converse(ordering: Ordering): Promise<Result<string, AcmeFailure>
     const trouble = readTrouble(issued.error, `the order is ${issued.status}`);
     return err(refusal(trouble, talk.retryAfterMs));
   }
-  return ok(await client.getCertificate(issued));
+  return ok(readChain(await client.getCertificate(issued)));
 }
 
 /** The order begun before when it is still good for something, else a new one. */
@@ -99,11 +100,11 @@ async function begin(
   const { order, owner, talk } = ordering;
   if (order.pendingUrl !== null) {
     try {
-      const found = await client.getOrder({ url: order.pendingUrl });
+      const found = readOrder(await client.getOrder({ url: order.pendingUrl }), order.names.length);
       if (found.status !== "invalid") return { client, order: found };
     } catch (error) {
-      // Expired or unknown: a new one. No answer at all is another matter.
-      if (refusalOf(error, talk) === null) throw error;
+      // Expired or unknown: a new one. No answer at all, or none just now, is another matter.
+      if (refusalOf(error, talk)?.isPassing ?? true) throw error;
     }
   }
   const wanted: WantedOrder = {
@@ -111,7 +112,7 @@ async function begin(
     ...(order.profile === null ? {} : { profile: order.profile }),
   };
   const place = async (by: AcmeClient, data: WantedOrder) => {
-    const placed = await by.createOrder(data);
+    const placed = readOrder(await by.createOrder(data), order.names.length);
     await owner.ordered(placed.url);
     return { client: by, order: placed };
   };

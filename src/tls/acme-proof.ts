@@ -1,6 +1,12 @@
 import { err, ok, type Result } from "../base/result.ts";
-import type { AcmeAuthorization, AcmeChallenge, AcmeClient, AcmeOrder } from "./acme-client.ts";
-import { type AcmeFailure, interrupted, local, readTrouble, remedyOf } from "./acme-failure.ts";
+import {
+  type AcmeAuthorization,
+  type AcmeChallenge,
+  type AcmeOrder,
+  readAuthorization,
+} from "./acme-answers.ts";
+import type { AcmeClient } from "./acme-client.ts";
+import { type AcmeFailure, interrupted, local, readTrouble, remedyOf, wrongAnswer } from "./acme-failure.ts";
 import type { Ordering } from "./acme-order.ts";
 import type { ChallengeKind } from "./acme-store.ts";
 import { until } from "./acme-wait.ts";
@@ -32,16 +38,20 @@ export interface ProofPlaces {
 
 /** Shows what the authority wants to see for each name, waits for its judgement, and takes everything away again. */
 export async function prove(
-  { acme, owner, talk }: Ordering,
+  { acme, order, owner, talk }: Ordering,
   client: AcmeClient,
   placed: AcmeOrder,
 ): Promise<Result<null, AcmeFailure>> {
+  const authorizations = async () => (await client.getAuthorizations(placed)).map(readAuthorization);
   const shown: { readonly proof: Proof; readonly authorizationUrl: string }[] = [];
   try {
     const asked: (() => Promise<unknown>)[] = [];
-    for (const authorization of await client.getAuthorizations(placed)) {
+    for (const authorization of await authorizations()) {
       if (authorization.status !== "pending") continue;
       const name = authorization.identifier.value;
+      // A proof is a record in the name's zone: none is put into a zone that is not ours to prove.
+      if (!order.names.some((one) => one === name || one === `*.${name}`))
+        return err(wrongAnswer(`the authority wants a proof for ${name}, which was not ordered`));
       const offered = authorization.challenges.map((challenge) => challenge.type);
       const kind = owner.choose(authorization.wildcard === true ? `*.${name}` : name, offered);
       if (!kind.ok) return err({ ...local(kind.error, ""), kind: "validation" });
@@ -56,10 +66,10 @@ export async function prove(
     }
     for (const ask of asked) await ask();
     if (talk.signal.aborted) return err(interrupted("stopping"));
-    const judged = await until(validationMs, talk, await client.getAuthorizations(placed), async (all) => {
+    const judged = await until(validationMs, talk, await authorizations(), async (all) => {
       const isOpen =
         all.some((one) => one.status === "pending") && !all.some((one) => one.status === "invalid");
-      return isOpen ? { again: await client.getAuthorizations(placed) } : { done: all };
+      return isOpen ? { again: await authorizations() } : { done: all };
     });
     if (judged === null)
       return err(local("the authority did not judge the challenges in time", "it is asked again"));

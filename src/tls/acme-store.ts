@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -265,15 +265,23 @@ function decodeAccount(fields: Fields): AcmeAccount | null {
   const keyPem = fields["keyPem"];
   const url = textOrNull(fields["url"]);
   const email = textOrNull(fields["email"]);
-  const good = typeof keyPem === "string" && keyPem.includes("PRIVATE KEY-----");
-  return good && url !== undefined && email !== undefined ? { keyPem, url, email } : null;
+  return isKey(keyPem) && url !== undefined && email !== undefined ? { keyPem, url, email } : null;
 }
 
 function decodeOrder(fields: Fields): PendingOrder | null {
   const { names, url, keyPem, wallMs } = fields as { [name in keyof PendingOrder]?: unknown };
   if (!Array.isArray(names) || !names.every((name): name is string => typeof name === "string")) return null;
   if (typeof url !== "string" || typeof keyPem !== "string" || typeof wallMs !== "number") return null;
-  return keyPem.includes("PRIVATE KEY-----") ? { names, url, keyPem, wallMs } : null;
+  return isKey(keyPem) ? { names, url, keyPem, wallMs } : null;
+}
+
+/** Read, not looked at: a key with a changed letter would fail each order in words about something else. */
+function isKey(pem: unknown): pem is string {
+  try {
+    return typeof pem === "string" && createPrivateKey(pem).asymmetricKeyType === "ec";
+  } catch {
+    return false;
+  }
 }
 
 function decodeState(fields: Fields): IssuerState | null {

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { freshState, type IssuerState } from "./acme-store.ts";
 import type { Job } from "./issuer-job.ts";
 import type { Notices } from "./notices.ts";
-import { backOffMs } from "./schedule.ts";
+import { backOffMs, retryAfterMaxMs } from "./schedule.ts";
 
 export interface MemoryParts {
   readonly notices: Notices;
@@ -52,7 +52,8 @@ export class IssuerMemory {
     const { clock, random } = this.#parts;
     const nowMs = clock.wallMs();
     const failures = state.failures + 1;
-    const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), retryAfterMs ?? 0);
+    const asked = Math.min(retryAfterMs ?? 0, retryAfterMaxMs);
+    const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), asked);
     const next: IssuerState = { ...state, failures, nextTryMs, lastFailure: { wallMs: nowMs, detail } };
     await this.keep(job, next);
     return next;

@@ -1,8 +1,8 @@
 import type { Clock } from "../base/clock.ts";
-import { type Problem, problemLine } from "../base/problem.ts";
+import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { EventSink } from "../observe/events.ts";
-import { type AcmeFailure, localProblem } from "./acme-failure.ts";
+import { type AcmeFailure, local, localProblem } from "./acme-failure.ts";
 import { orderCertificate } from "./acme-order.ts";
 import { type AcmeAccount, acmeDirectory, type ChallengeKind, momentFor } from "./acme-store.ts";
 import { type Certificate, checkCertificate } from "./certificate.ts";
@@ -97,8 +97,10 @@ export async function orderFor(
   const certificate = judge(place, keyPem, answer.value, names, nowMs);
   if (!certificate.ok) {
     await store.dropPendingOrder(set);
-    const thing = `sent a certificate of no use: ${certificate.error}`;
-    return err(localProblem({ place: directory, thing, remedy: "" }));
+    const { thing } = certificate.error;
+    const isAboutTime = /^(expired|is not valid before)/.test(thing);
+    const remedy = isAboutTime ? "check this machine's clock" : "it is tried again by itself";
+    return err(local(`${directory} sent a certificate of no use: ${thing}`, remedy));
   }
   const unsaved = await store.saveCertificate(set, keyPem, answer.value);
   if (unsaved !== null) return err(localProblem(unsaved));
@@ -106,19 +108,17 @@ export async function orderFor(
   return ok({ certificate: certificate.value, challenge: chosen() });
 }
 
-/** The certificate, when it is good and for all of the names; else a sentence. */
+/** The certificate, when it is good and for all of the names; else what is wrong with it first. */
 function judge(
   place: string,
   keyPem: string,
   certPem: string,
   names: readonly string[],
   nowMs: number,
-): Result<Certificate, string> {
+): Result<Certificate, Pick<Problem, "thing">> {
   const texts = { certFile: place, certPem, keyFile: place, keyPem };
   const checked = checkCertificate(texts, names, momentFor(certPem, nowMs) ?? nowMs);
-  const problem: Problem | undefined = checked.ok
-    ? checked.value.warnings.find(({ thing }) => thing.startsWith("does not cover"))
-    : checked.error[0];
-  if (checked.ok && problem === undefined) return ok({ ...checked.value, warnings: [] });
-  return err(problem === undefined ? "" : problemLine(problem));
+  if (!checked.ok) return err(checked.error[0] ?? { thing: "cannot be read" });
+  const uncovered = checked.value.warnings.find(({ thing }) => thing.startsWith("does not cover"));
+  return uncovered === undefined ? ok({ ...checked.value, warnings: [] }) : err(uncovered);
 }

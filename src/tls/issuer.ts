@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { oneBehind } from "../base/one-behind.ts";
 import { problemLine } from "../base/problem.ts";
+import { err } from "../base/result.ts";
 import type { EventSink } from "../observe/events.ts";
 import { freshState, type IssuerState } from "./acme-store.ts";
 import type { Challenges } from "./challenges.ts";
@@ -90,9 +91,13 @@ export class Issuer {
     try {
       await this.#look();
     } catch (error) {
-      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#parts.sink.emit({ type: "error", what: "certificates", detail });
+      this.#tellError(error);
     }
+  }
+
+  #tellError(error: unknown): void {
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#parts.sink.emit({ type: "error", what: "certificates", detail });
   }
 
   /** Ends a running order at its next step and waits for it, for five seconds at most. The order itself is kept on disk and goes on after a restart. */
@@ -190,7 +195,14 @@ export class Issuer {
       notices: this.#notices,
       signal: this.#stopping.signal,
     };
-    const ordered = await attemptOrder(parts, job, held, directory, state.challenge);
+    const ordered = await attemptOrder(parts, job, held, directory, state.challenge).catch(
+      (error: unknown) => {
+        // Counted like any other: what throws would be tried again at each look.
+        this.#tellError(error);
+        const detail = "an error of the gateway's own; see the line before";
+        return err({ kind: "local" as const, detail, retryAfterMs: null });
+      },
+    );
     if (!ordered.ok) {
       const { kind, detail, retryAfterMs } = ordered.error;
       if (kind !== "interrupted") await this.#failed(job, state, directory, detail, retryAfterMs);

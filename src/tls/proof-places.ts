@@ -91,5 +91,5 @@ export function challengesFor(
 function noChallenge(name: string, offered: readonly string[], able: readonly string[]): string {
   if (name.startsWith("*.") && able.length === 0) return `${name} is a wildcard and needs ACME_DNS_HOOK`;
   const ways = able.length === 0 ? "nothing" : able.join(", ");
-  return `the authority offers ${offered.join(", ")} for ${certificateName(name)}, and we can show ${ways}`;
+  return `the authority offers ${offered.join(", ") || "no challenge"} for ${certificateName(name)}, and we can show ${ways}`;
 }

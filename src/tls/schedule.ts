@@ -3,8 +3,10 @@ import { certificateName } from "./names.ts";
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
-/** A moment further ahead than any authority asks for was written by a clock that was wrong. */
-const tryAheadMaxMs = 8 * dayMs;
+/** The longest wait an authority is granted: the window of their slowest limit. */
+export const retryAfterMaxMs = 7 * dayMs;
+/** A moment further ahead than that was written by a clock that was wrong. */
+const tryAheadMaxMs = retryAfterMaxMs + dayMs;
 
 /** How long to wait after so many failures in a row: a minute, doubled each time, a day at most; a tenth more or less. */
 export function backOffMs(failures: number, random: number): number {

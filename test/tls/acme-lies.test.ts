@@ -1,0 +1,228 @@
+import { readFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import t, { type Test } from "tap";
+import { type ManualClock, manualClock } from "../../src/base/clock.ts";
+import { ok } from "../../src/base/result.ts";
+import { holdTalk } from "../../src/tls/acme-client.ts";
+import { fresh, outcome } from "../support/acme-pair.ts";
+import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+import { type LyingAuthority, startLyingAuthority } from "../support/lying-authority.ts";
+
+const dayMs = 86_400_000;
+
+interface Scene {
+  readonly clock: ManualClock;
+  readonly authority: LyingAuthority;
+  readonly gateway: TestGateway;
+}
+
+/** A gateway that orders at an authority which `lie` has changed. */
+async function start(t: Test, lie: (authority: LyingAuthority) => void): Promise<Scene> {
+  const clock = manualClock(Date.now());
+  const authority = await startLyingAuthority(t, () => clock.wallMs());
+  lie(authority);
+  const env = {
+    ...{ TLS_MODE: "acme", CERTS_DIR: fresh("certs"), ACME_CA_FILE: authority.caFile },
+    ...{ ACME_DIRECTORY: authority.directoryUrl },
+  };
+  const gateway = await startTestGateway({ clock, env });
+  t.teardown(() => gateway.close());
+  return { clock, authority, gateway };
+}
+
+const says =
+  (path: string, answer: (response: ServerResponse, authority: LyingAuthority) => void) =>
+  (authority: LyingAuthority) => {
+    authority.lies.set(path, (response) => {
+      answer(response, authority);
+      return true;
+    });
+  };
+const json = (path: string, value: unknown, status = 200) =>
+  says(path, (response, authority) => {
+    response.writeHead(status, { Location: authority.at("/order/1") });
+    response.end(JSON.stringify(value));
+  });
+const authorization = (challenges: unknown, value: unknown = "odoo.test") =>
+  json("/authz/1", { status: "pending", identifier: { type: "dns", value }, challenges });
+
+/** What the authority does, how the failure is told, and what must not have been asked for. */
+const lies: readonly (readonly [
+  lie: string,
+  does: (authority: LyingAuthority) => void,
+  said: RegExp,
+  never?: RegExp,
+])[] = [
+  [
+    "a page where the directory belongs",
+    says("/dir", (r) => void r.end("<html>")),
+    /newAccount.*check the directory's address/,
+  ],
+  [
+    "addresses without TLS",
+    json("/dir", { newNonce: "http://127.0.0.1:1/", newAccount: "http://127.0.0.1:1/" }),
+    /no https address: http:\/\/127/,
+  ],
+  [
+    "a way out of TLS",
+    says("/dir", (r) => void r.writeHead(302, { Location: "http://127.0.0.1:1/dir" }).end()),
+    /no https address: http:\/\/127/,
+  ],
+  ["a directory without end", says("/dir", (r) => void r.end("x".repeat(2_000_000))), /maxContentLength/],
+  ["text for an order", json("/order", "hello", 201), /RFC 8555/],
+  [
+    "an order in no known state",
+    json("/order", { status: "soon", authorizations: [] }, 201),
+    /state that RFC 8555 does not know/,
+  ],
+  [
+    "twenty thousand authorisations",
+    (authority) => {
+      authority.authorizations = Array.from({ length: 20_000 }, (_, at) => authority.at(`/authz/${at}`));
+    },
+    /lists 20000 authorisations/,
+    /authz/,
+  ],
+  [
+    "somebody else's name to prove",
+    (authority) => {
+      authority.authorized = "bank.example";
+    },
+    /wants a proof for bank\.example, which was not ordered/,
+    /challenge/,
+  ],
+  ["an authorisation for nobody", authorization([], null), /wants a proof for , which/],
+  [
+    "a token that is none",
+    authorization([{ type: "http-01", url: "https://127.0.0.1/", token: "../../$(id)" }]),
+    /offers no challenge for odoo\.test/,
+  ],
+  [
+    "an object for a certificate",
+    json("/certificate/1", { a: 1 }),
+    /something else than a certificate chain/,
+  ],
+  [
+    "a page for a certificate",
+    says("/certificate/1", (r) => void r.end("<html>")),
+    /of no use: holds no PEM certificate/,
+  ],
+  [
+    "a chain of a megabyte",
+    says("/certificate/1", (r) => void r.end("x".repeat(900_000))),
+    /chain of 900000 characters/,
+  ],
+  [
+    "a certificate for somebody else",
+    (authority) => {
+      authority.issued = { names: ["bank.example"] };
+    },
+    /of no use: does not cover odoo\.test; it is for bank\.example/,
+  ],
+  [
+    "a certificate that has ended",
+    (authority) => {
+      authority.issued = { fromMs: Date.now() - 9 * dayMs, untilMs: Date.now() - dayMs };
+    },
+    /of no use: expired on .*clock/,
+  ],
+  [
+    "escapes for a terminal",
+    json("/order", { type: "urn:ietf:params:acme:error:malformed", detail: "a\u001b[2J\nb" }, 400),
+    /malformed: a\\x1b\[2J b/,
+  ],
+];
+
+for (const [lie, does, said, never] of lies) {
+  t.test(`an authority with ${lie} is told in words, and asked again ever later`, async (t) => {
+    const { gateway, authority } = await start(t, does);
+    t.match(await outcome(gateway), { type: "certificate-failed", detail: said, failures: 1 });
+    const asked = authority.asked.length;
+    await gateway.running.issuer.look();
+    t.equal(authority.asked.length, asked, "not at once");
+    if (never !== undefined) t.notOk(authority.asked.some((path) => never.test(path)));
+    t.same(
+      gateway.events.filter(({ type }) => type === "error"),
+      [],
+    );
+  });
+}
+
+for (const [path, status] of [
+  ["/dir", 503],
+  ["/nonce", 429],
+] as const) {
+  t.test(`${status} for ${path} with a time to wait is kept to`, async (t) => {
+    const { clock, gateway } = await start(
+      t,
+      says(path, (response) => {
+        response.removeHeader("Replay-Nonce");
+        response.writeHead(status, { "Retry-After": "7200" }).end();
+      }),
+    );
+    t.match(await outcome(gateway), { type: "certificate-failed", detail: new RegExp(`answered ${status}`) });
+    t.equal(gateway.running.issuer.status?.nextTryMs, clock.wallMs() + 7_200_000);
+  });
+}
+
+for (const wait of ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"]) {
+  t.test(`a wait of "${wait}" is a week, and not none at all`, async (t) => {
+    const { clock, gateway, authority } = await start(
+      t,
+      says("/order", (response) => {
+        const type = "urn:ietf:params:acme:error:rateLimited";
+        response.writeHead(429, { "Retry-After": wait }).end(JSON.stringify({ type, detail: "too many" }));
+      }),
+    );
+    t.match(await outcome(gateway), { type: "certificate-failed", detail: /too many/ });
+    const orders = () => authority.asked.filter((one) => one === "/order").length;
+    clock.advance(6.9 * dayMs);
+    await gateway.running.issuer.look();
+    t.equal(orders(), 1);
+    clock.advance(0.2 * dayMs);
+    await gateway.running.issuer.look();
+    t.equal(orders(), 2);
+  });
+}
+
+t.test("an order that is on its way outlasts an authority that has no answer just now", async (t) => {
+  const { clock, gateway, authority } = await start(
+    t,
+    says("/certificate/1", (response) => void response.writeHead(503).end()),
+  );
+  t.match(await outcome(gateway), { type: "certificate-failed", detail: /answered 503/ });
+  authority.lies.clear();
+  authority.lies.set("/order/1", (response) => {
+    response.writeHead(503).end();
+    return true;
+  });
+  clock.advance(dayMs);
+  await gateway.running.issuer.look();
+  t.match(await outcome(gateway, 1), { type: "certificate-failed" });
+  authority.lies.clear();
+  clock.advance(dayMs);
+  await gateway.running.issuer.look();
+  t.match(await outcome(gateway, 2), { type: "certificate-ordered" });
+  t.equal(authority.asked.filter((path) => path === "/order").length, 1, "no second order");
+});
+
+t.test("an answer that drips is none, however long it drips", async (t) => {
+  const authority = await startLyingAuthority(t);
+  authority.lies.set("/dir", (response) => {
+    response.writeHead(200);
+    const drip = setInterval(() => response.write(" "), 20);
+    response.on("close", () => clearInterval(drip));
+    return true;
+  });
+  const caPem = readFileSync(authority.caFile, "utf8");
+  const told = await holdTalk(
+    caPem,
+    new AbortController().signal,
+    async (acme) => {
+      const client = new acme.Client({ directoryUrl: authority.directoryUrl, accountKey: "" });
+      return ok(await client.createAccount({ termsOfServiceAgreed: true }));
+    },
+    300,
+  );
+  t.match(told, { ok: false, error: { kind: "unreachable", detail: "no whole answer within 0.3 s" } });
+});
