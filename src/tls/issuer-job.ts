@@ -7,7 +7,7 @@ import { type AcmeStore, acmeDirectory, createDiskStore, setName } from "./acme-
 import type { Certificate } from "./certificate.ts";
 import { coversName } from "./names.ts";
 import type { Notices } from "./notices.ts";
-import { orderableNames } from "./schedule.ts";
+import { dueMs, orderableNames } from "./schedule.ts";
 
 export type IssuerSettings = Pick<
   Settings,
@@ -79,8 +79,7 @@ export async function heldFor(
     for (const problem of problems) notices.warnOnce(problem.place, problem);
     for (const { certificate } of found) {
       if (!names.every((name) => coversName(certificate.names, name))) continue;
-      if (best === null || certificate.notAfterMs > best.certificate.notAfterMs)
-        best = { certificate, directory };
+      if (best === null || dueMs(certificate) > dueMs(best.certificate)) best = { certificate, directory };
     }
   }
   return best;

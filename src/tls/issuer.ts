@@ -146,10 +146,10 @@ export class Issuer {
   }
 
   /** The state with the plan in it; written when it is another one. */
-  async #planRenewal(job: Job, held: Held | null, state: IssuerState): Promise<IssuerState> {
+  async #planRenewal(job: Job, held: Held | null, state: IssuerState, isNew = false): Promise<IssuerState> {
     if (held === null) return state;
     const { clock, random } = this.#parts;
-    const renewal = await planRenewal(job.acme, held, state.renewal, clock.wallMs(), random);
+    const renewal = await planRenewal(job.acme, held, state.renewal, clock.wallMs(), random, isNew);
     if (renewal === state.renewal) return state;
     const next = { ...state, renewal };
     await this.#memory.keep(job, next);
@@ -215,7 +215,7 @@ export class Issuer {
     const notAfter = new Date(notAfterMs).toISOString();
     const now: Held = { certificate, directory };
     await this.#serve(now);
-    this.#report(job, now, await this.#planRenewal(job, now, next));
+    this.#report(job, now, await this.#planRenewal(job, now, next, true));
     const told = { names, issuer, notAfter, directory };
     this.#parts.sink.emit(
       held === null ? { type: "certificate-ordered", ...told } : { type: "certificate-renewed", ...told },

@@ -9,6 +9,7 @@ import { makeSecureContext } from "./context.ts";
 import { type CertificateFiles, ensureLocalCertificate } from "./local-ca.ts";
 import { certificateName, coversName } from "./names.ts";
 import { keptInContainerLayer, type ReadMounts } from "./preflight.ts";
+import { dueMs } from "./schedule.ts";
 import type { ContextSet } from "./select.ts";
 
 /** Everything the TLS listener needs to know; made anew at each load, never changed. */
@@ -114,7 +115,7 @@ function layerProblem(certsDir: string, readMounts?: ReadMounts): Problem | null
 
 const noAcme: Problem = { place: "environment", thing: "TLS_MODE is not acme", remedy: "set it" };
 
-/** The certificates of the authorities we ask, best last: longest valid, and of the first directory before the second. */
+/** The certificates of the authorities we ask, best last: due latest, and of the first directory before the second. */
 async function storedCertificates(
   acme: AcmeSettings,
   certsDir: string,
@@ -128,7 +129,7 @@ async function storedCertificates(
     found.push(...stored.found.map(({ certificate }) => certificate));
     problems.push(...stored.problems);
   }
-  return { found: found.sort((a, b) => a.notAfterMs - b.notAfterMs), problems };
+  return { found: found.sort((a, b) => dueMs(a) - dueMs(b)), problems };
 }
 
 /** For each served name the best certificate that covers it, else the local one; where that cannot be had, the first name's. */

@@ -19,6 +19,16 @@ export function sensibleTry(nextTryMs: number, nowMs: number): number {
   return nextTryMs > nowMs + tryAheadMaxMs ? nowMs : nextTryMs;
 }
 
+/** Whatever an authority suggests, by then it is tried: the last twelfth of the life is for trying again. */
+export function renewalAtLatest(notBeforeMs: number, notAfterMs: number): number {
+  return Math.round(notAfterMs - (notAfterMs - notBeforeMs) / 12);
+}
+
+/** Of two certificates for the same names the one with the later moment is the better: it is due later. */
+export function dueMs(certificate: { readonly notBeforeMs: number; readonly notAfterMs: number }): number {
+  return renewalByLife(certificate.notBeforeMs, certificate.notAfterMs, 0);
+}
+
 /** Two thirds of the life, for 90, 45 and 6 days alike; up to a twentieth of it earlier, so that not all ask at once. */
 export function renewalByLife(notBeforeMs: number, notAfterMs: number, random: number): number {
   const lifeMs = notAfterMs - notBeforeMs;

@@ -1,7 +1,15 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
+import { err } from "../../src/base/result.ts";
+import { loadSettings } from "../../src/settings/load.ts";
+import { acmeDirectory, createDiskStore } from "../../src/tls/acme-store.ts";
+import { heldFor } from "../../src/tls/issuer-job.ts";
+import { loadTls } from "../../src/tls/load.ts";
+import { Notices } from "../../src/tls/notices.ts";
+import { issuedChain } from "../contracts/acme-store.ts";
 import { fresh, outcome } from "../support/acme-pair.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { startLyingAuthority } from "../support/lying-authority.ts";
@@ -60,3 +68,41 @@ t.test("a damaged local certificate with nothing else to show stays a problem at
   writeFileSync(join(certs, "local-ca.pem"), "torn");
   await t.rejects(startTestGateway({ env }), /local-ca\.pem is no certificate/);
 });
+
+t.test(
+  "a short-lived certificate of the second authority is used before one of the first that is due",
+  async (t) => {
+    const certs = fresh("certs");
+    const nowMs = Date.now();
+    const [directory, fallbackDirectory] = ["https://one.test/dir", "https://two.test/dir"];
+    const put = async (url: string, daysOld: number, days: number) => {
+      const { keyPem, certPem } = await issuedChain(["odoo.test"], nowMs - daysOld * dayMs, days);
+      await createDiskStore(acmeDirectory(certs, url), manualClock()).saveCertificate("set", keyPem, certPem);
+      return new X509Certificate(certPem).serialNumber.toLowerCase();
+    };
+    // 30 days are left of the first: ordered anew at each look, were it still the one to be renewed.
+    await put(directory, 60, 90);
+    const second = await put(fallbackDirectory, 0, 6);
+    const read = loadSettings({
+      env: {
+        ...{ TLS_MODE: "acme", DOMAIN: "odoo.test", CERTS_DIR: certs, ODOO_URL: "http://127.0.0.1:9" },
+        ...{ ACME_DIRECTORY: directory, ACME_FALLBACK_DIRECTORY: fallbackDirectory },
+      },
+      cwd: certs,
+      readFile: () => err({ missing: true, detail: "" }),
+    });
+    if (!read.ok || read.value.settings.acme === null) return void t.fail("settings");
+    const { settings } = read.value;
+    const storeOf = (url: string) => createDiskStore(acmeDirectory(certs, url), manualClock());
+    const notices = new Notices({ emit: () => {} }, manualClock());
+    const held = await heldFor(
+      { acme: read.value.settings.acme, names: ["odoo.test"] },
+      storeOf,
+      notices,
+      nowMs,
+    );
+    t.equal(held?.certificate.serial, second);
+    const loaded = await loadTls(settings, nowMs);
+    t.equal(loaded.ok ? loaded.value.fallback.serial : "", second, "and shown");
+  },
+);

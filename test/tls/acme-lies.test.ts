@@ -226,3 +226,66 @@ t.test("an answer that drips is none, however long it drips", async (t) => {
   );
   t.match(told, { ok: false, error: { kind: "unreachable", detail: "no whole answer within 0.3 s" } });
 });
+
+const inDays = (clock: ManualClock, days: number) => new Date(clock.wallMs() + days * dayMs).toISOString();
+
+t.test("a renewal window that is always over has no certificate ordered at each look", async (t) => {
+  const { clock, gateway, authority } = await start(t, (authority) => {
+    authority.ari = { start: "1970-01-01T00:00:00Z", end: "1971-01-01T00:00:00Z", retryAfter: "60" };
+  });
+  t.match(await outcome(gateway), { type: "certificate-ordered" });
+  const orders = () => authority.asked.filter((one) => one === "/order").length;
+  for (let looks = 0; looks < 5; looks += 1) {
+    clock.advance(60_000);
+    await gateway.running.issuer.look();
+  }
+  t.equal(orders(), 1);
+  clock.advance(6 * 3_600_000);
+  await gateway.running.issuer.look();
+  t.equal(orders(), 2, "asked again, and it still wants it: done");
+  await gateway.running.issuer.look();
+  t.equal(orders(), 2);
+});
+
+for (const [what, from, to] of [
+  ["behind its end", 200, 201],
+  ["of its last minutes", 89.99, 89.999],
+] as const) {
+  t.test(`a renewal window ${what} lets no certificate run out`, async (t) => {
+    const { clock, gateway } = await start(t, (authority) => {
+      const start = new Date(Date.now() + from * dayMs).toISOString();
+      authority.ari = { start, end: new Date(Date.now() + to * dayMs).toISOString() };
+    });
+    t.match(await outcome(gateway), { type: "certificate-ordered" });
+    const days = ((gateway.running.issuer.status?.renewAtMs ?? 0) - clock.wallMs()) / dayMs;
+    t.ok(days > 50 && days < 84, `in ${days} days`);
+  });
+}
+
+t.test("a certificate whose life is mostly over when it comes is not ordered again at once", async (t) => {
+  const { clock, gateway, authority } = await start(t, (authority) => {
+    authority.issued = { fromMs: Date.now() - 60 * dayMs, untilMs: Date.now() + 20 * dayMs };
+  });
+  t.match(await outcome(gateway), { type: "certificate-ordered" });
+  clock.advance(60_000);
+  await gateway.running.issuer.look();
+  t.equal(authority.asked.filter((one) => one === "/order").length, 1);
+});
+
+t.test("a date that was ahead for a while does not keep the authority from being asked", async (t) => {
+  const { clock, gateway, authority } = await start(t, (authority) => {
+    authority.ari = {
+      start: new Date(Date.now() + 60 * dayMs).toISOString(),
+      end: new Date(Date.now() + 61 * dayMs).toISOString(),
+    };
+  });
+  t.match(await outcome(gateway), { type: "certificate-ordered" });
+  const asked = () => authority.asked.filter((one) => one === "/ari").length;
+  clock.advance(30 * dayMs);
+  await gateway.running.issuer.look();
+  t.equal(asked(), 2);
+  clock.advance(-30 * dayMs);
+  authority.ari = { start: inDays(clock, -2), end: inDays(clock, -1) };
+  await gateway.running.issuer.look();
+  t.match(await outcome(gateway, 1), { type: "certificate-renewed" });
+});
