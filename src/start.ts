@@ -27,7 +27,7 @@ import { createWays } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
 import { adminBans, adminCache, adminMaintenance } from "./start/admin-orders.ts";
 import { admissions } from "./start/admissions.ts";
-import { createCertificates } from "./start/certificates.ts";
+import { createCertificates, ownFiles } from "./start/certificates.ts";
 import { edgeHandlers } from "./start/edge-handlers.ts";
 import { createFileCache } from "./start/file-cache.ts";
 import { lookupAll } from "./start/lookup-all.ts";
@@ -47,6 +47,7 @@ import { createTlsFront } from "./tls/front.ts";
 import { loadTls } from "./tls/load.ts";
 import type { ReadMounts } from "./tls/preflight.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
+import { FileWatch } from "./tls/watch.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
 
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
@@ -84,7 +85,9 @@ export async function startGateway(
   const tally = createTally();
   const sink = teeSinks(options.sink, counters, tally);
 
-  // What is read, before anything is made.
+  // What is read, before anything is made. Files that are replaced while we start are read again.
+  const certificateFiles = new FileWatch();
+  certificateFiles.changed(ownFiles(settings));
   const readTls = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
   const maintenancePath = join(settings.stateDir, maintenanceFile);
   const stateFault = (detail: string) => sink.emit({ type: "warning", what: "STATE_DIR", detail });
@@ -187,6 +190,7 @@ export async function startGateway(
   const certificates = createCertificates({
     first: tls,
     front,
+    files: certificateFiles,
     read: readTls,
     settings: () => plan.settings,
     plain: httpListen === null || http === null ? null : { host: httpListen.host, port: http.port },

@@ -1,9 +1,10 @@
+import { parseIp } from "../base/ip.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { bindingNames, readBinding } from "./eab.ts";
 import { readServedName } from "./hosts.ts";
 import type { ReadFile } from "./read-file.ts";
 import type { SettingReader } from "./reader.ts";
-import type { AcmeSettings, TlsMode } from "./settings.ts";
+import type { AcmeSettings, Settings, TlsMode } from "./settings.ts";
 import type { SettingName } from "./table.ts";
 
 const letsEncrypt = {
@@ -66,6 +67,22 @@ export function readAcme(
     });
   }
   return { email, names, directory, fallbackDirectory, caFile, profile, eab, fallbackEab, dnsHook };
+}
+
+/** Names that are served and not ordered are shown the local certificate; those no authority signs for are meant to be. */
+export function checkOrderedNames({ acme, domains, redirectDomains }: Settings, reader: SettingReader): void {
+  const ordered = acme?.names ?? [];
+  if (ordered.length === 0 || !reader.good("ACME_NAMES", "DOMAIN", "REDIRECT_DOMAINS")) return;
+  const missing = [...domains, ...redirectDomains]
+    .map(({ host }) => host)
+    .filter((host) => parseIp(host.replace(/^\[|\]$/g, "")) === null && !/(^|\.)localhost$/.test(host))
+    .filter((host) => !ordered.includes(host) && !ordered.includes(`*${host.slice(host.indexOf("."))}`));
+  if (missing.length === 0) return;
+  reader.warn("ACME_NAMES", {
+    thing: `leaves out ${missing.join(", ")}: the local certificate is shown for it, which browsers refuse`,
+    remedy:
+      "add it (a wildcard stands for one label, and not for the name behind it), or take ACME_NAMES out",
+  });
 }
 
 function readEmail(text: string): Read<string> {

@@ -1,6 +1,7 @@
 import { isLoopback, parseIp } from "../base/ip.ts";
 import type { IpSet } from "../base/ip-set.ts";
 import { formatBytes } from "../base/units.ts";
+import { checkOrderedNames } from "./acme.ts";
 import type { SettingReader } from "./reader.ts";
 import type { ListenAddress, Settings, UpstreamAddress } from "./settings.ts";
 import type { SettingName } from "./table.ts";
@@ -147,6 +148,7 @@ function checkTls(settings: Settings, reader: SettingReader): void {
       remedy: "set DOMAIN to the names you serve, or use TLS_MODE=local",
     });
   }
+  checkOrderedNames(settings, reader);
 }
 
 function checkNetworks(settings: Settings, reader: SettingReader): void {

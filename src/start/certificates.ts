@@ -10,12 +10,14 @@ import type { TlsMaterial } from "../tls/load.ts";
 import { type CertificateOutlook, outlookOf } from "../tls/outlook.ts";
 import { preflight } from "../tls/preflight.ts";
 import { Stapler } from "../tls/stapler.ts";
-import { ExpiryWatch, FileWatch } from "../tls/watch.ts";
+import { ExpiryWatch, type FileWatch } from "../tls/watch.ts";
 
 export interface CertificatesParts {
   /** What `front` was made of. */
   readonly first: TlsMaterial;
   readonly front: TlsFront;
+  /** Remembers own files from before they were read. */
+  readonly files: FileWatch;
   /** Reads or makes what these settings ask for. */
   readonly read: (settings: Settings) => Promise<Result<TlsMaterial, readonly Problem[]>>;
   /** The settings that hold now. */
@@ -49,9 +51,14 @@ export interface Certificates {
   staple(): Promise<void>;
 }
 
+/** Files somebody else replaces. */
+export function ownFiles({ tlsMode, tlsCertFile, tlsKeyFile }: Settings): readonly string[] {
+  return tlsMode === "files" ? [tlsCertFile, tlsKeyFile].filter((path) => path !== null) : [];
+}
+
 /** Makes what looks after them; nothing is ordered before `issuer.start`. */
 export function createCertificates(parts: CertificatesParts): Certificates {
-  const { front, challenges, plain, sink, clock } = parts;
+  const { front, files, challenges, plain, sink, clock } = parts;
   let tls = parts.first;
   const stapler = new Stapler({ sink, clock, random: Math.random });
   const issuer = new Issuer({
@@ -76,23 +83,30 @@ export function createCertificates(parts: CertificatesParts): Certificates {
     for (const warning of tls.warnings)
       sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
   };
+  /** What was refused last, and told; null: what was read last is shown. */
+  let refused: string | null = null;
   const reload = async (): Promise<void> => {
     const next = await parts.read(parts.settings());
-    if (!next.ok) return sink.emit({ type: "reload-refused", problems: next.error.map(problemLine) });
+    if (!next.ok) {
+      const problems = next.error.map(problemLine);
+      const again = refused === problems.join("\n");
+      refused = problems.join("\n");
+      return again ? undefined : sink.emit({ type: "reload-refused", problems });
+    }
+    refused = null;
     swap(next.value);
     announce();
     parts.changed();
   };
-  const files = new FileWatch();
   const ends = new ExpiryWatch(sink, clock);
   const look = async (): Promise<void> => {
-    const { tlsMode, tlsCertFile, tlsKeyFile } = parts.settings();
-    const own = tlsMode === "files" ? [tlsCertFile, tlsKeyFile].filter((path) => path !== null) : [];
+    const own = ownFiles(parts.settings());
     const nowMs = clock.wallMs();
     // A date that was set ahead for a while left a certificate of ours that begins in the future.
     const isAhead = tls.certificates.some(({ notBeforeMs }) => notBeforeMs > nowMs);
     const isDue = tls.renewAtWallMs !== null && (nowMs >= tls.renewAtWallMs || isAhead);
-    if (files.changed(own) || isDue) await reload();
+    // What was refused may have nothing the matter by now, and no file changes for that: the clock, a disk that came back.
+    if (files.changed(own) || isDue || refused !== null) await reload();
     ends.look(tls.certificates);
     await stapler.look(tls.certificates);
   };

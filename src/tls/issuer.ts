@@ -51,6 +51,7 @@ export class Issuer {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   #isWaiting = false;
+  #toldSerial: string | null = null;
   #reasons: readonly string[];
   #status: IssuerStatus | null = null;
 
@@ -141,6 +142,9 @@ export class Issuer {
   /** Tells the listener when what is on disk is not what it shows: another process may have ordered it. */
   async #serve(held: Held | null): Promise<void> {
     if (held === null || this.#parts.shows(held.certificate.serial)) return;
+    // Told once: one that covers no served name, or is no better than another, is never shown. What was refused is read again by who was told.
+    if (this.#toldSerial === held.certificate.serial) return;
+    this.#toldSerial = held.certificate.serial;
     this.#memory.forget();
     await this.#parts.changed();
   }

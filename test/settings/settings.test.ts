@@ -752,6 +752,15 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
     [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],
     [{ ...acme, TLS_KEY_FILE: "a.key" }, "TLS_KEY_FILE has no effect with TLS_MODE=acme"],
+    [
+      { ...acme, DOMAIN: "example.com", ACME_NAMES: "*.example.com", ACME_DNS_HOOK: "/hook" },
+      "ACME_NAMES leaves out example.com: the local certificate is shown for it",
+    ],
+    [{ ...acme, DOMAIN: "example.com localhost 10.0.0.1", ACME_NAMES: "example.com" }, null],
+    [
+      { ...acme, DOMAIN: "a.example.com b.example.com", ACME_NAMES: "*.example.com", ACME_DNS_HOOK: "/hook" },
+      null,
+    ],
     [{ ACME_EMAIL: "it@example.com" }, "ACME_EMAIL has no effect with TLS_MODE=local"],
     [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
   ];

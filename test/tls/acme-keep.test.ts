@@ -106,3 +106,19 @@ t.test(
     t.equal(loaded.ok ? loaded.value.fallback.serial : "", second, "and shown");
   },
 );
+
+t.test("a certificate for none of the served names is not read again at each look", async (t) => {
+  const authority = await startLyingAuthority(t);
+  const env = {
+    ...{ TLS_MODE: "acme", CERTS_DIR: fresh("certs"), ACME_CA_FILE: authority.caFile },
+    ...{ ACME_DIRECTORY: authority.directoryUrl, ACME_NAMES: "other.test" },
+  };
+  const gateway = await startTestGateway({ env });
+  t.teardown(() => gateway.close());
+  t.match(await outcome(gateway), { type: "certificate-ordered" });
+  const loaded = () => gateway.events.filter(({ type }) => type === "certificate-loaded").length;
+  const before = loaded();
+  await gateway.running.issuer.look();
+  await gateway.running.issuer.look();
+  t.equal(loaded(), before);
+});

@@ -72,3 +72,54 @@ t.test("replaced files are taken when they fit, and left alone when they do not"
   await look();
   t.equal(count("certificate-expiring"), 2);
 });
+
+t.test("a certificate that is not valid yet is taken when it is, without being written again", async (t) => {
+  const clock = manualClock(Date.now());
+  const first = await issuedChain(["odoo.test"], Date.now(), 30);
+  const early = await issuedChain(["odoo.test", "new.odoo.test"], Date.now() + dayMs + 60_000, 90);
+  writeFileSync(certFile, first.certPem);
+  writeFileSync(keyFile, first.keyPem);
+  const gateway = await startTestGateway({
+    clock,
+    env: { TLS_MODE: "files", TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile },
+  });
+  t.teardown(() => gateway.close());
+  const look = () => gateway.running.lookAtCertificates();
+  const refused = () => gateway.events.filter((event) => event.type === "reload-refused");
+  writeFileSync(certFile, early.certPem);
+  writeFileSync(keyFile, early.keyPem);
+  await look();
+  t.match(refused(), [{ problems: [/is not valid before/] }]);
+  await look();
+  t.equal(refused().length, 1, "told once");
+  clock.advance(120_000);
+  await look();
+  t.equal(await shown(gateway.httpsPort), "DNS:odoo.test, DNS:new.odoo.test");
+});
+
+t.test("files that are replaced while the gateway starts are read again", async (t) => {
+  const first = await issuedChain(["odoo.test"], Date.now(), 30);
+  const second = await issuedChain(["odoo.test", "new.odoo.test"], Date.now(), 90);
+  writeFileSync(certFile, first.certPem);
+  writeFileSync(keyFile, first.keyPem);
+  let isReplaced = false;
+  const gateway = await startTestGateway({
+    env: {
+      ...{ TLS_MODE: "files", TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile },
+      ...{ ODOO_URL: "http://odoo.internal:8069", ODOO_BUS_URL: "http://odoo.internal:8072" },
+    },
+    // Asked behind the reading of files, and before they are looked at again.
+    lookup: async () => {
+      if (!isReplaced) {
+        writeFileSync(certFile, second.certPem);
+        writeFileSync(keyFile, second.keyPem);
+      }
+      isReplaced = true;
+      return [{ address: "127.0.0.1", family: 4 }];
+    },
+  });
+  t.teardown(() => gateway.close());
+  t.ok(isReplaced);
+  await gateway.running.lookAtCertificates();
+  t.equal(await shown(gateway.httpsPort), "DNS:odoo.test, DNS:new.odoo.test");
+});
