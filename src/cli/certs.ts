@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { cleanText } from "../base/clean.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type InventoryEntry, takeInventory } from "../tls/inventory.ts";
 import { howToTrust } from "../tls/trust.ts";
 import { printProblems, printWarnings, processSettings } from "./settings.ts";
 
 const dayMs = 86_400_000;
+/** A hundred names, or what an authority said of them. */
+const lineLengthMax = 10_000;
 
 /** `odoo-gateway certs [ca]`: what certificates there are, or the local CA; the exit status. */
 export async function certs(args: readonly string[]): Promise<number> {
@@ -53,7 +56,8 @@ function text(entry: InventoryEntry, nowMs: number): string {
     `  last failure  ${lastFailure === null ? "none" : `${moment(lastFailure.wallMs)}: ${lastFailure.detail}`}`,
   );
   if (nextTryMs !== null) lines.push(`  next try      ${moment(nextTryMs)}`);
-  return `${lines.join("\n")}\n`;
+  // An issuer's name, and what an authority or a hook said, are from outside.
+  return `${lines.map((line) => cleanText(line.replaceAll(/\s*[\r\n\t]\s*/g, " "), lineLengthMax)).join("\n")}\n`;
 }
 
 /** The certificate to standard output, so that it can be sent to a file; how to trust it to standard error. */

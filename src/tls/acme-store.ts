@@ -287,7 +287,7 @@ function isKey(pem: unknown): pem is string {
 function decodeState(fields: Fields): IssuerState | null {
   const { failures, nextTryMs, challenge } = fields as { [name in keyof IssuerState]?: unknown };
   if (typeof failures !== "number" || !Number.isSafeInteger(failures) || failures < 0) return null;
-  if (typeof nextTryMs !== "number" || !Number.isFinite(nextTryMs)) return null;
+  if (!isMoment(nextTryMs)) return null;
   const kinds: readonly unknown[] = ["http-01", "tls-alpn-01", "dns-01", null];
   if (!kinds.includes(challenge)) return null;
   const failure = asFields(fields["lastFailure"]);
@@ -301,9 +301,9 @@ function decodeState(fields: Fields): IssuerState | null {
     failures,
     nextTryMs,
     challenge: challenge as ChallengeKind | null,
-    lastFailure: typeof wallMs === "number" && typeof detail === "string" ? { wallMs, detail } : null,
+    lastFailure: isMoment(wallMs) && typeof detail === "string" ? { wallMs, detail } : null,
     renewal:
-      typeof serial === "string" && typeof atMs === "number" && typeof askAgainMs === "number"
+      typeof serial === "string" && isMoment(atMs) && isMoment(askAgainMs)
         ? { serial, atMs, askAgainMs, ...decodeWindow(renewal?.["window"]) }
         : null,
   };
@@ -313,8 +313,12 @@ function decodeWindow(value: unknown): { readonly window?: RenewalWindow } {
   const fields = asFields(value);
   const startMs = fields?.["startMs"];
   const endMs = fields?.["endMs"];
-  const isWindow = typeof startMs === "number" && typeof endMs === "number";
-  return isWindow ? { window: { startMs, endMs } } : {};
+  return isMoment(startMs) && isMoment(endMs) ? { window: { startMs, endMs } } : {};
+}
+
+/** A number that a date can be made of (ECMA-262, "time values"). */
+function isMoment(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= 8.64e15;
 }
 
 /** undefined: neither. */

@@ -190,12 +190,15 @@ t.test("certs lists what there is, changes nothing, and prints the local CA", as
     ...freshState,
     failures: 2,
     nextTryMs: Date.parse("2030-01-01T00:00:00Z"),
-    lastFailure: { wallMs: Date.parse("2029-12-31T00:00:00Z"), detail: "rateLimited: too many certificates" },
+    lastFailure: {
+      wallMs: Date.parse("2029-12-31T00:00:00Z"),
+      detail: "rateLimited:\ntoo many certificates \u001b[2J",
+    },
   });
   const acme = { ...env, TLS_MODE: "acme", ACME_DIRECTORY: "https://ca.example/dir" };
   t.match(await call(["certs"], acme), {
     status: 1,
-    out: /none yet\n.*last failure {2}2029-12-31T00:00:00Z: rateLimited: too many certificates\n {2}next try {6}2030-01-01/,
+    out: /none yet\n.*last failure {2}2029-12-31T00:00:00Z: rateLimited: too many certificates \\x1b\[2J\n {2}next try {6}2030-01-01/,
   });
   t.match(await call(["certs", "ca"], acme), { status: 1, errors: /TLS_MODE is acme/ });
   t.match(await call(["certs", "renew"], env), { status: 2 });

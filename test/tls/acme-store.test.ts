@@ -72,12 +72,17 @@ t.test("a torn or changed file is a problem that names it, and the others are st
     t.notMatch(JSON.stringify(problems), /BEGIN|MIG/, "no key in a message");
   }
   await store.account();
+  const brokenKey = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----";
   for (const [file, read] of [
     ["account.json", () => store.account()],
     ["s.json", () => store.state("s")],
     ["s.order", () => store.pendingOrder("s")],
   ] as const) {
-    for (const text of ["", "{", "[]", "null", '{"failures":-1}', '{"keyPem":1}', "\u0000".repeat(300)]) {
+    for (const text of [
+      ...["", "{", "[]", "null", '{"failures":-1}', '{"keyPem":1}', "\u0000".repeat(300)],
+      '{"failures":1,"nextTryMs":1e300,"challenge":null}',
+      JSON.stringify({ keyPem: brokenKey, url: "u", email: null, names: [], wallMs: 1 }),
+    ]) {
       writeFileSync(join(directory, file), text);
       const answer = await read();
       t.match(
