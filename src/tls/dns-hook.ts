@@ -37,7 +37,11 @@ export function callDnsHook(
     });
     child.on("error", (error) => {
       clearTimeout(bound);
-      resolve(err(`ACME_DNS_HOOK ${hook} cannot be started: ${error.message}`));
+      resolve(
+        err(
+          `ACME_DNS_HOOK ${hook} cannot be started: ${error.message}; check the path, and that this user may execute it`,
+        ),
+      );
     });
     child.on("exit", (status, signal) => {
       clearTimeout(bound);

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
@@ -7,6 +8,7 @@ import { type AcmeStore, acmeDirectory, createDiskStore, setName } from "./acme-
 import type { Certificate } from "./certificate.ts";
 import { coversName } from "./names.ts";
 import type { Notices } from "./notices.ts";
+import { splitPem } from "./pem.ts";
 import { dueMs, orderableNames } from "./schedule.ts";
 
 export type IssuerSettings = Pick<
@@ -89,9 +91,27 @@ export async function heldFor(
 export async function readCaFile({ caFile }: AcmeSettings): Promise<Result<string | null, Problem>> {
   if (caFile === null) return ok(null);
   try {
-    return ok(await readFile(caFile, "utf8"));
+    const text = await readFile(caFile, "utf8");
+    // OpenSSL passes over what it cannot read, and then trusts nobody.
+    return holdsCertificates(text)
+      ? ok(text)
+      : err({
+          place: caFile,
+          thing: "holds no PEM certificate that can be read",
+          remedy: "give in ACME_CA_FILE the root that the directory's HTTPS is trusted by, in PEM",
+        });
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
     return err({ place: caFile, thing: `cannot be read: ${why}`, remedy: "check ACME_CA_FILE" });
+  }
+}
+
+function holdsCertificates(text: string): boolean {
+  const blocks = splitPem(text, "CERTIFICATE");
+  try {
+    for (const block of blocks) new X509Certificate(block);
+    return blocks.length > 0;
+  } catch {
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import t, { type Test } from "tap";
 import { type ManualClock, manualClock } from "../../src/base/clock.ts";
@@ -289,3 +289,17 @@ t.test("a date that was ahead for a while does not keep the authority from being
   await gateway.running.issuer.look();
   t.match(await outcome(gateway, 1), { type: "certificate-renewed" });
 });
+
+for (const [what, text] of [
+  ["nothing", ""],
+  ["no certificate", "hello"],
+  ["a torn certificate", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"],
+] as const) {
+  t.test(`ACME_CA_FILE with ${what} is told as that, not as an authority that is not trusted`, async (t) => {
+    const { gateway } = await start(t, ({ caFile }) => writeFileSync(caFile, text));
+    t.match(await outcome(gateway), {
+      type: "certificate-failed",
+      detail: /\.pem holds no PEM certificate that can be read; give in ACME_CA_FILE the root/,
+    });
+  });
+}
