@@ -218,7 +218,8 @@ export const settingTable = [
     type: "path",
     default: null,
     defaultWords: "the authorities Node trusts",
-    meaning: "Authorities (PEM) that a private directory's own certificate is trusted by.",
+    meaning:
+      "Authorities (PEM) that a private directory's own certificate is trusted by; with ACME_FALLBACK_DIRECTORY beside those Node trusts.",
   },
   {
     name: "ACME_PROFILE",

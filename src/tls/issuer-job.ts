@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { rootCertificates } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
@@ -87,19 +88,23 @@ export async function heldFor(
   return best;
 }
 
-/** Text of ACME_CA_FILE, read anew each time; null: Node's own authorities are trusted for the directory. */
-export async function readCaFile({ caFile }: AcmeSettings): Promise<Result<string | null, Problem>> {
+/**
+ * Authorities that are trusted for the directory, PEM: those of ACME_CA_FILE, read anew each time, and beside them Node's own where there
+ * are two directories, since one of them may be public. null: Node's own.
+ */
+export async function readCaFile({
+  caFile,
+  fallbackDirectory,
+}: Pick<AcmeSettings, "caFile" | "fallbackDirectory">): Promise<Result<string | null, Problem>> {
   if (caFile === null) return ok(null);
   try {
     const text = await readFile(caFile, "utf8");
     // OpenSSL passes over what it cannot read, and then trusts nobody.
-    return holdsCertificates(text)
-      ? ok(text)
-      : err({
-          place: caFile,
-          thing: "holds no PEM certificate that can be read",
-          remedy: "give in ACME_CA_FILE the root that the directory's HTTPS is trusted by, in PEM",
-        });
+    if (!holdsCertificates(text)) {
+      const remedy = "give in ACME_CA_FILE the root that the directory's HTTPS is trusted by, in PEM";
+      return err({ place: caFile, thing: "holds no PEM certificate that can be read", remedy });
+    }
+    return ok(fallbackDirectory === null ? text : [text, ...rootCertificates].join("\n"));
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
     return err({ place: caFile, thing: `cannot be read: ${why}`, remedy: "check ACME_CA_FILE" });

@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
+import { rootCertificates } from "node:tls";
 import t, { type Test } from "tap";
 import { type ManualClock, manualClock } from "../../src/base/clock.ts";
 import { ok } from "../../src/base/result.ts";
 import { holdTalk } from "../../src/tls/acme-client.ts";
+import { readCaFile } from "../../src/tls/issuer-job.ts";
 import { fresh, outcome } from "../support/acme-pair.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { type LyingAuthority, startLyingAuthority } from "../support/lying-authority.ts";
@@ -303,3 +305,12 @@ for (const [what, text] of [
     });
   });
 }
+
+t.test("with a private and a public directory, what Node trusts is trusted too", async (t) => {
+  const { caFile } = await startLyingAuthority(t);
+  const own = readFileSync(caFile, "utf8");
+  t.same(await readCaFile({ caFile, fallbackDirectory: null }), { ok: true, value: own });
+  const both = await readCaFile({ caFile, fallbackDirectory: "https://ca.test/dir" });
+  const [root = "none"] = rootCertificates;
+  t.ok(both.ok && both.value?.includes(own.trim()) && both.value.includes(root));
+});
