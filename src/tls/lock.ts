@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { rename, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,8 @@ interface Holder {
   readonly pid: number;
   /** The process id means something only inside the same one. */
   readonly pidSpace: string;
+  /** Linux' name of this run of the kernel: the first process namespace has the same name on every machine, and hosts may be called alike. "" elsewhere. */
+  readonly boot: string;
   readonly beat: number;
 }
 
@@ -104,6 +106,7 @@ export class FileLock {
       host: hostname(),
       pid: process.pid,
       pidSpace: pidSpace(),
+      boot: boot(),
       beat: 0,
     };
     if (!(await createFileOnce(this.#directory, this.#name, JSON.stringify(holder), 0o600))) return false;
@@ -141,6 +144,7 @@ export class FileLock {
 function isGone(holder: Holder): boolean {
   const space = pidSpace();
   if (holder.host !== hostname() || holder.pidSpace !== space || space === "") return false;
+  if (holder.boot !== "" && holder.boot !== boot()) return false;
   try {
     process.kill(holder.pid, 0);
     return false;
@@ -158,15 +162,23 @@ function pidSpace(): string {
   }
 }
 
+function boot(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
 function parseHolder(text: string): Holder | null {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null) return null;
-    const { id, host, pid, pidSpace: space, beat } = value as Record<string, unknown>;
+    const { id, host, pid, pidSpace: space, boot: run, beat } = value as Record<string, unknown>;
     if (typeof id !== "string" || typeof host !== "string" || typeof space !== "string") return null;
     if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1 || typeof beat !== "number")
       return null;
-    return { id, host, pid, pidSpace: space, beat };
+    return { id, host, pid, pidSpace: space, boot: typeof run === "string" ? run : "", beat };
   } catch {
     return null;
   }

@@ -142,6 +142,8 @@ t.test("a lock of a process that is gone is taken over at once", async (t) => {
   await store.lock("s").release();
   writeFileSync(join(directory, "s.lock"), JSON.stringify({ ...holder, host: "another machine" }));
   t.equal(await store.lock("s").take(), false, "of another machine only the heartbeat is known");
+  writeFileSync(join(directory, "s.lock"), JSON.stringify({ ...holder, boot: "another run" }));
+  t.equal(await store.lock("s").take(), false, "a machine of the same name is another machine");
   writeFileSync(join(directory, "s.lock"), "torn");
   t.equal(await store.lock("s").take(), false, "who holds a torn one cannot be known either");
 });
