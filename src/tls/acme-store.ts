@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
@@ -107,7 +107,7 @@ export interface AcmeStore {
   probe(): Promise<Problem | null>;
 }
 
-/** Certificates that are looked at in one folder; more are left alone. */
+/** Certificates that are looked at in one folder, the newest; older ones, of names that were served once, are left alone. */
 const certificatesMax = 100;
 
 /** Folder of one authority under CERTS_DIR: its host, and a mark for the rest of the address. */
@@ -160,11 +160,11 @@ export function createDiskStore(directory: string, clock: Clock): AcmeStore {
       const problems: Problem[] = [];
       let names: string[] = [];
       try {
-        names = (await readdir(directory)).filter((name) => /^[^.].*\.pem$/.test(name)).sort();
+        names = await newestFirst(directory, /^[^.].*\.pem$/);
       } catch (error) {
         if (errorCode(error) !== "ENOENT") problems.push(systemProblem(directory, error));
       }
-      for (const name of names.slice(0, certificatesMax)) {
+      for (const name of names.slice(0, certificatesMax).sort()) {
         const read = await readCertificate(join(directory, name), wallMs);
         if (!read.ok) problems.push(...read.error);
         else if (read.value !== null) found.push({ set: name.slice(0, -4), certificate: read.value });
@@ -208,6 +208,18 @@ export function createDiskStore(directory: string, clock: Clock): AcmeStore {
         await removeFile(join(directory, ".probe"));
       }),
   };
+}
+
+async function newestFirst(directory: string, wanted: RegExp): Promise<string[]> {
+  const names = (await readdir(directory)).filter((name) => wanted.test(name));
+  if (names.length <= certificatesMax) return names;
+  const aged: { readonly name: string; readonly atMs: number }[] = [];
+  for (const name of names) {
+    // One that is gone by now is found missing when it is read.
+    const at = await stat(join(directory, name)).catch(() => null);
+    aged.push({ name, atMs: at?.mtimeMs ?? 0 });
+  }
+  return aged.sort((a, b) => b.atMs - a.atMs).map(({ name }) => name);
 }
 
 async function readCertificate(

@@ -4,7 +4,7 @@ import { oneBehind } from "../base/one-behind.ts";
 import { problemLine } from "../base/problem.ts";
 import { err } from "../base/result.ts";
 import type { EventSink } from "../observe/events.ts";
-import { freshState, type IssuerState } from "./acme-store.ts";
+import { acmeDirectory, freshState, type IssuerState } from "./acme-store.ts";
 import type { Challenges } from "./challenges.ts";
 import { attemptOrder, directoryFor } from "./issuer-attempt.ts";
 import { type Held, heldFor, type IssuerSettings, type Job, jobOf, Stores } from "./issuer-job.ts";
@@ -213,6 +213,11 @@ export class Issuer {
       return;
     }
     const { certificate, challenge } = ordered.value;
+    if ((await this.#held(job)) === null) {
+      // It would be ordered again at the next look.
+      const detail = `the certificate was ordered and written, and is not found in ${acmeDirectory(this.#parts.settings().certsDir, directory)}: who else writes there?`;
+      return await this.#failed(job, state, directory, detail, null);
+    }
     const next: IssuerState = { ...freshState, challenge: challenge ?? state.challenge };
     await this.#memory.keep(job, next);
     const { names, issuer, notAfterMs } = certificate;

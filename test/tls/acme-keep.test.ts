@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
@@ -122,3 +122,51 @@ t.test("a certificate for none of the served names is not read again at each loo
   await gateway.running.issuer.look();
   t.equal(loaded(), before);
 });
+
+t.test("many certificates of names that were served once do not hide the one in use", async (t) => {
+  const clock = manualClock(Date.now());
+  const authority = await startLyingAuthority(t, () => clock.wallMs());
+  const certs = fresh("certs");
+  const at = acmeDirectory(certs, authority.directoryUrl);
+  mkdirSync(at, { recursive: true });
+  const old = await issuedChain(["a.test"], Date.now() - 200 * dayMs, 90);
+  for (let count = 0; count < 120; count += 1) {
+    const path = join(at, `a${count}.test-000000000000.pem`);
+    writeFileSync(path, old.keyPem + old.certPem);
+    utimesSync(path, 1_600_000_000, 1_600_000_000);
+  }
+  const env = {
+    ...{ TLS_MODE: "acme", CERTS_DIR: certs, ACME_CA_FILE: authority.caFile },
+    ...{ ACME_DIRECTORY: authority.directoryUrl },
+  };
+  const gateway = await startTestGateway({ clock, env });
+  t.teardown(() => gateway.close());
+  t.match(await outcome(gateway), { type: "certificate-ordered" });
+  clock.advance(60_000);
+  await gateway.running.issuer.look();
+  t.equal(authority.asked.filter((path) => path === "/order").length, 1, "not ordered again");
+  t.match(gateway.running.tls().fallback.issuer, /a lying authority/, "and shown");
+});
+
+t.test(
+  "a certificate that is of no use once it is written is a failure, not ordered again and again",
+  async (t) => {
+    const clock = manualClock(Date.now());
+    const authority = await startLyingAuthority(t, () => clock.wallMs());
+    // The date is set a year ahead while the order runs.
+    authority.lies.set("/certificate/1", () => {
+      clock.advance(365 * dayMs);
+      return false;
+    });
+    const env = {
+      ...{ TLS_MODE: "acme", CERTS_DIR: fresh("certs"), ACME_CA_FILE: authority.caFile },
+      ...{ ACME_DIRECTORY: authority.directoryUrl },
+    };
+    const gateway = await startTestGateway({ clock, env });
+    t.teardown(() => gateway.close());
+    const detail = /is not found in .*who else writes there/;
+    t.match(await outcome(gateway), { type: "certificate-failed", detail });
+    await gateway.running.issuer.look();
+    t.equal(authority.asked.filter((path) => path === "/order").length, 1);
+  },
+);
