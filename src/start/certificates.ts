@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { oneBehind } from "../base/one-behind.ts";
 import { type Problem, problemLine } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -71,7 +72,10 @@ export function createCertificates(parts: CertificatesParts): Certificates {
     shows: (serial) => tls.certificates.some((certificate) => certificate.serial === serial),
     changed: () => reload(),
   });
+  /** What was refused last, and told; null: what was read last is shown. */
+  let refused: string | null = null;
   const swap = (next: TlsMaterial): void => {
+    refused = null;
     tls = next;
     front.swap(tls);
   };
@@ -83,9 +87,8 @@ export function createCertificates(parts: CertificatesParts): Certificates {
     for (const warning of tls.warnings)
       sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
   };
-  /** What was refused last, and told; null: what was read last is shown. */
-  let refused: string | null = null;
-  const reload = async (): Promise<void> => {
+  // One at a time: what was read first must not be shown last.
+  const reload = oneBehind(async (): Promise<void> => {
     const next = await parts.read(parts.settings());
     if (!next.ok) {
       const problems = next.error.map(problemLine);
@@ -93,11 +96,10 @@ export function createCertificates(parts: CertificatesParts): Certificates {
       refused = problems.join("\n");
       return again ? undefined : sink.emit({ type: "reload-refused", problems });
     }
-    refused = null;
     swap(next.value);
     announce();
     parts.changed();
-  };
+  });
   const ends = new ExpiryWatch(sink, clock);
   const look = async (): Promise<void> => {
     const own = ownFiles(parts.settings());

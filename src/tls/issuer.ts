@@ -19,6 +19,8 @@ import { sensibleTry } from "./schedule.ts";
 const lookEveryMs = 30_000;
 /** How long `stop` waits for a step that nothing ends sooner: a DNS hook, a question to the authority. */
 const stopMs = 5_000;
+/** A certificate that is not shown although its listener was told is told again after so long. */
+const tellAgainMs = 3_600_000;
 /** While another process holds the lock: its certificate is awaited, or its lock becomes stale. */
 const lookWaitingMs = 2_000;
 
@@ -51,7 +53,7 @@ export class Issuer {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   #isWaiting = false;
-  #toldSerial: string | null = null;
+  #told: { readonly serial: string; readonly atMs: number } | null = null;
   #reasons: readonly string[];
   #status: IssuerStatus | null = null;
 
@@ -142,9 +144,11 @@ export class Issuer {
   /** Tells the listener when what is on disk is not what it shows: another process may have ordered it. */
   async #serve(held: Held | null): Promise<void> {
     if (held === null || this.#parts.shows(held.certificate.serial)) return;
-    // Told once: one that covers no served name, or is no better than another, is never shown. What was refused is read again by who was told.
-    if (this.#toldSerial === held.certificate.serial) return;
-    this.#toldSerial = held.certificate.serial;
+    // Not at each look: one that covers no served name is never shown. What was refused is read again by who was told.
+    const nowMs = this.#parts.clock.nowMs();
+    const { serial } = held.certificate;
+    if (this.#told?.serial === serial && nowMs - this.#told.atMs < tellAgainMs) return;
+    this.#told = { serial, atMs: nowMs };
     this.#memory.forget();
     await this.#parts.changed();
   }
