@@ -51,6 +51,8 @@ export interface IssuerState {
   /** No attempt before. */
   readonly nextTryMs: number;
   readonly lastFailure: { readonly wallMs: number; readonly detail: string } | null;
+  /** Until when a directory that asked for it is left alone, by its address. */
+  readonly holds?: Readonly<Record<string, number>>;
   /** The challenge that worked last, tried first. */
   readonly challenge: ChallengeKind | null;
   /**
@@ -306,6 +308,7 @@ function decodeState(fields: Fields): IssuerState | null {
   const renewal = asFields(fields["renewal"]);
   const wallMs = failure?.["wallMs"];
   const detail = failure?.["detail"];
+  const holds = Object.entries(asFields(fields["holds"]) ?? {}).filter(([, untilMs]) => isMoment(untilMs));
   const serial = renewal?.["serial"];
   const atMs = renewal?.["atMs"];
   const askAgainMs = renewal?.["askAgainMs"];
@@ -313,6 +316,7 @@ function decodeState(fields: Fields): IssuerState | null {
     failures,
     nextTryMs,
     challenge: challenge as ChallengeKind | null,
+    ...(holds.length === 0 ? {} : { holds: Object.fromEntries(holds) as Record<string, number> }),
     lastFailure: isMoment(wallMs) && typeof detail === "string" ? { wallMs, detail } : null,
     renewal:
       typeof serial === "string" && isMoment(atMs) && isMoment(askAgainMs)

@@ -7,19 +7,39 @@ import type { Held, Job } from "./issuer-job.ts";
 import { type Ordered, type OrderParts, orderFor } from "./issuer-order.ts";
 import type { Preflight } from "./preflight.ts";
 import { challengesFor } from "./proof-places.ts";
+import { sensibleTry } from "./schedule.ts";
 
 /** From so many failures in a row on every second attempt goes to the fallback directory. */
 const failuresBeforeFallback = 3;
+/** A wait that a directory asks for is waited for; a longer one sends us to the other at once. */
+const patienceMs = 3_600_000;
 
 export interface AttemptParts extends OrderParts {
   /** The look before an order. Nothing is refused for it: this machine may see the names otherwise than the authority. */
   readonly preflight: (names: readonly string[]) => Promise<Preflight>;
 }
 
-/** Which directory the attempt after so many failures goes to. */
-export function directoryFor({ directory, fallbackDirectory }: AcmeSettings, failures: number): string {
+/**
+ * Which directory the attempt after so many failures goes to; the other one while this one wants to be left alone for long:
+ * the limits of one authority are none of another's.
+ */
+export function directoryFor(
+  { directory, fallbackDirectory }: Pick<AcmeSettings, "directory" | "fallbackDirectory">,
+  failures: number,
+  holds: IssuerState["holds"] = {},
+  nowMs = 0,
+): string {
+  if (fallbackDirectory === null) return directory;
+  const first = holdMs(holds, directory, nowMs);
+  const second = holdMs(holds, fallbackDirectory, nowMs);
+  if (Math.max(first, second) > patienceMs) return first <= second ? directory : fallbackDirectory;
   const useFallback = failures >= failuresBeforeFallback && (failures - failuresBeforeFallback) % 2 === 0;
-  return useFallback ? (fallbackDirectory ?? directory) : directory;
+  return useFallback ? fallbackDirectory : directory;
+}
+
+/** How long a directory is still to be left alone. */
+export function holdMs(holds: IssuerState["holds"], url: string, nowMs: number): number {
+  return Math.max(0, sensibleTry(holds?.[url] ?? 0, nowMs) - nowMs);
 }
 
 /** Why an attempt gave no certificate. */

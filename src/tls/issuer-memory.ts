@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { freshState, type IssuerState } from "./acme-store.ts";
+import { directoryFor, holdMs } from "./issuer-attempt.ts";
 import type { Job } from "./issuer-job.ts";
 import type { Notices } from "./notices.ts";
 import { backOffMs, retryAfterMaxMs } from "./schedule.ts";
@@ -42,19 +43,25 @@ export class IssuerMemory {
     this.#unsaved = isWritten || state.failures === 0 ? null : { set: job.set, state };
   }
 
-  /** One more failure: the next try comes later than after the last one, and not before the authority allows it. */
+  /** One more failure: the next try comes later than after the last one, and not before the authority that is asked then allows it. */
   async failed(
     job: Job,
     state: IssuerState,
     detail: string,
     retryAfterMs: number | null,
+    directory: string = job.acme.directory,
   ): Promise<IssuerState> {
     const { clock, random } = this.#parts;
     const nowMs = clock.wallMs();
     const failures = state.failures + 1;
-    const asked = Math.min(retryAfterMs ?? 0, retryAfterMaxMs);
-    const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), asked);
-    const next: IssuerState = { ...state, failures, nextTryMs, lastFailure: { wallMs: nowMs, detail } };
+    const holds = { ...state.holds };
+    delete holds[directory];
+    if (retryAfterMs !== null) holds[directory] = nowMs + Math.min(retryAfterMs, retryAfterMaxMs);
+    const waitMs = holdMs(holds, directoryFor(job.acme, failures, holds, nowMs), nowMs);
+    const nextTryMs = nowMs + Math.max(backOffMs(failures, random()), waitMs);
+    const { holds: _before, ...rest } = state;
+    const kept = Object.keys(holds).length === 0 ? rest : { ...rest, holds };
+    const next: IssuerState = { ...kept, failures, nextTryMs, lastFailure: { wallMs: nowMs, detail } };
     await this.keep(job, next);
     return next;
   }

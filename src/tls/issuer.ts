@@ -196,7 +196,7 @@ export class Issuer {
   }
 
   async #attempt(job: Job, held: Held | null, state: IssuerState): Promise<void> {
-    const directory = directoryFor(job.acme, state.failures);
+    const directory = directoryFor(job.acme, state.failures, state.holds, this.#parts.clock.wallMs());
     const parts = {
       ...this.#parts,
       stores: this.#stores,
@@ -242,7 +242,7 @@ export class Issuer {
     detail: string,
     retryAfterMs: number | null,
   ): Promise<void> {
-    const next = await this.#memory.failed(job, state, detail, retryAfterMs);
+    const next = await this.#memory.failed(job, state, detail, retryAfterMs, directory);
     if (this.#status !== null) this.#report(job, await this.#held(job), next);
     const { failures } = next;
     const nextTry = new Date(next.nextTryMs).toISOString();

@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { type ManualClock, manualClock } from "../../src/base/clock.ts";
 import { ok } from "../../src/base/result.ts";
 import { holdTalk } from "../../src/tls/acme-client.ts";
+import { directoryFor } from "../../src/tls/issuer-attempt.ts";
 import { readCaFile } from "../../src/tls/issuer-job.ts";
 import { fresh, outcome } from "../support/acme-pair.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -314,3 +315,68 @@ t.test("with a private and a public directory, what Node trusts is trusted too",
   const [root = "none"] = rootCertificates;
   t.ok(both.ok && both.value?.includes(own.trim()) && both.value.includes(root));
 });
+
+t.test(
+  "an authority that wants to be left alone for days does not keep the other from being asked",
+  async (t) => {
+    const clock = manualClock(Date.now());
+    const first = await startLyingAuthority(t, () => clock.wallMs());
+    const second = await startLyingAuthority(t, () => clock.wallMs());
+    first.lies.set("/order", (response) => {
+      const type = "urn:ietf:params:acme:error:rateLimited";
+      response.writeHead(429, { "Retry-After": "500000" }).end(JSON.stringify({ type, detail: "too many" }));
+      return true;
+    });
+    second.lies.set("/order", (response) => {
+      response.writeHead(503).end();
+      return true;
+    });
+    const caFile = fresh(".pem");
+    writeFileSync(caFile, readFileSync(first.caFile, "utf8") + readFileSync(second.caFile, "utf8"));
+    const env = {
+      ...{ TLS_MODE: "acme", CERTS_DIR: fresh("certs"), ACME_CA_FILE: caFile },
+      ...{ ACME_DIRECTORY: first.directoryUrl, ACME_FALLBACK_DIRECTORY: second.directoryUrl },
+    };
+    const gateway = await startTestGateway({ clock, env });
+    t.teardown(() => gateway.close());
+    t.match(await outcome(gateway), { type: "certificate-failed", directory: first.directoryUrl });
+    const inMs = () => (gateway.running.issuer.status?.nextTryMs ?? 0) - clock.wallMs();
+    t.ok(inMs() < 120_000, "the other one in a minute");
+    await gateway.close();
+
+    const again = await startTestGateway({ clock, env });
+    t.teardown(() => again.close());
+    clock.advance(120_000);
+    await again.running.issuer.look();
+    t.match(await outcome(again), { type: "certificate-failed", directory: second.directoryUrl });
+    second.lies.clear();
+    clock.advance(240_000);
+    await again.running.issuer.look();
+    t.match(await outcome(again, 1), { type: "certificate-ordered", directory: second.directoryUrl });
+    t.equal(first.asked.filter((path) => path === "/order").length, 1, "left alone, over the restart too");
+  },
+);
+
+t.test(
+  "which directory is asked: the first, then in turns, and never one that is to be left alone for long",
+  async (t) => {
+    const [directory, fallbackDirectory] = ["https://one.test/", "https://two.test/"];
+    const hours = (first: number, second: number) => ({
+      [directory]: first * 3_600_000,
+      [fallbackDirectory]: second * 3_600_000,
+    });
+    const asked = (failures: number, holds = {}) =>
+      directoryFor({ directory, fallbackDirectory }, failures, holds, 0);
+    t.same(
+      [0, 1, 2, 3, 4, 5].map((failures) => asked(failures)),
+      [...[directory, directory, directory, fallbackDirectory, directory, fallbackDirectory]],
+    );
+    t.equal(asked(1, hours(2, 0)), fallbackDirectory);
+    t.equal(asked(1, hours(0.5, 0)), directory, "a short wait is waited for");
+    t.equal(asked(3, hours(0, 2)), directory);
+    t.equal(asked(3, hours(4, 2)), fallbackDirectory, "both: the shorter");
+    t.equal(asked(3, hours(2, 4)), directory);
+    t.equal(asked(0, hours(24 * 400, 0)), directory, "written by a clock that was wrong");
+    t.equal(directoryFor({ directory, fallbackDirectory: null }, 5, hours(9, 0), 0), directory);
+  },
+);
