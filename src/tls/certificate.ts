@@ -34,7 +34,8 @@ const serverAuth = "1.3.6.1.5.5.7.3.1";
  * encrypted, fits the first certificate and is RSA ≥ 2048 bits or EC P-256/P-384, each certificate is issued by the
  * next, and the first is valid at `wallMs` for TLS servers. All problems at once. An expired certificate is a problem:
  * at the first load the gateway does not start with it, at a reload the one in use stays.
- * Warnings: a served name that is not covered, a key others can read, a missing intermediate, less than a week left.
+ * Warnings: a served name that is not covered, a key others can read, an intermediate that is missing or has ended, less than a week
+ * (or the last third of a shorter life) left.
  */
 export function loadCertificateFiles(
   certFile: string,
@@ -74,6 +75,7 @@ export function checkCertificate(
   if (key !== null) checkKey(keyFile, key, problems);
   if (chain !== null) checkOrder(certFile, chain, problems, warnings);
   if (leaf !== undefined) checkLeaf(certFile, leaf, wallMs, problems, warnings);
+  if (chain !== null) checkIntermediates(certFile, chain, wallMs, warnings);
   if (leaf !== undefined && key !== null && !leaf.checkPrivateKey(key)) {
     const remedy = `give the key of ${oneLine(leaf.subject)}, or put that certificate first in the file`;
     problems.push({ place: keyFile, thing: `does not fit the first certificate of ${certFile}`, remedy });
@@ -229,7 +231,7 @@ function checkLeaf(
       thing: `expired on ${isoDate(untilMs)}`,
       remedy: "renew it; browsers refuse it",
     });
-  } else if (untilMs - wallMs < 7 * dayMs) {
+  } else if (untilMs - wallMs < Math.min(7 * dayMs, (untilMs - fromMs) / 3)) {
     warnings.push({
       place: path,
       thing: `expires on ${isoDate(untilMs)}`,
@@ -250,6 +252,24 @@ function checkLeaf(
       place: path,
       thing: "is not for TLS servers (extended key usage)",
       remedy: "get a server certificate",
+    });
+  }
+}
+
+/** Clients that find no other way to a root refuse a chain over a certificate that has ended. Their roots are their own. */
+function checkIntermediates(
+  path: string,
+  chain: readonly X509Certificate[],
+  wallMs: number,
+  warnings: Problem[],
+): void {
+  for (const [index, certificate] of chain.entries()) {
+    const { untilMs } = validity(certificate);
+    if (index === 0 || untilMs > wallMs || certificate.checkIssued(certificate)) continue;
+    warnings.push({
+      place: path,
+      thing: `certificate ${index + 1} (${oneLine(certificate.subject)}) expired on ${isoDate(untilMs)}`,
+      remedy: "get the authority's present chain: many clients refuse this one",
     });
   }
 }
