@@ -211,7 +211,8 @@ export const settingTable = [
     type: "url",
     default: null,
     defaultWords: "none",
-    meaning: "A second authority, asked when the first has failed several times.",
+    meaning:
+      "A second authority, asked when the first has failed several times, or wants to be left alone for more than an hour.",
   },
   {
     name: "ACME_CA_FILE",
