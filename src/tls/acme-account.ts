@@ -1,4 +1,4 @@
-import type { AcmeClient } from "./acme-client.ts";
+import { type AcmeClient, refusalOf } from "./acme-client.ts";
 import type { Ordering } from "./acme-order.ts";
 import type { AcmeAccount } from "./acme-store.ts";
 
@@ -22,7 +22,13 @@ export async function signIn(
     await client.createAccount({ termsOfServiceAgreed: true, ...(contact.length === 0 ? {} : { contact }) });
     talk.isBinding = false;
   } else if (account.email !== order.email) {
-    await client.updateAccount({ contact });
+    try {
+      await client.updateAccount({ contact });
+    } catch (error) {
+      // The authority forgot us (a private one set up anew): the same key, another account.
+      if (refusalOf(error, talk)?.trouble.type !== "accountDoesNotExist") throw error;
+      return await signIn({ acme, order, owner, talk }, { ...account, url: null });
+    }
   } else {
     return client;
   }
