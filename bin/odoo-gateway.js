@@ -8,12 +8,11 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(root, "build", "src", "main.js");
 const pinned = join(root, "node_modules", ".bin", "node");
-const major = Number(process.versions.node.split(".")[0]);
 
 if (!existsSync(main)) {
   process.stderr.write("odoo-gateway is not built yet: run `npm ci && npm run build` first.\n");
   process.exit(1);
-} else if (major < 24 && existsSync(pinned)) {
+} else if ((await isUnfit()) && existsSync(pinned)) {
   const child = spawn(pinned, [main, ...process.argv.slice(2)], { stdio: "inherit" });
   // Who stops or reloads us means the gateway: it must neither be left behind nor miss the signal.
   for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
@@ -27,4 +26,12 @@ if (!existsSync(main)) {
   child.on("exit", (status) => process.exit(status ?? 1));
 } else {
   await import(pathToFileURL(main).href);
+}
+
+/** Is this Node one the gateway does not start with. */
+async function isUnfit() {
+  const { nodeProblem } = await import(
+    pathToFileURL(join(root, "build", "src", "base", "node-version.js")).href
+  );
+  return nodeProblem(process.versions.node) !== null;
 }
