@@ -1,4 +1,14 @@
-import { isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
+import {
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from "yaml";
 import { err, ok, type Result } from "./result.ts";
 
 /** Where something stands in a text: both count from 1. */
@@ -10,6 +20,8 @@ export interface TextPlace {
 /** A mistake in the YAML itself (syntax, a key written twice, an alias), with its place. */
 export interface YamlMistake extends TextPlace {
   readonly message: string;
+  /** What to do about it; empty when the message says it. */
+  readonly remedy: string;
 }
 
 /** A way down into a document: keys of maps and indexes of lists. */
@@ -40,6 +52,9 @@ export const aliasesMax = 100;
 /** Largest YAML text that is read, in characters; beyond it the whole text is one mistake. */
 export const yamlTextCharsMax = 1_048_576;
 
+/** Most mistakes of one text that are told: behind a bracket without its end each line is one. */
+export const yamlMistakesMax = 20;
+
 /**
  * Reads one YAML 1.2 document. Keys written twice and aliases (`*x`, and with them the billion-laughs
  * expansion) are mistakes: an operator's file says everything where it stands. All mistakes are reported.
@@ -50,7 +65,9 @@ export function parseYaml(
   { foreign }: YamlReading = { foreign: false },
 ): Result<YamlDocument, readonly YamlMistake[]> {
   if (text.length > yamlTextCharsMax) {
-    return err([{ line: 1, column: 1, message: `is longer than ${yamlTextCharsMax} characters` }]);
+    return err([
+      { line: 1, column: 1, message: `is longer than ${yamlTextCharsMax} characters`, remedy: "" },
+    ]);
   }
   const lines = new LineCounter();
   const document = parseDocument(text, {
@@ -67,20 +84,24 @@ export function parseYaml(
   };
   const mistakes: YamlMistake[] = [];
   for (const error of foreign ? document.errors : [...document.errors, ...document.warnings]) {
-    mistakes.push({ ...placeAt(error.pos[0]), message: error.message });
+    mistakes.push({ ...placeAt(error.pos[0]), ...inOurWords(error, text.slice(error.pos[0])) });
   }
+  const tooDeep = document.errors.findIndex(({ code }) => code === "RESOURCE_EXHAUSTION");
+  // What follows from giving up there is nothing the author wrote.
+  if (tooDeep >= 0) return err(mistakes.slice(tooDeep, tooDeep + 1));
   if (!foreign) {
     visit(document, {
       Alias(_key, node) {
         mistakes.push({
           ...placeAt(node.range?.[0] ?? 0),
           message: `alias "*${node.source}" is not allowed`,
+          remedy: 'write what it stands for; a text that begins with "*" goes in quotes',
         });
       },
     });
   }
   if (mistakes.length > 0) {
-    return err(mistakes);
+    return err(mistakes.slice(0, yamlMistakesMax));
   }
 
   const root: Node | null = document.contents;
@@ -116,13 +137,47 @@ export function parseYaml(
   } catch (error) {
     // Only aliases throw here: too many of them, or one without its anchor.
     const message = error instanceof Error ? error.message : String(error);
-    return err([{ line: 1, column: 1, message }]);
+    return err([{ line: 1, column: 1, message, remedy: "" }]);
   }
   return ok({
     value,
     valuePlace: (path) => placeAt(offsets(path).value),
     keyPlace: (path) => placeAt(offsets(path).key),
   });
+}
+
+/** The library's message where it says enough; where it speaks to programmers, ours. `rest`: the text from there on. */
+function inOurWords({ code, message }: YAMLError, rest: string): Pick<YamlMistake, "message" | "remedy"> {
+  switch (code) {
+    case "MULTIPLE_DOCS":
+      return { message: "a second document begins here", remedy: 'take the line "---" or "..." out' };
+    case "DUPLICATE_KEY": {
+      const key = /^[\w./-]{1,60}(?=\s*:)/.exec(rest)?.[0];
+      const thing = key === undefined ? "a key" : `key ${key}`;
+      return { message: `${thing} is written twice: keys of a map are unique`, remedy: "keep one of them" };
+    }
+    case "RESOURCE_EXHAUSTION":
+      return { message: "is nested too deeply", remedy: "is a bracket or a brace missing its end?" };
+    case "TAB_AS_INDENT":
+      return { message, remedy: "indent with spaces" };
+    case "BAD_SCALAR_START":
+      return { message, remedy: "put the text in quotes" };
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return { message, remedy: "a text with a colon and a space in it goes in quotes" };
+    case "BAD_INDENT":
+      if (message.includes("and end with a"))
+        return {
+          message: `${message[message.length - 1]} is missing before this`,
+          remedy: "close the list or map",
+        };
+      return { message, remedy: "keys of one map, and entries of one list, begin in the same column" };
+    case "TAG_RESOLVE_FAILED":
+      return { message, remedy: 'take it out; a text that begins with "!" goes in quotes' };
+    case "NON_STRING_KEY":
+      return { message: "a key must be a text", remedy: "" };
+    default:
+      return { message, remedy: "" };
+  }
 }
 
 function startOf(node: unknown): number | undefined {

@@ -11,7 +11,7 @@ import { startGateway } from "../start.ts";
 import { howToTrust } from "../tls/trust.ts";
 import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
-import { printProblems, printWarnings, processSettings } from "./settings.ts";
+import { printProblems, printWarnings, processSettings, settingsToStart } from "./settings.ts";
 import type { Signals } from "./signals.ts";
 import { boundYoungHeap, keepCompiled, optimizeFromNowOn, tidyHeap } from "./tidy-heap.ts";
 
@@ -21,7 +21,7 @@ const localOdoo = { host: "127.0.0.1", port: 8069 };
 export async function run(signals: Signals): Promise<number> {
   // Nobody may read it any more; what is lost there is no reason to end.
   process.stderr.on("error", () => {});
-  const loaded = processSettings();
+  const loaded = settingsToStart();
   if (!loaded.ok) {
     printProblems(loaded.error);
     return 1;

@@ -1,14 +1,23 @@
 import type { Problem } from "../base/problem.ts";
 import { problemLine } from "../base/problem.ts";
-import type { Result } from "../base/result.ts";
+import { err, type Result } from "../base/result.ts";
 import { loadAdminListen } from "../settings/admin-listen.ts";
-import { type LoadedSettings, loadSettings } from "../settings/load.ts";
+import { type LoadedSettings, loadPoliciesDir, loadSettings } from "../settings/load.ts";
 import { readTextFile } from "../settings/read-file.ts";
 import type { ListenAddress } from "../settings/settings.ts";
+import { problemsOfPolicies } from "../start/policy-files.ts";
 
 /** The settings of this process: its environment and gateway.yaml in its folder. */
 export function processSettings(): Result<LoadedSettings, readonly Problem[]> {
   return loadSettings({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+}
+
+/** The same before a start: with wrong settings, what is wrong with the policy files is told too, so that one look is enough. */
+export function settingsToStart(): Result<LoadedSettings, readonly Problem[]> {
+  const loaded = processSettings();
+  if (loaded.ok) return loaded;
+  const directory = loadPoliciesDir({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+  return err([...loaded.error, ...(directory === undefined ? [] : problemsOfPolicies(directory))]);
 }
 
 /** Where the running gateway can be asked; null: nowhere, and why was printed. Other settings may be wrong meanwhile. */

@@ -4,11 +4,11 @@ import { buildPlan } from "../plan.ts";
 import { openToStrangers } from "../proving.ts";
 import { policiesDirOf, readPolicy } from "../start/policy-files.ts";
 import { loadCertificateFiles } from "../tls/certificate.ts";
-import { printProblems, printWarnings, processSettings } from "./settings.ts";
+import { printProblems, printWarnings, settingsToStart } from "./settings.ts";
 
 /** `odoo-gateway validate`: settings, policies and own certificate files; the exit status. */
 export function validate(): number {
-  const loaded = processSettings();
+  const loaded = settingsToStart();
   if (!loaded.ok) {
     printProblems(loaded.error);
     return 1;

@@ -7,20 +7,26 @@ import type { Located, LocatedLimit } from "./decode.ts";
 import { lowerPattern, type PathPattern, patternCovers } from "./path-pattern.ts";
 import { type ConditionsDocument, listOf, type MatchDocument, type RuleDocument } from "./rule-document.ts";
 
-/** What needs more than one rule or file to be seen. All problems, in the order of the rules. */
+/**
+ * What needs more than one rule or file to be seen. All problems, in the order of the rules. `settings`: null when they are wrong themselves;
+ * which rules they leave is not known then. `isWhole`: every rule and limit of every file could be read; what is missing is
+ * not said otherwise, since it may be among those.
+ */
 export function checkPolicy(
   rules: readonly Located<RuleDocument>[],
   limits: readonly LocatedLimit[],
-  settings: Settings,
+  settings: Settings | null,
+  isWhole: boolean,
 ): readonly Problem[] {
-  const running = rules.filter((rule) => excludedBecause(rule.document.when, settings) === null);
+  const running =
+    settings === null ? [] : rules.filter((rule) => excludedBecause(rule.document.when, settings) === null);
   return [
     ...repeatedLimits(limits),
     ...repeatedIds(rules),
-    ...unknownLimits(rules, limits),
+    ...(isWhole ? unknownLimits(rules, limits) : []),
     ...misplacedStores(rules),
     ...unreachableRules(running),
-    ...missingLastRule(running),
+    ...(isWhole ? missingLastRule(running) : []),
   ];
 }
 

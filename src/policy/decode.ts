@@ -38,7 +38,7 @@ export function decodePolicyFile(file: string, text: string): DecodedFile {
     const problems = yaml.error.map((mistake) => ({
       place: `${file}:${mistake.line}:${mistake.column}`,
       thing: mistake.message,
-      remedy: "",
+      remedy: mistake.remedy,
     }));
     return { rules: [], limits: [], problems };
   }

@@ -7,14 +7,18 @@ import { compileLimit, compilePolicy, type Policy } from "./compile.ts";
 import { type DecodedFile, decodePolicyFile } from "./decode.ts";
 import { parsePathPattern } from "./path-pattern.ts";
 
-/** What loading needs from outside. Both functions may throw as `node:fs` does; that becomes a problem. */
-export interface PolicySource {
+/** Where policy files are read from. */
+export interface PolicyFolder {
   /** Absolute, or relative to the working directory. */
   readonly directory: string;
-  /** The names in a directory. */
+  /** The names in a directory; may throw as `node:fs` does, which becomes a problem. */
   readonly readDirectory: (path: string) => readonly string[];
-  /** The text of a file. */
+  /** The text of a file; may throw, which becomes a problem. */
   readonly readFile: (path: string) => string;
+}
+
+/** What loading needs from outside. */
+export interface PolicySource extends PolicyFolder {
   readonly settings: Settings;
 }
 
@@ -27,29 +31,11 @@ export const policyFilesMax = 200;
  */
 export function loadPolicy(source: PolicySource): Result<Policy, readonly Problem[]> {
   const { directory, settings } = source;
-  const shown = basename(directory);
-  const names = filesOf(source, shown);
-  if (!names.ok) {
-    return names;
+  const read = readFiles(source, settings);
+  if (!read.ok) {
+    return read;
   }
-  const problems: Problem[] = [...stagingProblems(settings)];
-  const files: DecodedFile[] = [];
-  for (const name of names.value) {
-    const text = attempt(() => source.readFile(join(directory, name)));
-    if (text.ok) {
-      const file = decodePolicyFile(`${shown}/${name}`, text.value);
-      files.push(file);
-      problems.push(...file.problems);
-    } else {
-      problems.push({ place: `${shown}/${name}`, thing: `cannot be read: ${text.error}`, remedy: "" });
-    }
-  }
-  const rules = files.flatMap((file) => file.rules);
-  const limits = files.flatMap((file) => file.limits);
-  // With a file that did not decode, "unknown limit" or "no last rule" would blame the innocent.
-  if (problems.length === 0) {
-    problems.push(...checkPolicy(rules, limits, settings));
-  }
+  const { rules, limits, problems } = read.value;
   if (problems.length > 0) {
     return err(problems);
   }
@@ -62,7 +48,40 @@ export function loadPolicy(source: PolicySource): Result<Policy, readonly Proble
   return ok(policy);
 }
 
-function filesOf(source: PolicySource, shown: string): Result<readonly string[], readonly Problem[]> {
+/** What is wrong with the policy files whatever the settings are: told together with what is wrong with those. */
+export function policyFileProblems(folder: PolicyFolder): readonly Problem[] {
+  const read = readFiles(folder, null);
+  return read.ok ? read.value.problems : read.error;
+}
+
+/** All rules and limits that can be read, and every problem of and between them. */
+function readFiles(folder: PolicyFolder, settings: Settings | null): Result<DecodedFile, readonly Problem[]> {
+  const shown = basename(folder.directory);
+  const names = filesOf(folder, shown);
+  if (!names.ok) {
+    return names;
+  }
+  const problems: Problem[] = settings === null ? [] : [...stagingProblems(settings)];
+  const files: DecodedFile[] = [];
+  for (const name of names.value) {
+    const text = attempt(() => folder.readFile(join(folder.directory, name)));
+    if (text.ok) {
+      const file = decodePolicyFile(`${shown}/${name}`, text.value);
+      files.push(file);
+      problems.push(...file.problems);
+    } else {
+      const remedy = "a policy file is a regular file of UTF-8 text, 1 MiB at most";
+      problems.push({ place: `${shown}/${name}`, thing: `cannot be read: ${text.error}`, remedy });
+    }
+  }
+  const rules = files.flatMap((file) => file.rules);
+  const limits = files.flatMap((file) => file.limits);
+  // With a file that did not decode, "unknown limit" or "no last rule" would blame the innocent.
+  problems.push(...checkPolicy(rules, limits, settings, problems.length === 0));
+  return ok({ rules, limits, problems });
+}
+
+function filesOf(source: PolicyFolder, shown: string): Result<readonly string[], readonly Problem[]> {
   const entries = attempt(() => source.readDirectory(source.directory));
   if (!entries.ok) {
     return err([

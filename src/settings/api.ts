@@ -2,6 +2,7 @@ import { type IpSet, ipSetUnion, parseIpSet } from "../base/ip-set.ts";
 import { nearestName } from "../base/nearest.ts";
 import { parseRatePerSecond } from "../base/units.ts";
 import { shown } from "./complaint.ts";
+import { complainAboutHost } from "./host-section.ts";
 import { checkKeys, mapOf, type Section, type SectionComplaint, textsOf } from "./sections.ts";
 import { type ApiEntry, type ApiService, apiServices } from "./settings.ts";
 
@@ -90,15 +91,10 @@ function readHosts(
   complain: SectionComplaint,
 ): ReadonlySet<string> | null {
   if (texts === null) return null;
-  for (const { text, place } of texts) {
-    if (served.includes(text.toLowerCase())) continue;
-    const near = nearestName(text, served);
-    complain(
-      place,
-      `hosts ${shown(text)} is none of DOMAIN`,
-      near === null ? "name a served host" : `did you mean ${near}?`,
+  for (const { text, place } of texts)
+    complainAboutHost(text, served, "name a served host", (thing, remedy) =>
+      complain(place, `hosts ${thing}`, remedy),
     );
-  }
   return new Set(texts.map(({ text }) => text.toLowerCase()));
 }
 

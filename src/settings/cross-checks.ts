@@ -214,6 +214,12 @@ function checkRest(settings: Settings, reader: SettingReader): void {
   if (reader.good("METHODS") && !settings.methods.includes("GET")) {
     reader.complain("METHODS", { thing: "must include GET", remedy: "add it" });
   }
+  if (/^(?:none|off|all|null|true|false)$/i.test(settings.database ?? "")) {
+    reader.warn("DATABASE", {
+      thing: `"${settings.database}" is taken for the name of a database: every other one is refused`,
+      remedy: "leave it out if Odoo is to choose",
+    });
+  }
   const isPinned = settings.database !== null || settings.hostDatabases.size > 0;
   if (isPinned && settings.databaseSelector === "allow") {
     const thing = "allow has no effect on hosts whose database is named";

@@ -19,12 +19,15 @@ export function readHostDatabases(
   const databases = new Map<string, string>();
   const hosts = section === undefined ? null : mapOf(section, [], section.value, "hosts", complain);
   if (section === undefined || hosts === null) return databases;
+  const seen = new Set<string>();
   for (const [host, value] of hosts) {
-    if (!served.includes(host.toLowerCase())) {
-      const near = nearestName(host, served);
-      const remedy = near === null ? "add it to DOMAIN first" : `did you mean ${near}?`;
-      complain(section.keyPlace([host]), `${shown(host)} is none of DOMAIN`, remedy);
-    }
+    complainAboutHost(host, served, "add it to DOMAIN first", (thing, remedy) =>
+      complain(section.keyPlace([host]), thing, remedy),
+    );
+    // The two have one name on the wire, and one of them would be forgotten.
+    if (seen.has(host.toLowerCase()))
+      complain(section.keyPlace([host]), `${shown(host)} is named twice`, "keep one of them");
+    seen.add(host.toLowerCase());
     const map = mapOf(section, [host], value, shown(host), complain);
     if (map === null) continue;
     checkKeys(section, [host], map, ["database"], complain);
@@ -36,4 +39,20 @@ export function readHostDatabases(
     else complain(section.valuePlace([host, "database"]), `database ${read.error.thing}`, read.error.remedy);
   }
   return databases;
+}
+
+/** Complains about a host that is not served here; the served names are those without their ports. */
+export function complainAboutHost(
+  host: string,
+  served: readonly string[],
+  otherwise: string,
+  complain: (thing: string, remedy: string) => void,
+): void {
+  const lower = host.toLowerCase();
+  if (served.includes(lower)) return;
+  const bare = lower.replace(/:[0-9]*$/, "");
+  if (served.includes(bare))
+    return complain(`${shown(host)} has a port`, `write ${bare}: it is for every port`);
+  const near = nearestName(host, served);
+  complain(`${shown(host)} is none of DOMAIN`, near === null ? otherwise : `did you mean ${near}?`);
 }

@@ -84,7 +84,7 @@ function readHost(text: string): Read<HostName> {
 /** Reads where to listen: `host:port`, `[v6]:port`, `:port`. Port 0 lets the system choose. */
 export function readListenAddress(text: string): Read<ListenAddress> {
   const quoted = shown(text);
-  if (/^[0-9]+$/.test(text)) {
+  if (portNumber(text, 0) !== null) {
     return complain(`${quoted} is no address`, `write ":${text}" for every address`);
   }
   const match = /^(\[[^\]]*\]|[^:[\]]*):([0-9]{1,5})$/.exec(text);
@@ -119,9 +119,10 @@ export function readUpstream(text: string): Read<UpstreamAddress> {
   const quoted = shown(text);
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (match === null) {
+    const meant = `http://${text}`;
     return complain(
       `${quoted} must begin with http://`,
-      /^[^\s/]+$/.test(text) ? `write ${shown(`http://${text}`)}` : "",
+      readUpstream(meant).ok ? `write ${shown(meant)}` : "write http://host:port",
     );
   }
   const scheme = (match[1] ?? "").toLowerCase();

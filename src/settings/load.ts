@@ -62,14 +62,26 @@ export function loadSettings(sources: SettingSources): Result<LoadedSettings, re
   return reader.problems.length > 0 ? err(reader.problems) : ok({ settings, warnings: reader.warnings });
 }
 
-function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources): Settings {
-  const path = (text: string): Read<string> => {
+/** POLICIES_DIR alone, whatever is wrong with other settings; undefined when it is wrong itself, null when it is not set. */
+export function loadPoliciesDir({ env, cwd, readFile }: SettingSources): string | null | undefined {
+  const reader = new SettingReader(gatherSettings(env, cwd, readFile));
+  const directory = reader.maybe("POLICIES_DIR", pathFrom(cwd));
+  return reader.good("POLICIES_DIR") ? directory : undefined;
+}
+
+/** Reads a path; relative ones begin at `cwd`. */
+function pathFrom(cwd: string): (text: string) => Read<string> {
+  return (text) => {
     const line = readLine(text);
     // A folder of that very name would be made, and what was kept in the other one not found.
     if (/^~(?:\/|$)/.test(text))
       return complain(`${shown(text)} begins with "~", which only a shell knows`, "write the whole path");
     return line.ok ? ok(resolve(cwd, line.value)) : line;
   };
+}
+
+function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources): Settings {
+  const path = pathFrom(cwd);
   const preset = reader.one("PRESET", (text) =>
     readChoice<Preset>(text, ["standard", "strict", "staging", "nginx-guide"]),
   );

@@ -60,7 +60,14 @@ function readUrls(
 ): readonly UpstreamAddress[] {
   const seen = new Set(others.map(({ host, port }) => `${host}:${port}`));
   const found: UpstreamAddress[] = [];
-  for (const { text, place } of reader.items(name)) {
+  const items = reader.items(name);
+  if (items.length === 1 && items[0]?.text.toLowerCase() === "none") {
+    // A host of that name, or what the documentation says where none is named: only a backup can be none.
+    if (name !== "ODOO_BACKUP_URL")
+      reader.complain(name, { thing: "names nothing", remedy: "name where Odoo answers, or leave it out" });
+    return [];
+  }
+  for (const { text, place } of items) {
     const read = readUpstream(text);
     const key = read.ok ? `${read.value.host}:${read.value.port}` : "";
     if (!read.ok) reader.complain(name, read.error, place);

@@ -38,6 +38,9 @@ export const settingItemsMax = 10_000;
  */
 const foreignVariables: ReadonlySet<string> = new Set(["SSL_CERT_FILE", "SSL_KEY_FILE", "ODOO_RC"]);
 
+/** A list of commas alone: two variables that were put together, and both are empty. */
+const emptyList = { thing: "names nothing", remedy: "name an entry, or leave it out" };
+
 /** Gathers what the environment and gateway.yaml say, as text; the environment wins. Values are not judged here. */
 export function gatherSettings(
   env: Readonly<Record<string, string | undefined>>,
@@ -75,7 +78,9 @@ function readEnvironment(
       settings.delete(name);
       continue;
     }
-    settings.set(name, { spelling: name, place, items: itemsOf(name, text, place) });
+    const items = itemsOf(name, text, place);
+    if (items.length > 0) settings.set(name, { spelling: name, place, items });
+    else problems.push({ place, thing: `${name} ${emptyList.thing}`, remedy: emptyList.remedy });
   }
 }
 
@@ -132,7 +137,7 @@ function readYamlFile(named: string, cwd: string, readFile: ReadFile, gathered: 
               thing: "a password or key is not valid YAML",
               remedy: "put it in single quotes",
             }
-          : { place, thing: mistake.message, remedy: "" },
+          : { place, thing: mistake.message, remedy: mistake.remedy },
       );
     }
     return;
@@ -249,23 +254,27 @@ function yamlItems(
     return { place, thing: `is longer than ${settingCharsMax} characters`, remedy: "" };
   }
   const plain = type === "secret" ? text : text.trim();
-  return { items: plain === "" ? [] : itemsOf(name, plain, place) };
+  const items = plain === "" ? [] : itemsOf(name, plain, place);
+  return plain !== "" && items.length === 0 ? { place, ...emptyList } : { items };
 }
 
 /**
- * A scalar as text. Numbers and booleans only where a setting is one: elsewhere YAML has already thrown away how
- * they were written (a password `0123456` would arrive as 123456).
+ * A scalar as text. Numbers and booleans only where a setting is one, or is a word that neither can be, and is told so:
+ * elsewhere YAML has already thrown away how they were written (a password `0123456` would arrive as 123456).
  */
 function scalarText(name: SettingName, value: unknown): string | null {
   if (typeof value === "string") {
     return value;
   }
-  const { type, choices } = settingRow(name);
-  if (typeof value === "number" && Number.isSafeInteger(value)) {
+  const { type } = settingRow(name);
+  if (typeof value === "number" && (Number.isInteger(value) || !Number.isFinite(value))) {
     const numeric = type === "size" || type === "duration" || type === "count";
-    return numeric || choices?.includes(String(value)) === true ? String(value) : null;
+    return numeric || type === "choice" || type === "yes/no" ? String(value) : null;
   }
-  return typeof value === "boolean" && type === "yes/no" ? String(value) : null;
+  if (typeof value === "boolean") {
+    return type === "yes/no" || type === "choice" || type === "address" ? String(value) : null;
+  }
+  return null;
 }
 
 function shownKey(key: string): string {

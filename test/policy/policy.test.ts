@@ -399,6 +399,24 @@ tables: {}
   t.equal(found.length, expected.length + 3, "and beside them the sibling keys of the same rules");
 });
 
+t.test("a mistake in one rule does not hide what is wrong between the others", async (t) => {
+  const found = problemsOf(`limits:
+  one: {rate: 5/min, burst: 5}
+  two: {rate: 5/mn, burst: 5}
+rules:
+  - { id: a, why: long enough a sentence, match: { path: /x/** }, deny: 404 }
+  - { id: a, why: long enough a sentence, match: { path: /x/y }, deny: 404 }
+  - { id: b, why: long enough a sentence, forward: web, limits: [two], store: /my/** }
+`);
+  t.match(found, [
+    /:3:15 limits.two.rate "5\/mn" must be a rate/,
+    /:6:11 id "a" is already at policies\/20-login.yaml:5/,
+    /:7:\d+ rule b would keep answers of \/my\/\*\*/,
+    /:6:5 rule a can never match: a at policies\/20-login.yaml:5 takes all its requests/,
+  ]);
+  t.equal(found.length, 4, "the limit that could not be read is not called unknown");
+});
+
 t.test("mistakes in the YAML itself have a place too", async (t) => {
   t.match(problemsOf("rules:\n  - id: a\n    id: b\n"), [/^policies\/20-login\.yaml:3:5 .*unique/]);
   t.match(problemsOf("rules: [\n"), [/^policies\/20-login\.yaml:\d+:\d+ /]);

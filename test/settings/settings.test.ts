@@ -498,6 +498,13 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ TUNNELS_PER_CLIENT: "1e3" }, "must be a whole number"],
     [{ DRAIN_TIMEOUT: "30" }, "is no duration"],
     [{ DRAIN_TIMEOUT: "2h" }, "must be at most 1h"],
+    [{ API_NETWORKS: "," }, "API_NETWORKS names nothing; name an entry, or leave it out"],
+    [{ ODOO_URL: "none" }, "ODOO_URL names nothing; name where Odoo answers, or leave it out"],
+    [
+      { ODOO_URL: "300.1.1.1:8069" },
+      'ODOO_URL "300.1.1.1:8069" must begin with http://; write http://host:port',
+    ],
+    [{ HTTPS_LISTEN: "99999" }, 'HTTPS_LISTEN "99999" is no address; write host:port, [v6]:port or :port'],
     [
       { GATEWAY_FILE: "other.yaml" },
       'environment GATEWAY_FILE "other.yaml" cannot be read: there is no such file',
@@ -635,6 +642,33 @@ t.test("a mistake in gateway.yaml has its line and column", async (t) => {
     ["- a\n", "gateway.yaml:1:1 is no map of settings"],
     ["a: &x 1\npreset: *x\n", 'gateway.yaml:2:9 alias "*x" is not allowed'],
     ["domain: [a\n", "gateway.yaml:"],
+    ["preset: strict\n---\nworkers: 2\n", "gateway.yaml:2:1 a second document begins here; take"],
+    ["workers: 2\nworkers: 3\n", "gateway.yaml:2:1 key workers is written twice"],
+    ["hosts:\n\tx: 1\n", "gateway.yaml:2:1 Tabs are not allowed as indentation; indent with spaces"],
+    [
+      "domain: @a\n",
+      "gateway.yaml:1:9 Plain value cannot start with reserved character @; put the text in q",
+    ],
+    [
+      "acme_names: *.a.example\n",
+      'gateway.yaml:1:13 alias "*.a.example" is not allowed; write what it stands',
+    ],
+    ["domain: [a\npreset: strict\n", "gateway.yaml:2:1 ] is missing before this; close the list or map"],
+    [`domain: ${"[".repeat(5_000)}\n`, "is nested too deeply; is a bracket or a brace missing its end?"],
+    ["workers: .inf\n", 'workers "Infinity" must be a whole number from 1 to 64'],
+    ["workers: 99999999999999999999\n", 'workers "100000000000000000000" must be a whole number'],
+    ["login_bans: false\n", 'login_bans "false" must be one of standard, guide, official, off'],
+    ["http_listen: false\n", 'http_listen "false" is no address'],
+    ["odoo_url: []\n", "gateway.yaml:1:1 odoo_url names nothing; name where Odoo answers, or leave it out"],
+    ["api_networks: ', ,'\n", "gateway.yaml:1:15 api_networks names nothing; name an entry, or leave it out"],
+    [
+      "hosts:\n  localhost: { database: a }\n  LOCALHOST: { database: b }\n",
+      'gateway.yaml:3:3 "LOCALHOST" is named twice; keep one of them',
+    ],
+    [
+      "domain: a.example:8443\nhosts:\n  a.example:8443: { database: a }\n",
+      'gateway.yaml:3:3 "a.example:8443" has a port; write a.example: it is for every port',
+    ],
     ["__proto__: {preset: strict}\n", "__proto__ is no setting"],
     ["http_listen: ':8443'\n", "gateway.yaml:1:1 http_listen and HTTPS_LISTEN both take port 8443"],
   ];
@@ -646,6 +680,12 @@ t.test("a mistake in gateway.yaml has its line and column", async (t) => {
       { found: problems },
     );
   }
+  t.equal(
+    problemsOf({}, yaml(`domain: ${"[".repeat(5_000)}\n`)).length,
+    1,
+    "what follows from it is not told",
+  );
+  t.equal(problemsOf({}, yaml("preset: 1\npreset: 1\n".repeat(100))).length, 20, "a bounded number is told");
   const many = problemsOf({ PRESET: "x", DOMAINS: "y" }, yaml("odoo_url: z\nbrust: 1\n"));
   t.equal(many.length, 4, "all mistakes of both sources at once", { many });
 });
@@ -762,6 +802,8 @@ t.test("what works and is probably not meant is a warning", async (t) => {
       null,
     ],
     [{ ACME_EMAIL: "it@example.com" }, "ACME_EMAIL has no effect with TLS_MODE=local"],
+    [{ ODOO_URL: "http://odoo:8069", ODOO_BACKUP_URL: "none" }, null],
+    [{ DATABASE: "none" }, 'DATABASE "none" is taken for the name of a database: every other one is refused'],
     [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
   ];
   for (const [env, expected] of table) {
