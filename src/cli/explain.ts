@@ -228,6 +228,10 @@ function sayForward(
   facts: RequestFacts,
   say: (text: string) => void,
 ): void {
+  if (plan.staging !== null) {
+    const isFree = decision.withoutStagingPassword || plan.policy.isStagingExempt(facts);
+    say(`staging: ${isFree ? "no password is asked for here" : "without the staging password it gets 401"}`);
+  }
   const limits = [...decision.accountLimits, ...decision.limits];
   if (plan.isTrusted(facts.client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
   else if (limits.length === 0) say("limits:  none");

@@ -45,6 +45,15 @@ t.test("explain tells which entry of api: a call meets", (t) => {
   t.end();
 });
 
+t.test("explain tells where a staging copy asks for its password", (t) => {
+  const staging = "preset: staging\nstaging_user: team\nstaging_password: correct horse\n";
+  const asked = explained(staging, "GET /odoo", "203.0.113.9");
+  t.match(asked, /verdict: forward to web.*\nstaging: without the staging password it gets 401$/m);
+  t.match(explained(staging, "POST /payment/x", "203.0.113.9"), /^staging: no password is asked for here$/m);
+  t.notMatch(explained("", "GET /odoo", "203.0.113.9"), /^staging:/m);
+  t.end();
+});
+
 t.test("explain tells what DATABASE refuses and answers", (t) => {
   const pinned = "database: prod\n";
   t.match(
