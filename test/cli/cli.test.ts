@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
@@ -223,35 +223,6 @@ t.test("validate says what is good, or every problem at once", async (t) => {
   t.equal(policy.status, 1);
   t.match(policy.errors, /99-broken\.yaml:3:\d+ .*"forwrad"/, "a policy file's problem has its place");
 });
-
-t.test("wrong settings and wrong policy files are told together, before a start too", async (t) => {
-  const env = { ODOO_WORKERS: "x", POLICIES_DIR: brokenPolicies() };
-  for (const { status, errors } of await Promise.all([call(["validate"], env), call(["run"], env)])) {
-    t.equal(status, 1);
-    t.match(errors, /^problem: environment ODOO_WORKERS "x" must be a whole number/m);
-    t.match(errors, /^problem: broken-\w+\/99-broken\.yaml:3:\d+ .*"forwrad"/m);
-    t.match(errors, /^3 problems; nothing was started or changed$/m);
-  }
-  const nowhere = await call(["validate"], { ODOO_WORKERS: "x", POLICIES_DIR: "~/policies" });
-  t.match(nowhere.errors, /^2 problems;/m, "a folder that is named wrongly is not looked into");
-});
-
-t.test(
-  "a policy file that is a pipe or no UTF-8 is a problem; a pipe would be waited for without end",
-  async (t) => {
-    const directory = brokenPolicies();
-    rmSync(join(directory, "99-broken.yaml"));
-    // In Latin-1: the rule would be for a path that nobody asks for.
-    const rule =
-      "rules:\n  - id: pay\n    why: The pay slips of all.\n    match: { path: /geh\xe4lter/** }\n    deny: 404\n";
-    writeFileSync(join(directory, "11-pay.yaml"), rule, "latin1");
-    const isPipe = spawnSync("mkfifo", [join(directory, "12-pipe.yaml")]).status === 0;
-    const { status, errors } = await call(["validate"], { POLICIES_DIR: directory });
-    t.equal(status, 1);
-    t.match(errors, /11-pay\.yaml cannot be read: it is not UTF-8 text; a policy file is a regular file/);
-    if (isPipe) t.match(errors, /12-pipe\.yaml cannot be read: it is no regular file/);
-  },
-);
 
 /** The shipped policies and one file with a mistake. */
 function brokenPolicies(): string {

@@ -44,7 +44,7 @@ export class KnownHttp2Fields {
 
   #learn(raw: readonly string[], head: Http2Head): void {
     if (charsOf(raw) > sectionCharsMax) return;
-    const lengthAt = head.fields.indexOf("content-length");
+    const lengthAt = head.fields.findIndex((text, i) => i % 2 === 0 && text === "content-length");
     // Where Content-Length is said twice, or is no number as we write it, nobody has to be quick.
     if (lengthAt >= 0 && head.fields[lengthAt + 1] !== String(head.bodyBytes)) return;
     rememberNames(head.fields);
