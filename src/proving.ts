@@ -23,9 +23,14 @@ import { ReconnectPace } from "./upstream/reconnect-pace.ts";
 export function openToStrangers({ policy, site, settings }: Plan): readonly Problem[] {
   const { adminNetworks, trustedNetworks, apiNetworks, posNetworks, trustedProxies } = settings;
   const named = [trustedNetworks, posNetworks, trustedProxies];
+  const [first, ...others] = settings.domains.map(({ host }) => host);
+  // A rule may name a host, or every host but one: one that no rule names stands for all of those.
+  const unnamed = policy.hosts.size === 0 ? undefined : others.find((host) => !policy.hosts.has(host));
+  const hosts = [first, ...others.filter((host) => policy.hosts.has(host)), unnamed];
   return guardedProblems({
     policy,
     site,
+    hosts: hosts.filter((host) => host !== undefined),
     admins: adminNetworks,
     named: apiNetworks === null ? named : [...named, apiNetworks],
     selectorOpen: settings.databaseSelector === "allow",

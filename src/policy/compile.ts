@@ -61,6 +61,8 @@ export interface Policy {
   readonly skipped: readonly SkippedRule[];
   readonly pathRules: PathRules<CompiledRule>;
   readonly clientRules: ClientRules;
+  /** Every host that a rule names: for these, and for the others, it may decide otherwise. */
+  readonly hosts: ReadonlySet<string>;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
    * what opens a door is read strictly, what closes one widely.
@@ -123,6 +125,7 @@ export function compilePolicy(
   const patterns: (readonly PathPattern[] | null)[] = [];
   const skipped: SkippedRule[] = [];
   const clients: Condition[] = [];
+  const hosts = new Set<string>();
   for (const { document, file, line } of rules) {
     const because = excludedBecause(document.when, settings);
     if (because !== null) {
@@ -140,6 +143,8 @@ export function compilePolicy(
       others: conditions.filter((one) => one !== ofPath && one !== ofClient),
       decision: Object.freeze(compileDecision(document, reason, limits)),
     });
+    for (const match of [document.match, document.match?.not])
+      for (const host of listOf(match?.host)) hosts.add(host);
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
   }
   return {
@@ -148,6 +153,7 @@ export function compilePolicy(
     skipped,
     pathRules: new PathRules(compiled, indexRules(patterns)),
     clientRules: new ClientRules(clients),
+    hosts,
     isStagingExempt: exemptTest(settings.stagingExempt),
   };
 }

@@ -19,6 +19,8 @@ import {
 export interface GuardedWorld {
   readonly policy: Policy;
   readonly site: Site;
+  /** Served names: the canonical one first, those that a rule names, and one that none names. Without a port, which is always ours: the listener's own may not be known yet. */
+  readonly hosts: readonly string[];
   /** Who may reach the manager: nobody in it is a stranger. */
   readonly admins: IpSet;
   /** Networks to which the operator gave something else; a stranger is rather looked for outside of them. */
@@ -36,24 +38,24 @@ const strangers = ["203.0.113.9", "198.51.100.9", "2001:db8::9"];
  * (ADMIN_NETWORKS=0.0.0.0/0, ::/0) there is no stranger left, and no problem.
  */
 export function guardedProblems(world: GuardedWorld): readonly Problem[] {
-  const { site, admins, named } = world;
-  const name = site.servedNames.values().next().value;
-  if (name === undefined) return [];
-  // Without a port, which is always ours: the listener's own may not be known yet.
-  const authority = name.host;
+  const { admins, named, hosts } = world;
   const outside = strangers.flatMap((text) => parseIp(text) ?? []).filter((ip) => !admins.contains(ip));
   const nameless = outside.filter((ip) => !named.some((set) => set.contains(ip)));
   const found = new Map<string, { readonly decision: Decision; readonly first: string; count: number }>();
-  for (const client of nameless.length > 0 ? nameless : outside) {
-    for (const request of guardedRequests(authority, world.selectorOpen)) {
-      for (const decision of decisionsFor(request, client, authority, world)) {
-        if (!letsThrough(decision, request)) continue;
-        const { rule, file, line } = decision.reason;
-        const key = `${file}:${line} ${rule}`;
-        const seen = found.get(key);
-        const words = `${request.method} ${request.target} (${request.spelling}) from ${client.text}`;
-        if (seen === undefined) found.set(key, { decision, first: words, count: 1 });
-        else seen.count += 1;
+  const clients = nameless.length > 0 ? nameless : outside;
+  for (const [index, host] of hosts.entries()) {
+    const to = index === 0 ? "" : ` to ${host}`;
+    for (const request of guardedRequests(host, world.selectorOpen)) {
+      for (const client of clients) {
+        for (const decision of decisionsFor(request, client, host, world)) {
+          if (!letsThrough(decision, request)) continue;
+          const { rule, file, line } = decision.reason;
+          const key = `${file}:${line} ${rule}`;
+          const seen = found.get(key);
+          const words = `${request.method} ${request.target} (${request.spelling}) from ${client.text}${to}`;
+          if (seen === undefined) found.set(key, { decision, first: words, count: 1 });
+          else seen.count += 1;
+        }
       }
     }
   }
@@ -68,13 +70,22 @@ export function guardedProblems(world: GuardedWorld): readonly Problem[] {
   });
 }
 
+/** A rule may ask for a method or a media type; the manager takes any method (odoo-wire h), and its forms come as either type. */
+const actionForms = [
+  ["GET", null],
+  ["POST", null],
+  ["POST", "application/x-www-form-urlencoded"],
+  ["POST", "multipart/form-data"],
+  ["OPTIONS", null],
+] as const;
+
 function guardedRequests(authority: string, selectorOpen: boolean): readonly GuardedRequest[] {
   const prefixes = ["", ...commonLanguages.map((language) => `/${language}`)];
   const actions = prefixes.flatMap((prefix) =>
     managerPaths.flatMap((path) =>
-      (["GET", "POST"] as const).map((method): GuardedRequest => {
+      actionForms.map(([method, contentType]): GuardedRequest => {
         const spelling = prefix === "" ? "as it is written" : `behind the language ${prefix.slice(1)}`;
-        return { method, target: `${prefix}${path}`, contentType: null, body: null, spelling, odd: false };
+        return { method, target: `${prefix}${path}`, contentType, body: null, spelling, odd: false };
       }),
     ),
   );
@@ -90,20 +101,31 @@ function guardedRequests(authority: string, selectorOpen: boolean): readonly Gua
     : all;
 }
 
-/** With and without a session that was seen to log in: a portal user is a stranger too. */
+/** Without a session, and with one that was seen to log in or not: a portal user is a stranger too. */
 function decisionsFor(
   request: GuardedRequest,
   client: Ip,
   authority: string,
   { policy, site }: GuardedWorld,
 ): readonly Decision[] {
-  const read = screen(headOf(request, client, authority, site), site);
-  if (!read.ok) return [];
-  return [false, true].map((knownSession) => decide(policy, read.value, { knownSession }));
+  const session = ["Cookie", `${site.sessionCookie}=${"x".repeat(84)}`];
+  const without = screen(headOf(request, client, authority, [], site), site);
+  const having = screen(headOf(request, client, authority, session, site), site);
+  if (!without.ok || !having.ok) return [];
+  return [
+    decide(policy, without.value, { knownSession: false }),
+    ...[false, true].map((knownSession) => decide(policy, having.value, { knownSession })),
+  ];
 }
 
-function headOf(request: GuardedRequest, peer: Ip, authority: string, site: Site): IncomingHead {
-  const fields = ["Host", authority, "Cookie", `${site.sessionCookie}=${"x".repeat(84)}`];
+function headOf(
+  request: GuardedRequest,
+  peer: Ip,
+  authority: string,
+  session: readonly string[],
+  site: Site,
+): IncomingHead {
+  const fields = ["Host", authority, ...session];
   if (request.contentType !== null) fields.push("Content-Type", request.contentType);
   if (request.method === "POST") fields.push("Content-Length", String(Buffer.byteLength(request.body ?? "")));
   return {

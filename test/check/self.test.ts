@@ -51,6 +51,34 @@ t.test("a rule that closes the manager's page and forgets its actions does not s
   });
 });
 
+t.test("a rule cannot open the manager for one host, one form or visitors without a session", async (t) => {
+  const env = { DOMAIN: "odoo.test,shop.test" };
+  for (const [match, said] of [
+    ["host: shop.test", "to shop.test"],
+    ["not: { host: odoo.test }", "to shop.test"],
+    ["session: none", "GET /web/database/manager"],
+    ["not: { session: present }", "GET /web/database/manager"],
+    ["method: [POST], content_type: application/x-www-form-urlencoded", "POST /web/database/"],
+    ["content_type: multipart/form-data", "POST /web/database/"],
+    ["method: [OPTIONS]", "OPTIONS /web/database/"],
+  ] as const) {
+    const folder = policies(t.testdir({}), "00-reserved.yaml", (text) => `${text}\n`);
+    const rule = `{ id: own, why: opens what is closed, match: { path: /web/database/**, ${match} }, forward: web }`;
+    writeFileSync(join(folder, "08-own.yaml"), `rules:\n  - ${rule}\n`);
+    await t.rejects(
+      startTestGateway({ env: { ...env, POLICIES_DIR: folder } }),
+      { message: new RegExp(`08-own\\.yaml:2\\S* rule own lets strangers .*${said}`) },
+      match,
+    );
+  }
+  const lan = policies(t.testdir({}), "00-reserved.yaml", (text) => `${text}\n`);
+  const rule =
+    "{ id: own, why: for the office alone, match: { path: /web/database/**, host: shop.test, from: 10.0.0.0/8 }, forward: web }";
+  writeFileSync(join(lan, "08-own.yaml"), `rules:\n  - ${rule}\n`);
+  const gateway = await startTestGateway({ env: { ...env, POLICIES_DIR: lan } });
+  await gateway.close();
+});
+
 t.test("JSON-RPC whose body nobody reads does not start", async (t) => {
   const unread = policies(t.testdir({}), "30-rpc.yaml", (text) => text.replace("    rpc: envelope\n", ""));
   await t.rejects(startTestGateway({ env: { POLICIES_DIR: unread } }), {
