@@ -84,11 +84,18 @@ export function parseYaml(
   };
   const mistakes: YamlMistake[] = [];
   for (const error of foreign ? document.errors : [...document.errors, ...document.warnings]) {
-    mistakes.push({ ...placeAt(error.pos[0]), ...inOurWords(error, text.slice(error.pos[0])) });
+    const rest = text.slice(error.pos[0]);
+    const words = inOurWords(error, rest);
+    // Behind the first one every word of the rest is another.
+    if (words.message === astray.message && mistakes.some(({ message }) => message === words.message))
+      continue;
+    // Behind a key without a value the library points at the end of that, lines before the second of its name.
+    const blank = /^(?:\s|#.*\n)*/.exec(rest)?.[0].length ?? 0;
+    mistakes.push({ ...placeAt(error.pos[0] + (error.code === "DUPLICATE_KEY" ? blank : 0)), ...words });
   }
-  const tooDeep = document.errors.findIndex(({ code }) => code === "RESOURCE_EXHAUSTION");
+  const tooDeep = mistakes.find(({ message }) => message === deep.message);
   // What follows from giving up there is nothing the author wrote.
-  if (tooDeep >= 0) return err(mistakes.slice(tooDeep, tooDeep + 1));
+  if (tooDeep !== undefined) return err([tooDeep]);
   if (!foreign) {
     visit(document, {
       Alias(_key, node) {
@@ -146,18 +153,25 @@ export function parseYaml(
   });
 }
 
+const deep = { message: "is nested too deeply", remedy: "is a bracket or a brace missing its end?" };
+
+const astray = {
+  message: "what begins here belongs to nothing before it",
+  remedy: "indent it like the lines around it, or put the text in quotes",
+};
+
 /** The library's message where it says enough; where it speaks to programmers, ours. `rest`: the text from there on. */
 function inOurWords({ code, message }: YAMLError, rest: string): Pick<YamlMistake, "message" | "remedy"> {
   switch (code) {
     case "MULTIPLE_DOCS":
       return { message: "a second document begins here", remedy: 'take the line "---" or "..." out' };
     case "DUPLICATE_KEY": {
-      const key = /^[\w./-]{1,60}(?=\s*:)/.exec(rest)?.[0];
+      const key = /^(?:\s|#.*\n)*([\w./-]{1,60})(?=\s*:)/.exec(rest)?.[1];
       const thing = key === undefined ? "a key" : `key ${key}`;
       return { message: `${thing} is written twice: keys of a map are unique`, remedy: "keep one of them" };
     }
     case "RESOURCE_EXHAUSTION":
-      return { message: "is nested too deeply", remedy: "is a bracket or a brace missing its end?" };
+      return deep;
     case "TAB_AS_INDENT":
       return { message, remedy: "indent with spaces" };
     case "BAD_SCALAR_START":
@@ -173,6 +187,10 @@ function inOurWords({ code, message }: YAMLError, rest: string): Pick<YamlMistak
       return { message, remedy: "keys of one map, and entries of one list, begin in the same column" };
     case "TAG_RESOLVE_FAILED":
       return { message, remedy: 'take it out; a text that begins with "!" goes in quotes' };
+    case "MULTILINE_IMPLICIT_KEY":
+      return { message, remedy: 'write "key: value", with a space behind the colon' };
+    case "UNEXPECTED_TOKEN":
+      return /in YAML stream|at node end/.test(message) ? astray : { message, remedy: "" };
     case "NON_STRING_KEY":
       return { message: "a key must be a text", remedy: "" };
     default:

@@ -1,5 +1,5 @@
 import { isLoopback, parseIp } from "../base/ip.ts";
-import type { IpSet } from "../base/ip-set.ts";
+import { type IpSet, parseIpSet } from "../base/ip-set.ts";
 import { formatBytes } from "../base/units.ts";
 import { checkOrderedNames } from "./acme.ts";
 import type { SettingReader } from "./reader.ts";
@@ -172,6 +172,18 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
       reader.warn(name, { thing: `"${text}" is everybody: ${harm}`, remedy: "name your own networks" });
     }
   }
+  const { trustedProxies } = settings;
+  for (const [name, set, harm] of [
+    ["ADMIN_NETWORKS", settings.adminNetworks, "it reaches the database manager"],
+    ["TRUSTED_NETWORKS", settings.trustedNetworks, "nothing of it is limited or banned"],
+  ] as const) {
+    const proxy = trustedProxies.texts.find((text) => overlaps(text, set));
+    if (proxy === undefined || everyone(set) !== undefined) continue;
+    reader.warn(name, {
+      thing: `holds the proxy itself, "${proxy}" of TRUSTED_PROXIES: should it forward a request without X-Forwarded-For, ${harm}`,
+      remedy: "leave the proxy's address out, and see that it sets that field",
+    });
+  }
   if (settings.api !== null && reader.has("API_NETWORKS")) {
     const thing = "and the section api: of gateway.yaml both say who may call";
     reader.complain("API_NETWORKS", {
@@ -241,6 +253,16 @@ function checkSpool({ spoolBytesMax, bodyBytesMax, workers }: Settings, reader: 
     thing: `must not be below BODY_MAX (${formatBytes(bodyBytesMax)})${times}`,
     remedy: workers === 1 ? "one body must fit" : "one body must fit in each process's part",
   });
+}
+
+/** Do a network and a set share an address: of two networks that do, one holds the other's first. */
+function overlaps(network: string, set: IpSet): boolean {
+  const holds = (wide: IpSet, text: string) => {
+    const first = parseIp(text.replace(/\/.*$/, ""));
+    return first !== null && wide.contains(first);
+  };
+  const own = parseIpSet([network]);
+  return holds(set, network) || (own.ok && set.texts.some((text) => holds(own.value, text)));
 }
 
 function isEveryHost(host: string): boolean {

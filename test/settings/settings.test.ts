@@ -655,6 +655,9 @@ t.test("a mistake in gateway.yaml has its line and column", async (t) => {
     ],
     ["domain: [a\npreset: strict\n", "gateway.yaml:2:1 ] is missing before this; close the list or map"],
     [`domain: ${"[".repeat(5_000)}\n`, "is nested too deeply; is a bracket or a brace missing its end?"],
+    ["- a\npreset: strict\n", "gateway.yaml:2:1 what begins here belongs to nothing before it; indent it"],
+    ["cache:\n# none\ncache: off\n", "gateway.yaml:3:1 key cache is written twice"],
+    ["cache:off\npreset: strict\n", 'on a single line; write "key: value", with a space behind the colon'],
     ["workers: .inf\n", 'workers "Infinity" must be a whole number from 1 to 64'],
     ["workers: 99999999999999999999\n", 'workers "100000000000000000000" must be a whole number'],
     ["login_bans: false\n", 'login_bans "false" must be one of standard, guide, official, off'],
@@ -790,6 +793,15 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ODOO_NETWORKS: "172.18.0.0/16" }, "ODOO_NETWORKS has no effect without REPORT_LISTEN"],
     [{ TRUSTED_NETWORKS: "0.0.0.0/0" }, "nobody is ever limited or banned"],
     [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
+    [
+      { TRUSTED_PROXIES: "172.18.0.2", ADMIN_NETWORKS: "172.16.0.0/12" },
+      'ADMIN_NETWORKS holds the proxy itself, "172.18.0.2" of TRUSTED_PROXIES: should it forward a request without X-Forwarded-For, it reaches the database manager; leave',
+    ],
+    [
+      { TRUSTED_PROXIES: "192.0.2.1, 10.0.0.0/8", TRUSTED_NETWORKS: "10.1.0.0/16" },
+      'TRUSTED_NETWORKS holds the proxy itself, "10.0.0.0/8" of TRUSTED_PROXIES',
+    ],
+    [{ TRUSTED_PROXIES: "10.0.0.1", ADMIN_NETWORKS: "10.0.0.2, 2001:db8::/32" }, null],
     [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],
     [{ ...acme, TLS_KEY_FILE: "a.key" }, "TLS_KEY_FILE has no effect with TLS_MODE=acme"],
     [
