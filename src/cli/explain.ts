@@ -11,7 +11,7 @@ import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
 import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
 import { readPolicy } from "../start/policy-files.ts";
-import { printProblems, processSettings } from "./settings.ts";
+import { printProblems, settingsToStart } from "./settings.ts";
 
 const sessionKinds = ["none", "present", "known"];
 
@@ -22,7 +22,7 @@ export function explain(args: readonly string[]): number {
     process.stderr.write(`${read}\nsee: odoo-gateway explain --help\n`);
     return 2;
   }
-  const loaded = processSettings();
+  const loaded = settingsToStart();
   if (!loaded.ok) {
     printProblems(loaded.error);
     return 1;

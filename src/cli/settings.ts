@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Problem } from "../base/problem.ts";
 import { problemLine } from "../base/problem.ts";
 import { err, type Result } from "../base/result.ts";
@@ -9,7 +10,8 @@ import { problemsOfPolicies } from "../start/policy-files.ts";
 
 /** The settings of this process: its environment and gateway.yaml in its folder. */
 export function processSettings(): Result<LoadedSettings, readonly Problem[]> {
-  return loadSettings({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+  const cores = availableParallelism();
+  return loadSettings({ env: process.env, cwd: process.cwd(), readFile: readTextFile, cores });
 }
 
 /** The same before a start: with wrong settings, what is wrong with the policy files is told too, so that one look is enough. */

@@ -10,11 +10,12 @@ import type { SettingName } from "./table.ts";
 type NamedListener = readonly [name: SettingName, address: ListenAddress];
 
 /** What only shows when settings are looked at together. Says nothing about settings that are already bad. */
-export function checkSettings(settings: Settings, reader: SettingReader): void {
+export function checkSettings(settings: Settings, reader: SettingReader, cores: number | null): void {
   checkListeners(settings, reader);
   checkReports(settings, reader);
   checkUpstreams(settings, reader);
   checkMembers(settings, reader);
+  checkCores(settings, reader, cores);
   checkTls(settings, reader);
   checkNetworks(settings, reader);
   checkHsts(settings, reader);
@@ -123,6 +124,15 @@ function checkMembers(settings: Settings, reader: SettingReader): void {
       remedy: `set WORKERS=${Math.max(1, odooWorkers - 1)}, or ODOO_WORKERS above ${workers} if Odoo has as many`,
     });
   }
+}
+
+/** Two take over from each other on any machine (SIGUSR2). */
+function checkCores({ workers }: Settings, reader: SettingReader, cores: number | null): void {
+  if (cores === null || workers <= Math.max(2, cores) || !reader.good("WORKERS")) return;
+  reader.warn("WORKERS", {
+    thing: `is ${workers}, and this machine has ${cores === 1 ? "one processor core" : `${cores} processor cores`}`,
+    remedy: "more processes than cores take memory and serve nobody sooner",
+  });
 }
 
 function checkTls(settings: Settings, reader: SettingReader): void {

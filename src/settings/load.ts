@@ -35,6 +35,8 @@ export interface SettingSources {
   /** Absolute; relative paths start here. */
   readonly cwd: string;
   readonly readFile: ReadFile;
+  /** Processor cores of this machine; left out: not known. */
+  readonly cores?: number;
 }
 
 export interface LoadedSettings {
@@ -58,7 +60,7 @@ const localNames = ["localhost", "127.0.0.1", "[::1]"];
 export function loadSettings(sources: SettingSources): Result<LoadedSettings, readonly Problem[]> {
   const reader = new SettingReader(gatherSettings(sources.env, sources.cwd, sources.readFile));
   const settings = readSettings(reader, sources);
-  checkSettings(settings, reader);
+  checkSettings(settings, reader, sources.cores ?? null);
   return reader.problems.length > 0 ? err(reader.problems) : ok({ settings, warnings: reader.warnings });
 }
 

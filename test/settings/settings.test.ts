@@ -827,6 +827,17 @@ t.test("what works and is probably not meant is a warning", async (t) => {
   }
 });
 
+t.test("more processes than processor cores are warned of", async (t) => {
+  const warned = (workers: string, cores: number) => {
+    const env = { WORKERS: workers, SPOOL_MAX: "64GiB" };
+    const loaded = loadSettings({ env, cwd: "/srv", readFile: memory({}), cores });
+    return loaded.ok ? loaded.value.warnings.map(problemLine) : ["PROBLEM"];
+  };
+  t.match(warned("5", 4), [/^environment WORKERS is 5, and this machine has 4 processor cores; more/]);
+  t.same(warned("4", 4), []);
+  t.same(warned("2", 1), [], "two take over from each other, on any machine");
+});
+
 t.test("names and addresses survive the way through text; no text makes the reader throw", async () => {
   const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/);
   const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
