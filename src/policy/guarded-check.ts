@@ -93,12 +93,22 @@ function guardedRequests(authority: string, selectorOpen: boolean): readonly Gua
     ...managerRequests,
     ...managerSpellings(authority, commonLanguages),
     ...actions,
-    ...serviceRequests(commonLanguages),
-    ...serviceRequests(["fr"]),
+    ...[...serviceRequests(commonLanguages), ...serviceRequests(["fr"])].flatMap(callForms),
   ];
   return selectorOpen
     ? all.filter(({ method, target }) => method !== "GET" || !target.endsWith("/web/database/selector"))
     : all;
+}
+
+/** A call of the db service as Odoo takes it too: by other methods, and as other media types (odoo-wire b). */
+function callForms(request: GuardedRequest): readonly GuardedRequest[] {
+  const types = request.contentType === "text/xml" ? ["application/xml", null] : ["application/json-rpc"];
+  return [
+    request,
+    { ...request, method: "GET" },
+    { ...request, method: "PUT" },
+    ...types.map((contentType) => ({ ...request, contentType })),
+  ];
 }
 
 /** Without a session, and with one that was seen to log in or not: a portal user is a stranger too. */
@@ -127,7 +137,8 @@ function headOf(
 ): IncomingHead {
   const fields = ["Host", authority, ...session];
   if (request.contentType !== null) fields.push("Content-Type", request.contentType);
-  if (request.method === "POST") fields.push("Content-Length", String(Buffer.byteLength(request.body ?? "")));
+  if (request.method === "POST" || request.body !== null)
+    fields.push("Content-Length", String(Buffer.byteLength(request.body ?? "")));
   return {
     protocol: "HTTP/1.1",
     method: request.method,

@@ -5,7 +5,7 @@
  */
 
 export interface GuardedRequest {
-  readonly method: "GET" | "POST" | "OPTIONS";
+  readonly method: "GET" | "POST" | "PUT" | "OPTIONS";
   /** As it stands in the request line. */
   readonly target: string;
   readonly contentType: string | null;

@@ -61,9 +61,12 @@ t.test("a rule cannot open the manager for one host, one form or visitors withou
     ["method: [POST], content_type: application/x-www-form-urlencoded", "POST /web/database/"],
     ["content_type: multipart/form-data", "POST /web/database/"],
     ["method: [OPTIONS]", "OPTIONS /web/database/"],
+    ["method: [PUT]", "PUT /(?:xmlrpc|jsonrpc)"],
+    ["content_type: application/json-rpc", "POST /jsonrpc"],
+    ["content_type: application/xml", "POST /xmlrpc/db"],
   ] as const) {
     const folder = policies(t.testdir({}), "00-reserved.yaml", (text) => `${text}\n`);
-    const rule = `{ id: own, why: opens what is closed, match: { path: /web/database/**, ${match} }, forward: web }`;
+    const rule = `{ id: own, why: opens what is closed, match: { path: [/web/database/**, /xmlrpc/**, /jsonrpc], ${match} }, forward: web }`;
     writeFileSync(join(folder, "08-own.yaml"), `rules:\n  - ${rule}\n`);
     await t.rejects(
       startTestGateway({ env: { ...env, POLICIES_DIR: folder } }),
