@@ -290,19 +290,20 @@ function verdictText(rule: RuleDocument): string {
 
 t.test("the example of a policy of one's own loads and decides as it says", async (t) => {
   const example = /^```yaml\n(limits:[\s\S]*?)^```/m.exec(read("docs/policies.md"))?.[1] ?? "";
+  const closing =
+    /^```yaml\n( {2}- id: partner-webhook-closed[\s\S]*?)^```/m.exec(read("docs/policies.md"))?.[1] ?? "";
   const all = new Map(files.map(({ name }) => [name, readFileSync(join(shippedDirectory, name), "utf8")]));
   all.set("40-own.yaml", example);
-  const policy = loadPolicy({
-    directory: "policies",
-    readDirectory: () => [...all.keys()],
-    readFile: (path) => all.get(path.split("/").at(-1) ?? "") ?? "",
-    settings: settingsFor("standard"),
-  });
-  if (!policy.ok) return void t.fail(policy.error.map(({ place, thing }) => `${place} ${thing}`).join("\n"));
-  const asked = (client: string) =>
-    decide(policy.value, factsFor({ method: "POST", path: "/parcel/webhook/1", from: client }), {
-      knownSession: false,
+  const asked = (client: string, path = "/parcel/webhook/1") => {
+    const policy = loadPolicy({
+      directory: "policies",
+      readDirectory: () => [...all.keys()],
+      readFile: (path) => all.get(path.split("/").at(-1) ?? "") ?? "",
+      settings: settingsFor("standard"),
     });
+    if (!policy.ok) throw new Error(policy.error.map(({ place, thing }) => `${place} ${thing}`).join("\n"));
+    return decide(policy.value, factsFor({ method: "POST", path, from: client }), { knownSession: false });
+  };
   t.match(asked("192.0.2.10"), {
     verdict: "forward",
     reason: { rule: "partner-webhook" },
@@ -310,6 +311,10 @@ t.test("the example of a policy of one's own loads and decides as it says", asyn
     answerTimeoutMs: 30_000,
   });
   t.match(asked("203.0.113.9"), { verdict: "forward", reason: { rule: "odoo" } });
+  all.set("40-own.yaml", example + closing);
+  t.match(asked("192.0.2.10"), { verdict: "forward", reason: { rule: "partner-webhook" } });
+  for (const path of ["/parcel/webhook/1", "/fr/parcel/webhook", "/english/Parcel/webhook/1"])
+    t.match(asked("203.0.113.9", path), { verdict: "deny", reason: { rule: "partner-webhook-closed" } });
 });
 
 t.test("every field and event of the log is in the documentation", async (t) => {
