@@ -5,6 +5,7 @@ import type { Demo } from "../demo/start.ts";
 import { type LogDestination, openDestination } from "../observe/destination.ts";
 import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
+import { unservedHosts } from "../policy/unserved-hosts.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { RunningGateway } from "../start/running-gateway.ts";
 import { startGateway } from "../start.ts";
@@ -56,13 +57,15 @@ export async function run(signals: Signals): Promise<number> {
     return 1;
   }
   const running = started.value;
+  const policyWarnings = () => unservedHosts(running.plan().policy, running.plan().settings);
+  printWarnings(policyWarnings());
   dieTelling(log);
   signals.serve({
     stop: () => running.stop(),
     kill: () => supervisor?.kill(),
     reload: async () => {
       const problems = await running.reload();
-      if (problems.length === 0) printWarnings(warnings);
+      if (problems.length === 0) printWarnings([...warnings, ...policyWarnings()]);
       return problems;
     },
     change: () => (supervisor === null ? tellAlone(log) : void supervisor.change()),

@@ -1,6 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { buildPlan } from "../plan.ts";
+import { unservedHosts } from "../policy/unserved-hosts.ts";
 import { openToStrangers } from "../proving.ts";
 import { policiesDirOf, readPolicy } from "../start/policy-files.ts";
 import { loadCertificateFiles } from "../tls/certificate.ts";
@@ -19,6 +20,7 @@ export function validate(): number {
   const policy = readPolicy(settings);
   if (!policy.ok) problems.push(...policy.error);
   else {
+    more.push(...unservedHosts(policy.value, settings));
     const httpsPort = settings.httpsListen.port;
     const secret = Buffer.alloc(32);
     const parts = { revision: 1, settings, policy: policy.value, httpsPort, secret, clock: systemClock };

@@ -1,5 +1,6 @@
 import { emptyIpSet, parseIpSet } from "../base/ip-set.ts";
 import { parseBytes, parseDurationMs, parseRatePerSecond } from "../base/units.ts";
+import type { KeyPath } from "../base/yaml-positions.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Settings } from "../settings/settings.ts";
 import { ClientRules } from "./client-rules.ts";
@@ -61,8 +62,8 @@ export interface Policy {
   readonly skipped: readonly SkippedRule[];
   readonly pathRules: PathRules<CompiledRule>;
   readonly clientRules: ClientRules;
-  /** Every host that a rule names: for these, and for the others, it may decide otherwise. */
-  readonly hosts: ReadonlySet<string>;
+  /** Every host that a rule names, and where first: for these, and for the others, it may decide otherwise. */
+  readonly hosts: ReadonlyMap<string, string>;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
    * what opens a door is read strictly, what closes one widely.
@@ -125,8 +126,8 @@ export function compilePolicy(
   const patterns: (readonly PathPattern[] | null)[] = [];
   const skipped: SkippedRule[] = [];
   const clients: Condition[] = [];
-  const hosts = new Set<string>();
-  for (const { document, file, line } of rules) {
+  const hosts = new Map<string, string>();
+  for (const { document, file, line, placeOf } of rules) {
     const because = excludedBecause(document.when, settings);
     if (because !== null) {
       skipped.push({ rule: document.id, file, line, because });
@@ -143,8 +144,8 @@ export function compilePolicy(
       others: conditions.filter((one) => one !== ofPath && one !== ofClient),
       decision: Object.freeze(compileDecision(document, reason, limits)),
     });
-    for (const match of [document.match, document.match?.not])
-      for (const host of listOf(match?.host)) hosts.add(host);
+    noteHosts(document.match?.host, ["match", "host"], placeOf, hosts);
+    noteHosts(document.match?.not?.host, ["match", "not", "host"], placeOf, hosts);
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
   }
   return {
@@ -156,6 +157,16 @@ export function compilePolicy(
     hosts,
     isStagingExempt: exemptTest(settings.stagingExempt),
   };
+}
+
+function noteHosts(
+  named: ConditionsDocument["host"],
+  path: KeyPath,
+  placeOf: (path: KeyPath) => string,
+  hosts: Map<string, string>,
+): void {
+  for (const [index, host] of listOf(named).entries())
+    if (!hosts.has(host)) hosts.set(host, placeOf([...path, index]));
 }
 
 /** Of a path with two readings the first counts: Odoo may take the other for somebody's page. */

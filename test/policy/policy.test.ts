@@ -11,6 +11,7 @@ import { PathRules } from "../../src/policy/path-rules.ts";
 import { hasParameter, isOnSite, offsiteParameter } from "../../src/policy/query.ts";
 import { indexRules } from "../../src/policy/rule-index.ts";
 import { policySchemaText } from "../../src/policy/schema.ts";
+import { unservedHosts } from "../../src/policy/unserved-hosts.ts";
 import type { Settings } from "../../src/settings/settings.ts";
 import { factsFor } from "../support/facts.ts";
 import { loadTexts, networks, root, settingsFor, shippedPolicy } from "./support.ts";
@@ -397,6 +398,20 @@ tables: {}
     t.ok(found.includes(line), line);
   }
   t.equal(found.length, expected.length + 3, "and beside them the sibling keys of the same rules");
+});
+
+t.test("a host that no rule can ever meet is named, and is no reason not to start", async (t) => {
+  const policy = policyOf(`rules:
+  - { id: a, why: long enough a sentence, match: { host: [erp.exmaple.com, erp.example.com] }, deny: 404 }
+  - { id: b, why: long enough a sentence, match: { path: /x, not: { host: www.example.com } }, deny: 404 }
+  - { id: c, why: long enough a sentence, match: { host: "[::1]", path: /x }, deny: 404 }
+${rest}`);
+  t.match(unservedHosts(policy, settingsFor("standard")).map(problemLine), [
+    /:2:\d+ host "erp.exmaple.com" is none of DOMAIN: nobody ever asks for it here; did you mean erp.example.com\?$/,
+    /:3:\d+ host "www.example.com" is one of REDIRECT_DOMAINS, which no rule is asked for/,
+    /:4:\d+ host "\[::1\]" is none of DOMAIN: .*; serve it/,
+  ]);
+  t.same(unservedHosts(shippedPolicy(settingsFor("standard")), settingsFor("standard")), []);
 });
 
 t.test("a mistake in one rule does not hide what is wrong between the others", async (t) => {
