@@ -33,10 +33,17 @@ export const settingCharsMax = 65_536;
 export const settingItemsMax = 10_000;
 
 /**
- * Variables of other programs that stand near one of our names: OpenSSL's certificate bundle, and Odoo's own
- * configuration file in the image of Odoo.
+ * Variables of other programs that stand near one of our names: OpenSSL's certificate bundle, Odoo's own configuration file in the image
+ * of Odoo and the user it runs as, systemd's CacheDirectory=, and the database of PostgreSQL's clients.
  */
-const foreignVariables: ReadonlySet<string> = new Set(["SSL_CERT_FILE", "SSL_KEY_FILE", "ODOO_RC"]);
+const foreignVariables: ReadonlySet<string> = new Set([
+  "SSL_CERT_FILE",
+  "SSL_KEY_FILE",
+  "ODOO_RC",
+  "ODOO_UID",
+  "CACHE_DIRECTORY",
+  "PGDATABASE",
+]);
 
 /** A list of commas alone: two variables that were put together, and both are empty. */
 const emptyList = { thing: "names nothing", remedy: "name an entry, or leave it out" };
@@ -96,11 +103,16 @@ function meantVariable(name: string): SettingName | null {
   for (const known of settingNames) {
     // Two edits in a short name make another word: ODOO_RC and ODOO_URL.
     const near = Math.min(known.length, name.length) < 8 ? 1 : 2;
-    if (sameWords(upper, known) || editDistance(upper, known, near + 1) <= near) {
+    if (sameWords(singular(upper), singular(known)) || editDistance(upper, known, near + 1) <= near) {
       return known;
     }
   }
   return null;
+}
+
+/** TRUSTED_PROXY, of TRUSTED_PROXIES. */
+function singular(name: string): string {
+  return name.replace(/IES$/, "Y").replace(/S$/, "");
 }
 
 function itemsOf(name: SettingName, text: string, place: string): { text: string; place: string }[] {

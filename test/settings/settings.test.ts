@@ -552,6 +552,7 @@ t.test("a misspelt variable is named; other programs' variables are not ours", a
     API_NETWORK: "x",
     HTTPS_LISTENS: "x",
     STAGING_PASWORD: "hunter2hunter2",
+    TRUSTED_PROXY: "x",
   };
   const meant = [
     "ODOO_URL",
@@ -563,6 +564,7 @@ t.test("a misspelt variable is named; other programs' variables are not ours", a
     "API_NETWORKS",
     "HTTPS_LISTEN",
     "STAGING_PASSWORD",
+    "TRUSTED_PROXIES",
   ];
   t.same(
     problemsOf(wrong),
@@ -572,7 +574,7 @@ t.test("a misspelt variable is named; other programs' variables are not ours", a
   );
   const foreign = `HTTPS_PROXY HTTP_PROXY https_proxy ODOO_RC ODOO_USER ODOO_DB ODOO_PORT ODOO_HOST SSL_CERT_FILE SSL_CERT_DIR
     PATH HOME HOSTNAME HOST PORT USER SHELL LANG TERM PWD PRE TZ NODE_ENV NODE_OPTIONS STATE_DIRECTORY LOGS_DIRECTORY
-    CONFIGURATION_DIRECTORY CREDENTIALS_DIRECTORY LISTEN_FDS LISTEN_PID ODOO_SERVICE_HOST ODOO_PORT_8069_TCP KUBERNETES_PORT DOMAIN_NAME
+    CONFIGURATION_DIRECTORY CREDENTIALS_DIRECTORY CACHE_DIRECTORY RUNTIME_DIRECTORY PGDATABASE ODOO_UID MAINTENANCE_MODE LISTEN_FDS LISTEN_PID ODOO_SERVICE_HOST ODOO_PORT_8069_TCP KUBERNETES_PORT DOMAIN_NAME
     USERDOMAIN METHO LOGNAME LOG_FILE LOG_DIR DATABASE_URL DB_HOST PGHOST npm_config_registry npm_lifecycle_event TLS_CA_FILE`;
   const env = Object.fromEntries(foreign.split(/\s+/).map((name) => [name, "value"]));
   t.same(problemsOf(env), []);
