@@ -2,6 +2,9 @@ import type { RequestFacts } from "../message/facts.ts";
 import type { RunningExchange } from "../running.ts";
 import type { Answering } from "./answering.ts";
 
+/** Also behind a language, which can have any code. */
+const manager = /^(?:\/[^/]+)?\/web\/database(?:\/|$)/;
+
 /**
  * What comes in by the report listener: Odoo's own PDF maker fetching styles and pictures (`report.url`). It is told from people by
  * where it comes from, meets no limit, ban, password or maintenance, and may do less than people may: GET and HEAD.
@@ -28,8 +31,7 @@ export class Inside {
       });
       return true;
     }
-    if (!facts.pathsLower.some((path) => path === "/web/database" || path.startsWith("/web/database/")))
-      return false;
+    if (!facts.pathsLower.some((path) => manager.test(path))) return false;
     this.#answer.refuse(x, 404, "report-database", "There is nothing at this address.");
     return true;
   }
