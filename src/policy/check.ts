@@ -105,13 +105,37 @@ function misplacedStores(rules: readonly Located<RuleDocument>[]): readonly Prob
   });
 }
 
+/** What is compared of a rule, made once: each is compared with every one before it. */
+interface Reach {
+  readonly rule: Located<RuleDocument>;
+  readonly takesEverything: boolean;
+  readonly refuses: boolean;
+  /** Null: any path. */
+  readonly paths: readonly PathPattern[] | null;
+  readonly lowerPaths: readonly PathPattern[];
+}
+
+function reachOf(rule: Located<RuleDocument>): Reach {
+  const path = rule.document.match?.path;
+  const paths = path === undefined ? null : patternsOf(path);
+  return {
+    rule,
+    takesEverything: takesEverything(rule.document),
+    refuses: refuses(rule.document),
+    paths,
+    lowerPaths: (paths ?? []).map(lowerPattern),
+  };
+}
+
 /**
  * A rule behind one that takes all its requests never decides anything; its author believes otherwise.
  * Only sure cases are named (the same conditions, or fewer, in an earlier rule).
  */
 function unreachableRules(rules: readonly Located<RuleDocument>[]): readonly Problem[] {
-  return rules.flatMap((rule, index) => {
-    const earlier = rules.slice(0, index).find((other) => ruleCovers(other.document, rule.document));
+  const reaches = rules.map(reachOf);
+  return reaches.flatMap((reach, index) => {
+    const { rule } = reach;
+    const earlier = reaches.slice(0, index).find((other) => ruleCovers(other, reach))?.rule;
     if (earlier === undefined) {
       return [];
     }
@@ -147,14 +171,16 @@ function takesEverything(rule: RuleDocument): boolean {
   );
 }
 
-function ruleCovers(wide: RuleDocument, narrow: RuleDocument): boolean {
-  if (takesEverything(wide)) {
+function ruleCovers(wide: Reach, narrow: Reach): boolean {
+  if (wide.takesEverything) {
     return true;
   }
-  const one: MatchDocument = wide.match ?? {};
-  const two: MatchDocument = narrow.match ?? {};
+  if (!pathsCover(wide, narrow)) {
+    return false;
+  }
+  const one: MatchDocument = wide.rule.document.match ?? {};
+  const two: MatchDocument = narrow.rule.document.match ?? {};
   return (
-    pathsCover(wide, narrow) &&
     listKeys.every((key) => listCovers(widened(key, one), widened(key, two))) &&
     wordKeys.every((key) => one[key] === undefined || one[key] === two[key]) &&
     (one.not === undefined || isDeepStrictEqual(one.not, two.not))
@@ -173,24 +199,20 @@ function listCovers(wide: readonly string[], narrow: readonly string[]): boolean
   return wide.length === 0 || (narrow.length > 0 && narrow.every((value) => wide.includes(value)));
 }
 
-function pathsCover(wide: RuleDocument, narrow: RuleDocument): boolean {
-  if (wide.match?.path === undefined) {
+function pathsCover(wide: Reach, narrow: Reach): boolean {
+  if (wide.paths === null) {
     return true;
   }
-  if (narrow.match?.path === undefined) {
+  if (narrow.paths === null) {
     return false;
   }
-  const wideAnyCase = refuses(wide);
-  if (refuses(narrow) && !wideAnyCase) {
+  if (narrow.refuses && !wide.refuses) {
     // The later rule sees spellings in capitals that the earlier one lets pass.
     return false;
   }
-  const cased = (text: string | readonly string[]): readonly PathPattern[] =>
-    wideAnyCase ? patternsOf(text).map(lowerPattern) : patternsOf(text);
-  const widePatterns = cased(wide.match.path);
-  return cased(narrow.match.path).every((pattern) =>
-    widePatterns.some((other) => patternCovers(other, pattern)),
-  );
+  const others = wide.refuses ? wide.lowerPaths : wide.paths;
+  const patterns = wide.refuses ? narrow.lowerPaths : narrow.paths;
+  return patterns.every((pattern) => others.some((other) => patternCovers(other, pattern)));
 }
 
 function refuses(rule: RuleDocument): boolean {
