@@ -1,7 +1,7 @@
 import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
 import type { Ip } from "./base/ip.ts";
-import { emptyIpSet, ipSetUnion } from "./base/ip-set.ts";
+import { emptyIpSet, type IpSet, ipSetUnion, parseIpSet } from "./base/ip-set.ts";
 import { remembered } from "./base/remembered.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
@@ -88,9 +88,8 @@ export function buildPlan(parts: PlanParts): Plan {
   const known = ipSetUnion([
     settings.adminNetworks,
     settings.trustedNetworks,
-    settings.apiNetworks ?? emptyIpSet,
+    namedNetworks(settings.apiNetworks),
   ]);
-  const choosers = ipSetUnion([settings.adminNetworks, settings.trustedNetworks]);
   const site: Site = {
     methods: new Set(settings.methods),
     servedNames,
@@ -131,10 +130,8 @@ export function buildPlan(parts: PlanParts): Plan {
     // Each exchange asks several times, and a connection has one address.
     isPointOfSale: remembered((ip) => settings.posNetworks.contains(ip)),
     isTrusted: remembered((ip) => free.contains(ip)),
-    // "any" is no network the operator named: a header from anywhere does not choose a database.
-    mayChooseDatabase: remembered(
-      (ip) => choosers.contains(ip) || settings.apiNetworks?.contains(ip) === true,
-    ),
+    // A header from anywhere does not choose a database.
+    mayChooseDatabase: remembered((ip) => known.contains(ip)),
   };
 }
 
@@ -144,6 +141,12 @@ const pointOfSalePath =
 
 function isPointOfSalePath(path: string): boolean {
   return pointOfSalePath.test(path);
+}
+
+/** What of API_NETWORKS names somebody: `any` does not, and `0.0.0.0/0` says the same in other words. */
+function namedNetworks(networks: IpSet | null): IpSet {
+  const named = parseIpSet((networks?.texts ?? []).filter((text) => !text.endsWith("/0")));
+  return named.ok ? named.value : emptyIpSet;
 }
 
 function stagingGate({ settings, policy, secret, clock, stagingTries }: PlanParts): StagingGate | null {

@@ -221,3 +221,14 @@ t.test("each host has its own, and X-Odoo-Database comes from programs' networks
   t.notMatch(seen("?a"), /x-odoo-database/i);
   t.match(seen("?b"), /x-odoo-database/i);
 });
+
+t.test("API_NETWORKS that are everybody let nobody choose a database by X-Odoo-Database", async (t) => {
+  const gateway = await startTestGateway({ env: { API_NETWORKS: "0.0.0.0/0, ::/0" } });
+  t.teardown(() => gateway.close());
+  const answer = await h1(gateway, "GET /demo/echo", ["X-Odoo-Database: other"]);
+  t.equal(answer.status, 200);
+  t.same(
+    gateway.demo.requests.flatMap(({ lines }) => lines).filter((line) => /^x-odoo-database/i.test(line)),
+    [],
+  );
+});
