@@ -49,12 +49,10 @@ import type { ReadMounts } from "./tls/preflight.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { FileWatch } from "./tls/watch.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
+import { spoolPartBytes } from "./upstream/spool.ts";
 
 /** Certificates are looked at this often for renewal; a timer over the whole life would overflow. */
 const renewalCheckMs = 60_000;
-
-/** What one session, or one address without any, may take of the spool; a whole body in any case. */
-const spoolPart = 1 / 4;
 
 export interface StartOptions {
   readonly settings: Settings;
@@ -142,7 +140,7 @@ export async function startGateway(
     closed,
   );
   const { spoolBytesMax, bodyBytesMax } = settings;
-  const partBytesMax = Math.max(spoolBytesMax * spoolPart, bodyBytesMax);
+  const partBytesMax = spoolPartBytes(spoolBytesMax, bodyBytesMax);
   const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
   const parts: GatewayParts = {
     plan: () => plan,

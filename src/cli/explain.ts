@@ -11,6 +11,7 @@ import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
 import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
 import { readPolicy } from "../start/policy-files.ts";
+import { spoolPartBytes } from "../upstream/spool.ts";
 import { printProblems, settingsToStart } from "./settings.ts";
 
 const sessionKinds = ["none", "present", "known"];
@@ -240,10 +241,15 @@ function sayForward(
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
   if (decision.stores(facts.path)) say(`cache:   ${cacheText(facts, plan)}`);
   if (decision.framedByAny) say("frames:  other sites may frame the answer, unless Odoo forbids it");
-  const bytes = decision.bodyBytesMax ?? plan.settings.bodyBytesMax;
-  say(
-    `bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${Math.round(bytes / 1024 / 1024)} MiB`,
-  );
+  const { bodyBytesMax, spoolBytesMax, workers } = plan.settings;
+  const allowed = decision.bodyBytesMax ?? bodyBytesMax;
+  // Each process has its part of the disk (cluster/share).
+  const spool = Math.floor(spoolBytesMax / workers);
+  const isFree = plan.isTrusted(facts.client) || plan.settings.adminNetworks.contains(facts.client);
+  const room = isFree ? spool : spoolPartBytes(spool, bodyBytesMax);
+  const bytes = Math.round(Math.min(allowed, room) / 1024 / 1024);
+  const because = room < allowed ? " (SPOOL_MAX)" : "";
+  say(`bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${bytes} MiB${because}`);
 }
 
 const limitKeyText: Readonly<Record<Limit["key"], string>> = {

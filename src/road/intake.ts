@@ -31,7 +31,7 @@ export class Intake {
   declaresTooMuch(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): boolean {
     if (x.down.body === null) return false;
     const length = Number(firstField(facts.fields, "content-length") ?? "0");
-    const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
+    const bytesMax = this.#bytesMax(x, facts, decision);
     if (length <= bytesMax) return false;
     this.#answer.tooLarge(x, bytesMax);
     return true;
@@ -82,12 +82,18 @@ export class Intake {
     const source = x.down.body;
     if (source === null) return null;
     if (x.down.expectsContinue) x.down.sendContinue();
-    const bytesMax = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
+    const bytesMax = this.#bytesMax(x, facts, decision);
     const { spool, clock } = this.#parts;
     const collected = collectBody(source, { bytesMax, spool, clock, owner: spoolOwner(x, facts), counts: x });
     return collected instanceof Promise
       ? collected.then((result) => this.#collected(x, facts, decision, bytesMax, result))
       : this.#collected(x, facts, decision, bytesMax, collected);
+  }
+
+  /** What the rule allows, as far as the spool can hold it: what never fits is not asked to come again (503). */
+  #bytesMax(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): number {
+    const allowed = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
+    return Math.min(allowed, this.#parts.spool.roomFor(spoolOwner(x, facts)));
   }
 
   #collected(

@@ -22,6 +22,11 @@ export interface SpoolFile {
   close(): void;
 }
 
+/** What one session, or one address without any, may take of a spool; a whole body in any case. */
+export function spoolPartBytes(spoolBytesMax: number, bodyBytesMax: number): number {
+  return Math.max(spoolBytesMax / 4, bodyBytesMax);
+}
+
 /** All spool files together, bounded by `bytesMax`; past it a writer is told so (413 or 503, never a hang). A file counts as large as it ever was. */
 export class Spool {
   readonly #directory: string;
@@ -42,6 +47,11 @@ export class Spool {
   /** Bytes set aside at the moment. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** The largest body of this owner that can ever fit. */
+  roomFor(owner: string | null): number {
+    return owner === null ? this.#bytesMax : this.#partBytesMax;
   }
 
   /** `owner`: whose part it is of, a session or an address; null: nobody's in particular. */

@@ -54,6 +54,13 @@ t.test("explain tells where a staging copy asks for its password", (t) => {
   t.end();
 });
 
+t.test("explain tells a bound of the spool where that is the smaller one", (t) => {
+  const restore = explained("admin_networks: 192.0.2.0/24\n", "POST /web/database/restore", "192.0.2.9");
+  t.match(restore, /body up to 8192 MiB \(SPOOL_MAX\)$/m);
+  t.match(explained("", "POST /web/x", "192.0.2.9"), /body up to 128 MiB$/m);
+  t.end();
+});
+
 t.test("explain tells what DATABASE refuses and answers", (t) => {
   const pinned = "database: prod\n";
   t.match(
