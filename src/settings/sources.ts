@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { editDistance, nearestName, sameWords } from "../base/nearest.ts";
 import type { Problem } from "../base/problem.ts";
 import { parseYaml, type TextPlace, type YamlDocument } from "../base/yaml-positions.ts";
+import { shown as quoted } from "./complaint.ts";
 import type { ReadFile } from "./read-file.ts";
 import { isSectionName, type Section, type SectionName, sectionNames } from "./sections.ts";
 import { isListType, isSettingName, type SettingName, settingNames, settingRow } from "./table.ts";
@@ -82,6 +83,13 @@ function readEnvironment(
     }
     if (text.length > settingCharsMax) {
       problems.push({ place, thing: `${name} is longer than ${settingCharsMax} characters`, remedy: "" });
+      settings.delete(name);
+      continue;
+    }
+    // `docker run --env-file` keeps them: a folder named `"` would be made. A password may have them.
+    if (/^(["']).*\1$/s.test(text) && settingRow(name).type !== "secret") {
+      const thing = `${name} ${quoted(text)} has quotes around its value`;
+      problems.push({ place, thing, remedy: "take them out: here they are part of it" });
       settings.delete(name);
       continue;
     }

@@ -498,6 +498,8 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     [{ TUNNELS_PER_CLIENT: "1e3" }, "must be a whole number"],
     [{ DRAIN_TIMEOUT: "30" }, "is no duration"],
     [{ DRAIN_TIMEOUT: "2h" }, "must be at most 1h"],
+    [{ STATE_DIR: '"/state"' }, 'STATE_DIR "\\"/state\\"" has quotes around its value; take them out'],
+    [{ DOMAIN: "'a.example'" }, "DOMAIN \"'a.example'\" has quotes around its value; take them out"],
     [{ API_NETWORKS: "," }, "API_NETWORKS names nothing; name an entry, or leave it out"],
     [{ ODOO_URL: "none" }, "ODOO_URL names nothing; name where Odoo answers, or leave it out"],
     [
