@@ -471,7 +471,7 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
     ],
     [{ HSTS_PRELOAD: "maybe" }, "must be true or false"],
     [{ CSP_SCRIPT_SRC: "http://x.example" }, "is no origin"],
-    [{ CSP_SCRIPT_SRC: "'unsafe-inline'" }, "is no origin"],
+    [{ CSP_SCRIPT_SRC: "unsafe-inline" }, "is no origin"],
     [{ CSP_SCRIPT_SRC: "https://x.example;frame-ancestors" }, "is no"],
     [{ CSP_SCRIPT_SRC: "https://*" }, "is"],
     [{ CSP_SCRIPT_SRC: "https://*.*.example" }, "is a wildcard"],
