@@ -1,6 +1,7 @@
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
+import type { HostName } from "../../../src/base/brands.ts";
 import { HpackDecoder } from "../../../src/edge/http2/hpack-decoder.ts";
 import { HpackEncoder } from "../../../src/edge/http2/hpack-encoder.ts";
 import {
@@ -9,6 +10,7 @@ import {
   encodeHuffman,
   huffmanBytes,
 } from "../../../src/edge/http2/huffman.ts";
+import { mergeSecurity, securityHeaders } from "../../../src/reply/security.ts";
 
 const hex = (text: string) => Buffer.from(text.replaceAll(" ", ""), "hex");
 
@@ -208,4 +210,26 @@ t.test("a name or value that HTTP has not is our mistake, and does not go out", 
     ["x-a", "\u010a"],
   ] as const)
     t.throws(() => encoder.encode(200, [name, value], [], 0), `${name}: ${value}`);
+});
+
+t.test("the gateway's own security fields cost some bytes each from the second answer on", async (t) => {
+  const served = [1, 2, 3, 4, 5].map((n) => ({
+    host: `site-number-${n}.example.com` as HostName,
+    port: null,
+  }));
+  const security = securityHeaders({
+    preset: "standard",
+    domains: served,
+    hstsMaxAgeSeconds: 31_536_000,
+    hstsSubdomains: true,
+    hstsPreload: false,
+    cspScriptSources: [],
+  });
+  const out: string[] = [];
+  mergeSecurity(security.classFor("site-number-1.example.com", true), [], out);
+  const lower = out.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
+  const encoder = new HpackEncoder();
+  const first = encoder.encode(200, lower, [], 0).length;
+  const second = encoder.encode(200, lower, [], 0).length;
+  t.ok(first > 1_000 && second <= 1 + lower.length, `${first} bytes, then ${second}`);
 });
