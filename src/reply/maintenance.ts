@@ -1,8 +1,9 @@
+import { escapeMarkup } from "../base/markup.ts";
 import { fillTemplate, type Template } from "../base/template.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { wantsHtml } from "../message/json-caller.ts";
 import { programAnswer } from "./caller-shape.ts";
-import { errorAnswer, escapeHtml, type OwnAnswer, pageStyle } from "./pages.ts";
+import { errorAnswer, type OwnAnswer, pageStyle } from "./pages.ts";
 
 export interface MaintenanceInput {
   readonly facts: RequestFacts;
@@ -36,10 +37,10 @@ export function maintenanceAnswer(input: MaintenanceInput): OwnAnswer {
   // A page of the operator's has words of its own around the moment; ours would show a bare time.
   const untilLabel = input.page === null ? "Expected end: " : "";
   const page = fillTemplate(input.page ?? ownPage, {
-    message: escapeHtml(message),
-    until: untilWallMs === null ? "" : escapeHtml(`${untilLabel}${untilText(untilWallMs)}`),
+    message: escapeMarkup(message),
+    until: untilWallMs === null ? "" : escapeMarkup(`${untilLabel}${untilText(untilWallMs)}`),
     retry_after: String(retryAfterSeconds),
-    exchange: escapeHtml(exchangeId),
+    exchange: escapeMarkup(exchangeId),
   });
   return {
     status: 503,

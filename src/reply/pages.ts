@@ -1,3 +1,4 @@
+import { escapeMarkup } from "../base/markup.ts";
 import { formatBytes } from "../base/units.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { wantsHtml, wantsJsonRpc } from "../message/json-caller.ts";
@@ -167,18 +168,18 @@ export function pageOf({ status, title, sentence, exchangeId, refreshSeconds }: 
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-${refresh}<title>${status} ${escapeHtml(title)}</title>
+${refresh}<title>${status} ${escapeMarkup(title)}</title>
 <style>${pageStyle}</style>
 </head>
 <body>
 <main>
 <p class="status">${status}</p>
-<h1>${escapeHtml(title)}</h1>
+<h1>${escapeMarkup(title)}</h1>
 ${sentence
   .split("\n")
-  .map((line) => `<p>${escapeHtml(line)}</p>`)
+  .map((line) => `<p>${escapeMarkup(line)}</p>`)
   .join("\n")}
-<p class="id">Exchange <code>${escapeHtml(exchangeId)}</code></p>
+<p class="id">Exchange <code>${escapeMarkup(exchangeId)}</code></p>
 </main>
 </body>
 </html>
@@ -190,19 +191,6 @@ export const pageStyle =
   "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--paper:#15191f}}" +
   "body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}" +
   "main{max-width:34rem;padding:2rem}h1{margin:0 0 .5rem;font-size:1.5rem}.status{margin:0;color:var(--soft);font-weight:600}.id{color:var(--soft);font-size:.875rem}";
-
-/** Text for HTML, in elements and in quoted attributes. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
 
 /** How long in words, rounded up; `seconds` is whole and at least 1. */
 export function waitText(seconds: number): string {

@@ -1,6 +1,7 @@
+import { escapeMarkup } from "../base/markup.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { ServedName } from "../settings/settings.ts";
-import { escapeHtml, type OwnAnswer } from "./pages.ts";
+import type { OwnAnswer } from "./pages.ts";
 
 export interface Redirect {
   /** 301 for GET and HEAD; 308 else, since 301 would let a POST become a GET (RFC 9110 §15.4.2, §15.4.9). */
@@ -47,7 +48,7 @@ function originOf(name: ServedName, publicPort: number): string {
  * `Redirect`. The security fields are added by the caller.
  */
 export function redirectAnswer(status: number, location: string): OwnAnswer {
-  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Moved</title><p>Moved to <a href="${escapeHtml(location)}">another address</a>.</p></html>\n`;
+  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Moved</title><p>Moved to <a href="${escapeMarkup(location)}">another address</a>.</p></html>\n`;
   return {
     status,
     fields: ["Location", location, "Content-Type", "text/html; charset=utf-8", "Cache-Control", "no-store"],

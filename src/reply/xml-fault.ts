@@ -1,4 +1,5 @@
-import { escapeHtml, type OwnAnswer } from "./pages.ts";
+import { escapeMarkup } from "../base/markup.ts";
+import type { OwnAnswer } from "./pages.ts";
 
 /** Odoo's own code for what the caller did wrong (RPC_FAULT_CODE_CLIENT_ERROR, odoo/addons/base or rpc controllers, 16 to 19). */
 const clientFault = 1;
@@ -9,7 +10,7 @@ const clientFault = 1;
  * turned away whatever he calls.
  */
 export function xmlFaultAnswer(sentence: string, exchangeId: string, status = 200): OwnAnswer {
-  const text = escapeHtml(`${sentence} (exchange ${exchangeId})`);
+  const text = escapeMarkup(`${sentence} (exchange ${exchangeId})`);
   return {
     status,
     fields: ["Content-Type", "text/xml; charset=utf-8", "Cache-Control", "no-store"],

@@ -1,4 +1,4 @@
-import { escapeMarkup as esc } from "./escape.ts";
+import { escapeMarkup as esc } from "../base/markup.ts";
 import { countsOf, type Finding, type Report } from "./finding.ts";
 import { placeText } from "./table.ts";
 

@@ -3,7 +3,7 @@ import type { CanonicalPath, HostName } from "../../src/base/brands.ts";
 import { parseIp } from "../../src/base/ip.ts";
 import type { RequestFacts } from "../../src/message/facts.ts";
 import { guideCsp, mergeCsp, odooCspDirectives } from "../../src/reply/csp.ts";
-import { errorAnswer, escapeHtml } from "../../src/reply/pages.ts";
+import { errorAnswer } from "../../src/reply/pages.ts";
 import { createRedirects, redirectAnswer } from "../../src/reply/redirects.ts";
 import { mergeSecurity, type SecurityClass, securityHeaders } from "../../src/reply/security.ts";
 import type { Preset } from "../../src/settings/settings.ts";
@@ -306,7 +306,6 @@ t.test("a browser gets a page that says what happened, and repeats nothing it wa
     "in 5 minutes",
   );
   t.match(errorAnswer({ ...page, status: 418, facts: browser }).body.toString(), "418 Refused");
-  t.equal(escapeHtml(`&<>"'`), "&amp;&lt;&gt;&quot;&#39;");
   t.end();
 });
 

@@ -6,7 +6,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Text for an element or a quoted attribute of HTML or XML. Control characters are gone before (`findingOf`). */
+/** Text for an element or a quoted attribute of HTML or XML. Control characters stay as they are. */
 export function escapeMarkup(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (unit) => entities[unit] ?? unit);
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? "");
 }
