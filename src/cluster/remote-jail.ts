@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { once } from "../base/once.ts";
 import type { Ban, BanTable } from "../guard/ban-table.ts";
 import type { Attempt, Entry, JailDoor } from "../guard/jail.ts";
 import type { OwnerLink } from "./owner-link.ts";
@@ -37,15 +38,7 @@ export class RemoteJail implements JailDoor {
     if (reply?.answer !== "entry") return unknown;
     const { id, entry } = reply;
     if (entry.kind !== "go") return entry;
-    let settled = false;
-    return {
-      kind: "go",
-      settle: (outcome) => {
-        if (settled) return;
-        settled = true;
-        this.#link.tell({ tell: "settle", id, outcome });
-      },
-    };
+    return { kind: "go", settle: once((outcome) => this.#link.tell({ tell: "settle", id, outcome })) };
   }
 
   failed(attempt: Attempt): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { once } from "../base/once.ts";
 import {
   type Exhausted,
   freeGrant,
@@ -87,15 +88,7 @@ export class RemoteLimiter implements Limiter {
       return freeGrant;
     }
     const { id } = reply;
-    let settled = false;
-    return {
-      ok: true,
-      settle: (outcome) => {
-        if (settled) return;
-        settled = true;
-        this.#link.tell({ tell: "settle", id, outcome });
-      },
-    };
+    return { ok: true, settle: once((outcome) => this.#link.tell({ tell: "settle", id, outcome })) };
   }
 
   #keep(limits: readonly Limit[], keys: LimitKeys, points: readonly number[]): void {

@@ -1,5 +1,6 @@
 import { BoundedMap } from "../base/bounded-map.ts";
 import type { Clock } from "../base/clock.ts";
+import { once } from "../base/once.ts";
 import { type Ban, type BanReason, BanTable } from "./ban-table.ts";
 import type { JailRules, Threshold } from "./jail-rules.ts";
 
@@ -198,18 +199,15 @@ export class Jail {
     // What is proven does not make others wait.
     const counts = !this.#isProven(pair, attempt);
     if (counts) whole.inFlight += 1;
-    let settled = false;
     return {
       kind: "go",
-      settle: (outcome) => {
-        if (settled) return;
-        settled = true;
+      settle: once((outcome) => {
         if (pair !== null) pair.inFlight -= 1;
         if (counts) whole.inFlight -= 1;
         if (outcome === "failure") this.#failed(attempt, rules, pair, whole);
         else if (outcome === "success") this.#succeeded(attempt, rules, pair, whole);
         this.#wake(address);
-      },
+      }),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { once } from "../base/once.ts";
 import type { Limit } from "../policy/decision.ts";
 import { LeakyBucket, type LimitStore } from "./limit-store.ts";
 
@@ -211,18 +212,15 @@ class PlanLimiter implements LendingLimiter {
       gate.inFlight += 1;
       held.push({ counted, gate });
     }
-    let settled = false;
     return {
       ok: true,
-      settle: (outcome) => {
-        if (settled) return;
-        settled = true;
+      settle: once((outcome) => {
         for (const { counted, gate } of held) {
           gate.inFlight -= 1;
           if (outcome === "success" || outcome === "unsent") counted.store.giveBack(gate.key);
         }
         for (const { counted, gate } of held) this.#wake(counted, gate);
-      },
+      }),
     };
   }
 
