@@ -1,5 +1,5 @@
-import { unreachable } from "../base/result.ts";
 import type { EventSink, GatewayEvent } from "./events.ts";
+import { type LineLevel, levelOf } from "./line.ts";
 
 /** Different words counted in one table; further ones are counted as `other`. The words are ours, the bound is a belt. */
 const wordsMax = 128;
@@ -59,6 +59,10 @@ export function createCounters(): Counters {
   const failures = new Map<string, number>();
   const shed = new Map<string, number>();
   const cache = new Map<string, number>();
+  const countLevel = (level: LineLevel): void => {
+    if (level === "warn") totals.warnings += 1;
+    else if (level === "error") totals.errors += 1;
+  };
   return {
     emit(event: GatewayEvent) {
       switch (event.type) {
@@ -96,36 +100,9 @@ export function createCounters(): Counters {
         case "unknown-host":
           totals.unknownHost += 1;
           return;
-        case "warning":
-        case "certificate-expiring":
-        case "certificate-missing":
-        case "bus-fallback":
-        case "member-down":
-        case "odoo-away":
-        case "odoo-full":
-          totals.warnings += 1;
-          return;
-        case "error":
-        case "certificate-failed":
-        case "reload-refused":
-          totals.errors += 1;
-          return;
-        case "listening":
-        case "plan-loaded":
-        case "self-checked":
-        case "certificate-loaded":
-        case "certificate-ordered":
-        case "certificate-renewed":
-        case "ban-lifted":
-        case "bus-restored":
-        case "member-up":
-        case "odoo-back":
-        case "maintenance":
-        case "draining":
-        case "stopped":
-          return;
         default:
-          return unreachable(event);
+          // Without a count of its own: what is told as a warning or an error is counted as one.
+          return countLevel(levelOf(event));
       }
     },
     snapshot: () => ({
