@@ -71,7 +71,7 @@ const rooms: Readonly<
   plan: { values: [...below, ...siblings], types: ["settings"] },
   gateway: { values: [...below, ...siblings, "plan"], types: ["settings"] },
   edge: { values: [...below, ...siblings, "plan", "gateway"], types: ["settings"] },
-  admin: { values: ["base"], types: ["settings", "observe", "guard"] },
+  admin: { values: ["base"], types: ["settings", "observe", "guard", "cache", "gateway"] },
   demo: { values: [], types: [] },
   report: { values: ["base"], types: [] },
   check: { values: ["base", "message", "policy", "report"], types: ["settings"] },

@@ -1,3 +1,5 @@
+import type { HeldFiles } from "../cache/cache.ts";
+
 /** What the admin listener may do with the cache. */
 export interface AdminCache {
   figures(): Promise<CacheFigures>;
@@ -6,12 +8,7 @@ export interface AdminCache {
 }
 
 /** How full the memory for files is. */
-export interface CacheFigures {
-  readonly entries: number;
-  readonly bytes: number;
-  readonly bytesMax: number;
-  /** Files on their way from Odoo. */
-  readonly fetching: number;
+export interface CacheFigures extends HeldFiles {
   /** Files that wait for their best compressed form. */
   readonly toCompress: number;
 }

@@ -1,4 +1,5 @@
 import type { CounterSnapshot } from "../observe/counters.ts";
+import type { MemberState, QueueState } from "../road/ways.ts";
 
 /** What `/status` shows. Everything in it may be read by any user of the machine: no key, password or client's name. */
 export interface AdminState {
@@ -28,39 +29,8 @@ export interface AdminState {
   readonly logLinesDropped: number;
   readonly inFlight: { readonly exchanges: number; readonly tunnels: number };
   /** One row a member. */
-  readonly pools: readonly {
-    readonly name: string;
-    readonly member: string;
-    readonly state: string;
-    readonly up: boolean;
-    readonly backup: boolean;
-    /** Requests and tunnels it has at the moment. */
-    readonly inFlight: number;
-  }[];
-  /** What waits for Odoo. */
-  readonly queue: {
-    /** Odoo's workers that are up, or what was learnt without ODOO_WORKERS; null: not known, nothing waits. */
-    readonly capacity: number | null;
-    /** The capacity was learnt: workers and Odoo's listen queue together. */
-    readonly learnt: boolean;
-    readonly inFlight: number;
-    readonly waiting: number;
-    readonly lanes: readonly {
-      readonly lane: string;
-      readonly inFlight: number;
-      readonly waiting: number;
-      /** null: not known, and not bounded. */
-      readonly capacity: number | null;
-      /** Since the start. */
-      readonly admitted: number;
-      readonly waited: number;
-      readonly shed: number;
-      readonly longestWaitMs: number;
-    }[];
-    /** Requests held while Odoo is away. */
-    readonly held: number;
-    readonly awayMs: number | null;
-  };
+  readonly pools: readonly MemberState[];
+  readonly queue: QueueState;
   /** With WORKERS above 1: who serves. */
   readonly workers?: readonly AdminWorker[];
 }

@@ -46,11 +46,12 @@ export interface CacheParts extends Pick<CollapseParts, "clock" | "makeEncoder" 
   readonly squeeze: (content: Content) => void;
 }
 
-/** What `/status` and `odoo-gateway cache` show. */
-export interface CacheFigures {
+/** How full it is. */
+export interface HeldFiles {
   readonly entries: number;
   readonly bytes: number;
   readonly bytesMax: number;
+  /** Files on their way from Odoo. */
   readonly fetching: number;
 }
 
@@ -88,7 +89,7 @@ export class Cache {
     });
   }
 
-  get figures(): CacheFigures {
+  get figures(): HeldFiles {
     const { entries, bytes, bytesMax } = this.#store;
     return { entries, bytes, bytesMax, fetching: this.#collapse.running };
   }
