@@ -1,5 +1,4 @@
 /** What the audit knows beside the file it looks at. */
-import type { Place } from "../report/finding.ts";
 
 /** Where Odoo runs, as far as sizes go. */
 export interface Machine {
@@ -59,9 +58,4 @@ export interface AuditContext {
   /** null: no server was asked, or it has no such role. */
   readonly serverRole: ServerRole | null;
   readonly modesOf: (path: string) => Modes | null;
-}
-
-/** The file as a whole. */
-export function wholeFile(file: string): Place {
-  return { file, line: null };
 }

@@ -28,14 +28,6 @@ export interface LeakyBucketOptions {
   readonly keysMax?: number;
 }
 
-/** What the package's interface reports, in its own words. */
-export interface PointsReport {
-  readonly msBeforeNext: number;
-  readonly remainingPoints: number;
-  readonly consumedPoints: number;
-  readonly isFirstInDuration: boolean;
-}
-
 const taken: Taken = Object.freeze({ ok: true });
 const point = 1000;
 

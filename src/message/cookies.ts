@@ -1,4 +1,4 @@
-import { nameIs, trimOws } from "./fields.ts";
+import { trimOws } from "./fields.ts";
 
 const secureAttribute = /;[ \t]*secure[ \t]*(?:;|$|=)/i;
 const sameSiteAttribute = /;[ \t]*samesite[ \t]*(?:;|$|=)/i;
@@ -72,11 +72,6 @@ export function setCookieName(line: string): string {
   const end = line.indexOf(";");
   const pair = end === -1 ? line : line.slice(0, end);
   return pair.includes("=") ? splitPair(pair).name : "";
-}
-
-/** Is this field a Set-Cookie line. */
-export function isSetCookie(name: string): boolean {
-  return nameIs(name, "set-cookie");
 }
 
 function splitPair(pair: string): { readonly name: string; readonly value: string } {

@@ -1,4 +1,3 @@
-import { ok, type Result } from "../base/result.ts";
 import type { RawFields } from "./facts.ts";
 import { fieldName, lowerName, lowerNames } from "./field-names.ts";
 
@@ -73,12 +72,6 @@ export function fieldValues(fields: RawFields, lower: string): readonly string[]
   const found: string[] = [];
   for (; at >= 0; at = names.indexOf(lower, at + 1)) found.push(trimOws(fields[2 * at + 1] ?? ""));
   return found;
-}
-
-/** The value of a field that has one; null when absent, the error "repeated" when it came more than once. */
-export function singleField(fields: RawFields, lower: string): Result<string | null, "repeated"> {
-  const values = fieldValues(fields, lower);
-  return values.length > 1 ? { ok: false, error: "repeated" } : ok(values[0] ?? null);
 }
 
 /** The first value of a field, or null; for fields already known not to repeat. */

@@ -8,8 +8,6 @@ export const namedNetworks = {
   pos: "POS_NETWORKS",
 } as const;
 
-export type NetworkName = keyof typeof namedNetworks;
-
 export const verdictKeys = ["forward", "deny", "redirect", "answer", "drop"] as const;
 export const forwardOnlyKeys = [
   "limits",
