@@ -184,17 +184,13 @@ function memory(conf: ConfView, { machine }: AuditContext): readonly Note[] {
   ];
 }
 
+const noGateway = "the gateway's settings are not here (environment, .env, gateway.yaml)";
+
 function timeouts(conf: ConfView, { gateway }: AuditContext): Note {
   const id = "conf-timeouts";
   const place = conf.place("limit_time_real");
   const realMs = (conf.whole("limit_time_real") ?? 0) * 1_000;
-  if (gateway === null)
-    return note(
-      id,
-      "skipped",
-      "the gateway's settings are not here (environment, .env, gateway.yaml)",
-      place,
-    );
+  if (gateway === null) return note(id, "skipped", noGateway, place);
   const seconds = (ms: number) => `${ms / 1_000} s`;
   if (realMs > gateway.answerTimeoutMsMax)
     return note(
@@ -211,13 +207,7 @@ function timeouts(conf: ConfView, { gateway }: AuditContext): Note {
 function upload(conf: ConfView, { gateway }: AuditContext): Note {
   const id = "conf-upload-memory";
   const place = conf.place("limit_memory_hard");
-  if (gateway === null)
-    return note(
-      id,
-      "skipped",
-      "the gateway's settings are not here (environment, .env, gateway.yaml)",
-      place,
-    );
+  if (gateway === null) return note(id, "skipped", noGateway, place);
   const hard = conf.whole("limit_memory_hard") ?? 0;
   const need = idleWorkerBytes + 3 * gateway.bodyBytesMax;
   const words = `the gateway lets bodies of ${formatBytes(gateway.bodyBytesMax)} through (BODY_MAX), and a worker may take ${formatBytes(Math.max(hard, 0))}`;
