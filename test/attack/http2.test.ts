@@ -1,9 +1,7 @@
 import { connect } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import t from "tap";
-import { systemClock } from "../../src/base/clock.ts";
-import { edgeBounds } from "../../src/edge/bounds.ts";
-import { listenTls } from "../../src/edge/listeners.ts";
+import { listenHttp2 } from "../edge/http2/listener.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { judgeUpstream, nextClient } from "./corpus/run.ts";
 import {
@@ -481,30 +479,14 @@ t.test(
 );
 
 t.test("a window that stays shut does not keep a short answer, nor its session", async (t) => {
-  const gateway = await startTestGateway();
-  t.teardown(() => gateway.close());
-  const { certPem, keyPem } = gateway.running.tls().fallback;
-  const listener = await listenTls(
-    { host: "127.0.0.1", port: 0 },
-    { cert: certPem, key: keyPem },
-    () => ({ connectionsPerClientMax: 10, isBanned: () => false, isExempt: () => false }),
-    {
-      clock: systemClock,
-      exchange: (down) => down.answer(200, [], Buffer.from("ok"), false),
-      broken: () => Buffer.alloc(0),
-      malformed: () => {},
-      draining: () => false,
-      trouble: () => {},
-    },
-    { ...edgeBounds, sendTimeoutMs: 100, keepAliveTimeoutMs: 200, connectionsCheckMs: 30, http2LookMs: 30 },
-  );
-  if (!listener.ok) throw new Error(listener.error);
-  t.teardown(() => {
-    listener.value.stop();
-    listener.value.destroy();
+  const listener = await listenHttp2(t, (down) => down.answer(200, [], Buffer.from("ok"), false), {
+    sendTimeoutMs: 100,
+    keepAliveTimeoutMs: 200,
+    connectionsCheckMs: 30,
+    http2LookMs: 30,
   });
   // SETTINGS_INITIAL_WINDOW_SIZE (4) of nothing.
-  const raw = new RawHttp2(listener.value.port, "127.0.0.1", [[4, 0]]);
+  const raw = new RawHttp2(listener.port, "127.0.0.1", [[4, 0]]);
   raw.send(get(1, "/"));
   t.match(await raw.outcome(), /^reset /);
   await raw.closed;

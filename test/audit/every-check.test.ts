@@ -9,7 +9,7 @@ import type { Dsn } from "../../src/audit/postgres/dsn.ts";
 import type { ServerFacts } from "../../src/audit/postgres/server.ts";
 import { packageRoot } from "../../src/base/package-root.ts";
 import type { Finding, Outcome } from "../../src/report/finding.ts";
-import { look, nowMs } from "../support/audit.ts";
+import { goodServer, look, nowMs } from "../support/audit.ts";
 
 const root = join(packageRoot().directory, "test/audit/fixtures");
 const files = Object.fromEntries(
@@ -251,51 +251,25 @@ t.test("conf-data-dir: a folder that everybody reads is seen", async (t) => {
   t.equal(await seen(0o040750), "pass");
 });
 
-const server: ServerFacts = {
-  version: 170_002,
-  settings: new Map([
-    ["ssl", "on"],
-    ["password_encryption", "scram-sha-256"],
-    ["log_connections", "on"],
-    ["log_disconnections", "on"],
-    ["log_min_duration_statement", "1000"],
-  ]),
-  database: "prod",
-  isPublicOpen: false,
-  encrypted: true,
-  proof: "scram-sha-256",
-  role: {
-    name: "odoo",
-    isSuperuser: false,
-    mayCreateDatabases: false,
-    mayCreateRoles: false,
-    mayReplicate: false,
-    bypassesRowSecurity: false,
-    powers: [],
-    passwordKind: "scram-sha-256",
-  },
-  databases: [{ name: "prod", owner: "postgres", isOpen: true }],
-};
-
 /** One change of a good server for each check of a running one. */
 const serverBreaks: Readonly<Record<string, readonly ["fail" | "warn", Partial<ServerFacts>]>> = {
-  "pg-role-superuser": ["fail", { role: { ...server.role, isSuperuser: true } }],
-  "pg-role-createdb": ["warn", { role: { ...server.role, mayCreateDatabases: true } }],
-  "pg-role-rights": ["fail", { role: { ...server.role, mayCreateRoles: true } }],
-  "pg-role-membership": ["fail", { role: { ...server.role, powers: ["pg_execute_server_program"] } }],
-  "pg-role-password": ["fail", { role: { ...server.role, passwordKind: "md5" } }],
+  "pg-role-superuser": ["fail", { role: { ...goodServer.role, isSuperuser: true } }],
+  "pg-role-createdb": ["warn", { role: { ...goodServer.role, mayCreateDatabases: true } }],
+  "pg-role-rights": ["fail", { role: { ...goodServer.role, mayCreateRoles: true } }],
+  "pg-role-membership": ["fail", { role: { ...goodServer.role, powers: ["pg_execute_server_program"] } }],
+  "pg-role-password": ["fail", { role: { ...goodServer.role, passwordKind: "md5" } }],
   "pg-database-owner": ["warn", { databases: [{ name: "prod", owner: "odoo", isOpen: true }] }],
   "pg-other-databases": [
     "warn",
-    { databases: [...server.databases, { name: "other", owner: "x", isOpen: true }] },
+    { databases: [...goodServer.databases, { name: "other", owner: "x", isOpen: true }] },
   ],
   "pg-public-schema": ["warn", { isPublicOpen: true }],
   "pg-ssl": ["fail", { encrypted: false }],
   "pg-password-encryption": [
     "fail",
-    { settings: new Map([...server.settings, ["password_encryption", "md5"]]) },
+    { settings: new Map([...goodServer.settings, ["password_encryption", "md5"]]) },
   ],
-  "pg-logs": ["warn", { settings: new Map([...server.settings, ["log_connections", "off"]]) }],
+  "pg-logs": ["warn", { settings: new Map([...goodServer.settings, ["log_connections", "off"]]) }],
   "pg-version": ["fail", { version: 130_020 }],
 };
 
@@ -321,7 +295,7 @@ function serverOutcomes(change: Partial<ServerFacts>): ReadonlyMap<string, Outco
     modesOf: () => null,
   };
   return new Map(
-    auditServer({ ...server, ...change }, dsn, context, nowMs).map(({ id, outcome }) => [id, outcome]),
+    auditServer({ ...goodServer, ...change }, dsn, context, nowMs).map(({ id, outcome }) => [id, outcome]),
   );
 }
 

@@ -7,7 +7,7 @@ import { auditServer } from "../../src/audit/postgres/audit-server.ts";
 import { type Dsn, readDsn, type SslMode } from "../../src/audit/postgres/dsn.ts";
 import { type ServerFacts, serverFacts } from "../../src/audit/postgres/server.ts";
 import { openSession } from "../../src/audit/postgres/session.ts";
-import { look, nowMs, seen } from "../support/audit.ts";
+import { goodServer, look, nowMs, seen } from "../support/audit.ts";
 import { type Postgres, postgresMissing, startPostgres } from "../support/postgres.ts";
 
 const missing = postgresMissing();
@@ -298,29 +298,9 @@ function number(value: number): Buffer {
 }
 
 const facts: ServerFacts = {
-  version: 170_002,
-  settings: new Map([
-    ["ssl", "on"],
-    ["password_encryption", "scram-sha-256"],
-    ["log_connections", "on"],
-    ["log_disconnections", "on"],
-    ["log_min_duration_statement", "1000"],
-  ]),
-  database: "prod",
-  isPublicOpen: false,
+  ...goodServer,
   encrypted: false,
-  proof: "scram-sha-256",
-  role: {
-    name: "odoo",
-    isSuperuser: false,
-    mayCreateDatabases: false,
-    mayCreateRoles: false,
-    mayReplicate: false,
-    bypassesRowSecurity: false,
-    powers: [],
-    passwordKind: null,
-  },
-  databases: [{ name: "prod", owner: "postgres", isOpen: true }],
+  role: { ...goodServer.role, passwordKind: null },
 };
 
 t.test("what no server of Debian can show", async (t) => {

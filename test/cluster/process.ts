@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Demo, startDemo } from "../../src/demo/start.ts";
+import { childSettings } from "../support/child-gateway.ts";
 import { freePort } from "../support/ports.ts";
 
 const program = fileURLToPath(new URL("../../src/main.js", import.meta.url));
@@ -56,17 +57,8 @@ export class WorkersGateway {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        PATH: process.env["PATH"] ?? "",
-        DOMAIN: "odoo.test",
-        ODOO_URL: `http://127.0.0.1:${demo.webPort}`,
-        ODOO_BUS_URL: `http://127.0.0.1:${demo.busPort}`,
-        HTTPS_LISTEN: `127.0.0.1:${this.httpsPort}`,
-        HTTP_LISTEN: "off",
-        ADMIN_LISTEN: `127.0.0.1:${this.adminPort}`,
-        CERTS_DIR: join(folder, "certs"),
-        STATE_DIR: join(folder, "state"),
+        ...childSettings(folder, demo, { https: this.httpsPort, admin: this.adminPort }),
         DRAIN_TIMEOUT: "5s",
-        LOG_FORMAT: "json",
         WORKERS: "2",
         ...env,
       },

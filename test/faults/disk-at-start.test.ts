@@ -3,15 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { ensureLocalCertificate } from "../../src/tls/local-ca.ts";
-import { ChildGateway, canMount } from "../support/child-gateway.ts";
-
-const skip = canMount
-  ? false
-  : "no file system can be mounted here: a full disk and a read-only one are left out";
-const mount = (name: string, size: string) =>
-  `mount -t tmpfs -o size=${size},mode=700 tmpfs "$FOLDER/${name}"`;
-const fill = 'dd if=/dev/zero of="$FOLDER/state/filler" bs=4k 2>/dev/null || true';
-const large = Buffer.alloc(600_000, 0x61);
+import { ChildGateway } from "../support/child-gateway.ts";
+import { fill, large, mount, skip } from "./disks.ts";
 
 t.test(
   "a machine that starts with a read-only or full state folder serves, and says so",

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { type AuditRequest, type AuditResult, type AuditSurroundings, audit } from "../../src/audit/audit.ts";
 import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
 import type { Modes } from "../../src/audit/context.ts";
+import type { ServerFacts } from "../../src/audit/postgres/server.ts";
 
 const allIds = new Set(auditChecks.map(({ id }) => id));
 
@@ -62,3 +63,30 @@ export function seen({ findings }: AuditResult, id: string): readonly string[] {
     .filter((one) => one.id === id)
     .map(({ outcome, place }) => `${outcome}${place?.line == null ? "" : ` ${place.line}`}`);
 }
+
+/** A PostgreSQL as every check would have it. */
+export const goodServer: ServerFacts = {
+  version: 170_002,
+  settings: new Map([
+    ["ssl", "on"],
+    ["password_encryption", "scram-sha-256"],
+    ["log_connections", "on"],
+    ["log_disconnections", "on"],
+    ["log_min_duration_statement", "1000"],
+  ]),
+  database: "prod",
+  isPublicOpen: false,
+  encrypted: true,
+  proof: "scram-sha-256",
+  role: {
+    name: "odoo",
+    isSuperuser: false,
+    mayCreateDatabases: false,
+    mayCreateRoles: false,
+    mayReplicate: false,
+    bypassesRowSecurity: false,
+    powers: [],
+    passwordKind: "scram-sha-256",
+  },
+  databases: [{ name: "prod", owner: "postgres", isOpen: true }],
+};

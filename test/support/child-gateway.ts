@@ -25,6 +25,26 @@ function tries(command: string, args: readonly string[]): boolean {
   }
 }
 
+/** What a gateway of its own folder needs to be told, in front of the stand-in. */
+export function childSettings(
+  folder: string,
+  demo: Demo,
+  ports: { readonly https: number; readonly admin: number },
+): Readonly<Record<string, string>> {
+  return {
+    PATH: process.env["PATH"] ?? "",
+    DOMAIN: "odoo.test",
+    ODOO_URL: `http://127.0.0.1:${demo.webPort}`,
+    ODOO_BUS_URL: `http://127.0.0.1:${demo.busPort}`,
+    HTTPS_LISTEN: `127.0.0.1:${ports.https}`,
+    HTTP_LISTEN: "off",
+    ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+    CERTS_DIR: join(folder, "certs"),
+    STATE_DIR: join(folder, "state"),
+    LOG_FORMAT: "json",
+  };
+}
+
 export interface ChildGatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Shell lines run before the gateway starts, in its own mount name space when `mounts`; `$FOLDER` is the folder. */
@@ -62,18 +82,9 @@ export class ChildGateway {
     this.adminPort = ports.admin;
     for (const name of ["state", "certs"]) mkdirSync(join(this.folder, name), { recursive: true });
     const env = {
-      PATH: process.env["PATH"] ?? "",
+      ...childSettings(this.folder, demo, ports),
       FOLDER: this.folder,
-      DOMAIN: "odoo.test",
-      ODOO_URL: `http://127.0.0.1:${demo.webPort}`,
-      ODOO_BUS_URL: `http://127.0.0.1:${demo.busPort}`,
-      HTTPS_LISTEN: `127.0.0.1:${ports.https}`,
-      HTTP_LISTEN: "off",
-      ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-      CERTS_DIR: join(this.folder, "certs"),
-      STATE_DIR: join(this.folder, "state"),
       DRAIN_TIMEOUT: "2s",
-      LOG_FORMAT: "json",
       ...options.env,
     };
     const limit = options.descriptors === undefined ? "" : `prlimit --nofile=${options.descriptors} `;
