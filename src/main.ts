@@ -10,6 +10,7 @@ import {
   checkHelp,
   demoHelp,
   explainHelp,
+  healthHelp,
   mainHelp,
   maintenanceHelp,
   runHelp,
@@ -93,7 +94,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
   ],
   [
     "health",
-    { help: mainHelp, load: async () => (await import("./cli/health.ts")).health, takesArguments: false },
+    { help: healthHelp, load: async () => (await import("./cli/health.ts")).health, takesArguments: false },
   ],
 ]);
 

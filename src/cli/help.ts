@@ -183,3 +183,14 @@ Reads only. Limits are compared with the gateway's settings when they are here
 Exit status: 0 nothing fails, 1 something does, 2 not understood, or something
 could not be read
 `;
+
+export const healthHelp = `odoo-gateway health: does the running gateway answer
+
+Usage: odoo-gateway health
+
+Asks /healthz on ADMIN_LISTEN, for HEALTHCHECK and scripts; says nothing when
+all is well. Whether exchanges should be sent here, with reasons: /readyz on
+the same address.
+
+Exit status: 0 it answers, 1 it does not, or ADMIN_LISTEN is off
+`;
