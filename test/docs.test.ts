@@ -399,6 +399,36 @@ t.test("every metric is in the documentation", async (t) => {
   holds(t, "docs/operations.md", "metrics", `${sourceNote("src/observe/gateway-metrics.ts")}\n\n${made}`);
 });
 
+t.test("every key of a policy file is in the documentation", async (t) => {
+  const text = read("docs/policies.md");
+  const grammar: unknown = JSON.parse(read("policies/policy.schema.json"));
+  const keys = [...keysOf(grammar)];
+  t.ok(keys.length > 40, "the keys were found");
+  for (const key of keys) t.match(text, new RegExp(`\\b${key}\\b`), key);
+});
+
+/** Names of all properties of a JSON Schema. */
+function* keysOf(schema: unknown): Generator<string> {
+  if (typeof schema !== "object" || schema === null) return;
+  for (const [name, value] of Object.entries(schema)) {
+    if (name === "properties") yield* Object.keys(value);
+    yield* keysOf(value);
+  }
+}
+
+t.test("every warning of the log is in the documentation", async (t) => {
+  const table = read("docs/operations.md").split("What warnings are about:")[1]?.split("\n## ")[0] ?? "";
+  const source = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => read(`src/${name}`))
+    .join("\n");
+  const words = [...source.matchAll(/type: "warning",\s*what: ["`]([A-Za-z_ -]+)/g)].map(
+    ([, what = ""]) => what,
+  );
+  t.ok(words.length > 15, "the warnings were found");
+  for (const what of words) t.ok(table.includes(`\`${what}`), what);
+});
+
 const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].concat(
   readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
