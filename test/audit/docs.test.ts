@@ -24,7 +24,7 @@ const outside = new Map(
 function outsideLine(id: string, proxy: string): string {
   const line = new RegExp(`^- ${proxy}: (.*)$`, "m").exec(outside.get(id) ?? "")?.[1];
   if (line === undefined) throw new Error(`outside.md has no line for ${proxy} in ${id}`);
-  return line.replaceAll("[below](#", "[there](outside.md#").replaceAll("](#", "](outside.md#");
+  return line.replaceAll("[above](#", "[there](outside.md#").replaceAll("](#", "](outside.md#");
 }
 
 /** What is to be changed in the four proxies. */

@@ -27,7 +27,7 @@ t.test("every section says what, why, from where, and what to change in each of 
   for (const section of sections.filter((one) => !one.startsWith("The database block"))) {
     const [id = "", ...rest] = section.split("\n");
     const body = rest.join("\n");
-    for (const mark of ["\nFrom ", "\n- nginx: ", "\n- Traefik: ", "\n- Caddy: ", "\n- odoo-gateway: "])
+    for (const mark of ["\nFrom: ", "\n- nginx: ", "\n- Traefik: ", "\n- Caddy: ", "\n- odoo-gateway: "])
       t.ok(body.includes(mark), `${id}:${mark}`);
     t.ok(body.split("\n\n").length >= 4, id);
   }
