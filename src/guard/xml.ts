@@ -57,13 +57,6 @@ export class XmlCheck {
   }
 }
 
-/** A body that is whole in memory. */
-export function xmlRefusal(bytes: Uint8Array, contentType: string): XmlRefusal | null {
-  const check = new XmlCheck(contentType);
-  check.push(bytes);
-  return check.end();
-}
-
 function prologRefusal(body: Buffer): XmlRefusal | null {
   if (body.length === 0) return null;
   let at = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;

@@ -275,7 +275,7 @@ const dropped: ReadonlySet<string> = new Set([
   "x-method-override",
 ]);
 
-/** Is this a field name that `outboundFields` never passes on from a client; for checks and the threat model. */
+/** Is this a field name that `outboundFields` never passes on from a client. */
 export function isDroppedOutbound(name: string): boolean {
   return fate(name) === "drop" || nameIs(name, "x-odoo-database");
 }

@@ -2,7 +2,7 @@ import t from "tap";
 import type { CanonicalPath, HostName } from "../../src/base/brands.ts";
 import { type LoginReading, readLogin } from "../../src/guard/login-outcome.ts";
 import { KnownSessions } from "../../src/guard/sessions.ts";
-import { xmlPrologBytesMax, xmlRefusal, xmlRefusalText } from "../../src/guard/xml.ts";
+import { XmlCheck, type XmlRefusal, xmlPrologBytesMax, xmlRefusalText } from "../../src/guard/xml.ts";
 
 const host = "erp.example.com" as HostName;
 const cookieOf = (id: string) =>
@@ -212,6 +212,12 @@ t.test(
     t.end();
   },
 );
+
+function xmlRefusal(body: Buffer, contentType: string): XmlRefusal | null {
+  const check = new XmlCheck(contentType);
+  check.push(body);
+  return check.end();
+}
 
 t.test("no document type reaches Odoo's XML parser, however it is written", (t) => {
   const call = "<methodCall><methodName>version</methodName><params/></methodCall>";
