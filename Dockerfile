@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# A small image: Debian slim with Node 26, the compiled program and its seven run-time packages; no compiler, no npm cache.
+# A small image: Debian slim with Node 26, the compiled program and its eight run-time packages; no compiler, no npm cache.
 ARG BASE=node:26-bookworm-slim
 
 FROM ${BASE} AS build
