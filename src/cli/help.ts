@@ -6,17 +6,17 @@ export const mainHelp = `odoo-gateway: the HTTPS gateway for Odoo
 Usage: odoo-gateway [command] [options]
 
 Commands:
-  run        serve HTTPS in front of Odoo (the default)
-  demo       start only the stand-in Odoo that run and the tests use
-  validate   check settings and policies, print every problem, change nothing
-  explain    show what happens to a request, rule by rule, and why
-  check      look at any Odoo site from outside, whatever stands in front
-  audit      look at odoo.conf, compose, PostgreSQL and nginx files from inside
-  certs      certificates, days left, next renewal; certs ca: the local CA
-  bans       list, add and remove bans of the running gateway
-  cache      how full the running gateway's cache is; cache clear: empty it
+  run          serve HTTPS in front of Odoo (the default)
+  demo         start only the stand-in Odoo that run and the tests use
+  validate     check settings and policies, print every problem, change nothing
+  explain      show what happens to a request, rule by rule, and why
+  check        look at any Odoo site from outside, whatever stands in front
+  audit        read odoo.conf, compose, PostgreSQL and nginx files, from inside
+  certs        certificates, days left, next renewal; certs ca: the local CA
+  bans         list, add and remove bans of the running gateway
+  cache        how full the running gateway's cache is; cache clear: empty it
   maintenance  close the site for everybody but some networks, and open it
-  health     exit 0 when the running gateway answers (for HEALTHCHECK)
+  health       exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
   DOMAIN=erp.example.com              names to serve, the first is canonical
@@ -42,7 +42,7 @@ Signals:
   SIGUSR2          with WORKERS above 1: new workers take over one by one, no
                    request is lost
 
-Admin listener (ADMIN_LISTEN): /healthz, /readyz, /status
+Admin listener (ADMIN_LISTEN): /healthz, /readyz, /status, /metrics
 
 Exit status: 0 stopped, 1 a problem in the settings or policies (all printed)
 `;
