@@ -13,6 +13,7 @@ import type { Settings } from "../settings/settings.ts";
 import { lastingOf } from "../start/lasting-settings.ts";
 import type { RunningGateway } from "../start/running-gateway.ts";
 import { ticketKeyBytes, ticketRotationMs } from "../tls/context.ts";
+import { afterAwake } from "./awake.ts";
 import { type ListenerName, protocolVersion, type ToWorker, type WorkerStart } from "./messages.ts";
 import { Owner } from "./owner.ts";
 import type { SupervisorSeam } from "./seams.ts";
@@ -293,7 +294,7 @@ export class Supervisor implements SupervisorSeam {
     return new Promise((resolve) => {
       let sinceMs = Number.POSITIVE_INFINITY;
       const why = `it did not start in ${startMsMax / 1000} s`;
-      const late = setTimeout(() => worker.giveUp(why), startMsMax);
+      const inTime = afterAwake(startMsMax, () => worker.giveUp(why));
       const worker: WorkerProcess = new WorkerProcess(owner, share, {
         lines: this.#options.lines,
         hello: (protocol, version) => {
@@ -306,7 +307,7 @@ export class Supervisor implements SupervisorSeam {
           worker.kill();
         },
         ready: () => {
-          clearTimeout(late);
+          inTime();
           void this.#admit(worker, () => {
             sinceMs = performance.now();
             worker.state = "ready";
@@ -316,7 +317,7 @@ export class Supervisor implements SupervisorSeam {
         },
         unserved: (connections) => this.#handOn(connections),
         ended: (how, isInOrder) => {
-          clearTimeout(late);
+          inTime();
           const wasRetiring = worker.state === "retiring" || (this.#stopping && isInOrder);
           this.#ended(worker);
           resolve(null);

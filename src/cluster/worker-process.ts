@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { afterAwake } from "./awake.ts";
 import type { FromWorker, ListenerName, ToWorker, WorkerReport } from "./messages.ts";
 import type { Owner, Seat } from "./owner.ts";
 import type { WaitingConnection } from "./waiting-room.ts";
@@ -149,9 +150,9 @@ export class WorkerProcess {
     this.#next += 1;
     const id = this.#next;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => done(null), msMax);
+      const callOff = afterAwake(msMax, () => done(null));
       const done = (answer: FromWorker | null) => {
-        clearTimeout(timer);
+        callOff();
         this.#waiting.delete(id);
         resolve(answer);
       };
