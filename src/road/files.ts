@@ -226,6 +226,7 @@ export class Files {
         },
         failure: (failure) => {
           notes.queueMs = call.waitedMs;
+          notes.upstreamMs ??= call.askedMs(failure);
           listener.failure(failure, detail);
         },
       });

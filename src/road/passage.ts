@@ -121,7 +121,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
    */
   over(): void {
     if (this.#own !== null) this.#x.queueMs = this.#own.waitedMs;
-    this.#noteUnanswered();
+    this.#noteUnanswered(this.#x.failure);
     this.#relay?.close();
     this.#gate?.drop();
     const isWorkedOn = this.#head === null && this.#own?.hasWorker === true;
@@ -131,10 +131,8 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   }
 
   /** The time until now was Odoo's, although not a byte of an answer came. */
-  #noteUnanswered(): void {
-    const { upstreamMs } = this.#x;
-    if (this.#own?.isAsked !== true || this.#head !== null || upstreamMs !== null) return;
-    this.#x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
+  #noteUnanswered(failure: FailureKind | null): void {
+    if (this.#own !== null && this.#head === null) this.#x.upstreamMs ??= this.#own.askedMs(failure);
   }
 
   /** An attempt to log in of which it is not known yet how it ended. */
@@ -230,7 +228,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   }
 
   failure(kind: FailureKind): void {
-    if (kind !== "connect-refused" && kind !== "connect-failed") this.#noteUnanswered();
+    this.#noteUnanswered(kind);
     // Only an attempt that never reached Odoo gives its point back: a guess that made Odoo fail was a guess.
     if (this.#head === null) this.#grant.settle(kind.startsWith("connect-") ? "unsent" : "unknown");
     else this.#settle();

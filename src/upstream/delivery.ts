@@ -116,9 +116,11 @@ export class Delivery implements UpstreamListener {
     return this.#sentMs;
   }
 
-  /** It was sent, and neither waits for Odoo nor for a worker since. */
-  get isAsked(): boolean {
-    return this.#call !== null && this.#waiting === null;
+  /** How long it has been with Odoo, which gave no answer so far; null: it waits, or no connection came about, as `failure` says. */
+  askedMs(failure: FailureKind | null): number | null {
+    if (this.#call === null || this.#waiting !== null) return null;
+    if (failure === "connect-refused" || failure === "connect-failed") return null;
+    return this.#way.clock.nowMs() - this.#sentMs;
   }
 
   /** The member it was sent to last. */

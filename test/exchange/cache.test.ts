@@ -191,6 +191,18 @@ t.test("while Odoo restarts the files it had are served, for a day at most", asy
   t.equal((await site.get(file)).status, 502, "and nothing for ever");
 });
 
+t.test("the time in which Odoo gave no answer for a file is Odoo's in the log", async (t) => {
+  const hangsUp = ({ socket }: { readonly socket: Socket }) => {
+    socket.destroy();
+    return null;
+  };
+  const site = await startCachedSite(hangsUp, { env: { HOLD_TIMEOUT: "0s" } });
+  t.teardown(() => site.close());
+  t.equal((await site.get(file)).status, 502);
+  const [record] = await site.records();
+  t.match(record, { failure: "closed-without-answer", upstreamMs: Number });
+});
+
 t.test("a copy that is given out because Odoo is busy is nobody turned away", async (t) => {
   const clock = manualClock(Date.now());
   const busy: Socket[] = [];
