@@ -139,8 +139,8 @@ export async function startGateway(
     },
     closed,
   );
-  const { spoolBytesMax, bodyBytesMax } = settings;
-  const partBytesMax = spoolPartBytes(spoolBytesMax, bodyBytesMax);
+  const { spoolBytesMax } = settings;
+  const partBytesMax = () => spoolPartBytes(spoolBytesMax, plan.settings.bodyBytesMax);
   const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
   const parts: GatewayParts = {
     plan: () => plan,
@@ -222,7 +222,7 @@ export async function startGateway(
     bans: jail.bans,
     maintenance,
     spool,
-    spoolBytesMax: settings.spoolBytesMax,
+    spoolBytesMax,
     files,
     loopDelay,
     readiness,

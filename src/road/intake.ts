@@ -93,7 +93,9 @@ export class Intake {
   /** What the rule allows, as far as the spool can hold it: what never fits is not asked to come again (503). */
   #bytesMax(x: RunningExchange, facts: RequestFacts, decision: ForwardDecision): number {
     const allowed = decision.bodyBytesMax ?? x.plan.settings.bodyBytesMax;
-    return Math.min(allowed, this.#parts.spool.roomFor(spoolOwner(x, facts)));
+    const { spool } = this.#parts;
+    // Whose it is matters for the largest alone.
+    return allowed <= spool.partBytesMax ? allowed : Math.min(allowed, spool.roomFor(spoolOwner(x, facts)));
   }
 
   #collected(

@@ -9,7 +9,7 @@ export class ToldSpool extends Spool {
   readonly #bytesMax: number;
   readonly #sink: EventSink;
 
-  constructor(directory: string, bytesMax: number, partBytesMax: number, sink: EventSink) {
+  constructor(directory: string, bytesMax: number, partBytesMax: () => number, sink: EventSink) {
     super(directory, bytesMax, partBytesMax);
     this.#directory = directory;
     this.#bytesMax = bytesMax;

@@ -31,14 +31,14 @@ export function spoolPartBytes(spoolBytesMax: number, bodyBytesMax: number): num
 export class Spool {
   readonly #directory: string;
   readonly #bytesMax: number;
-  readonly #partBytesMax: number;
+  readonly #partBytesMax: () => number;
   /** Of each owner that has any. */
   readonly #ofOwner = new Map<string, number>();
   #bytes = 0;
   #ready: Promise<void> | null = null;
 
-  /** `partBytesMax`: of one owner's files together. */
-  constructor(directory: string, bytesMax: number, partBytesMax: number = bytesMax) {
+  /** `partBytesMax`: of one owner's files together; asked each time, for BODY_MAX may change. */
+  constructor(directory: string, bytesMax: number, partBytesMax: () => number = () => bytesMax) {
     this.#directory = directory;
     this.#bytesMax = bytesMax;
     this.#partBytesMax = partBytesMax;
@@ -49,9 +49,14 @@ export class Spool {
     return this.#bytes;
   }
 
+  /** What can fit whoever it is of. */
+  get partBytesMax(): number {
+    return Math.min(this.#bytesMax, this.#partBytesMax());
+  }
+
   /** The largest body of this owner that can ever fit. */
   roomFor(owner: string | null): number {
-    return owner === null ? this.#bytesMax : this.#partBytesMax;
+    return owner === null ? this.#bytesMax : this.partBytesMax;
   }
 
   /** `owner`: whose part it is of, a session or an address; null: nobody's in particular. */
@@ -84,7 +89,7 @@ export class Spool {
       write: async (pieces, position) => {
         const more = Math.max(0, position + bytesOf(pieces) - counted);
         if (this.#bytes + more > this.#bytesMax) return err({ kind: "full" });
-        if (owner !== null && (this.#ofOwner.get(owner) ?? 0) + more > this.#partBytesMax)
+        if (owner !== null && (this.#ofOwner.get(owner) ?? 0) + more > this.#partBytesMax())
           return err({ kind: "part" });
         counted += more;
         this.#count(owner, more);

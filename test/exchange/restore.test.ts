@@ -19,3 +19,15 @@ t.test(
     t.equal(gateway.demo.requests.length, before);
   },
 );
+
+t.test("BODY_MAX that a reload raises holds above a quarter of the spool, too", async (t) => {
+  const options = { env: { ...bounds } };
+  const gateway = await startTestGateway(options);
+  t.teardown(() => gateway.close());
+  const form = ["Content-Type: application/x-www-form-urlencoded"];
+  const body = `a=${"x".repeat(2_000_000)}`;
+  t.equal((await h1(gateway, "POST /demo/echo", form, body)).status, 413);
+  options.env.BODY_MAX = "3MiB";
+  t.same(await gateway.running.reload(), []);
+  t.equal((await h1(gateway, "POST /demo/echo", form, body)).status, 200);
+});

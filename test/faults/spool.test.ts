@@ -13,7 +13,7 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 t.test("a spool that is full or has no disk is told with its remedy", async (t) => {
   const events: GatewayEvent[] = [];
   const sink = { emit: (event: GatewayEvent) => void events.push(event) };
-  const small = await new ToldSpool(join(folder, "spool"), 1_048_576, 1_048_576, sink).create();
+  const small = await new ToldSpool(join(folder, "spool"), 1_048_576, () => 1_048_576, sink).create();
   if (!small.ok) return void t.fail(small.error.kind);
   t.ok((await small.value.write([Buffer.alloc(1_000_000)], 0)).ok);
   t.same(events, []);
@@ -22,7 +22,7 @@ t.test("a spool that is full or has no disk is told with its remedy", async (t) 
   t.match(events, [
     { type: "warning", what: "spool", detail: /bound, 1MiB; large requests get 503.*raise SPOOL_MAX/ },
   ]);
-  t.notOk((await new ToldSpool("/proc/no-such-folder/spool", 1e9, 1e9, sink).create()).ok);
+  t.notOk((await new ToldSpool("/proc/no-such-folder/spool", 1e9, () => 1e9, sink).create()).ok);
   t.match(events[1], {
     type: "warning",
     what: "spool",

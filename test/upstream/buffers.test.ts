@@ -137,7 +137,7 @@ t.test(
 );
 
 t.test("a file counts as large as it ever was, and an owner has a part and no more", async (t) => {
-  const spool = new Spool(folder(), 1_000, 400);
+  const spool = new Spool(folder(), 1_000, () => 400);
   const mine = await spool.create("me");
   const also = await spool.create("me");
   const nobodys = await spool.create();
