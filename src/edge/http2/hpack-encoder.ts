@@ -29,8 +29,11 @@ const passing: ReadonlySet<string> = new Set([
 
 /** Heads remembered for each connection, as bytes: the fields that many answers have in common. */
 const headsMax = 4;
-/** An entry above this would push out half of the table; our own Content-Security-Policy takes a quarter and comes with every answer. */
-const entryBytesMax = tableBytesMax / 2;
+/**
+ * The part of the table that one entry may take: a larger one would push out too many others, and in a small client's table all of them with every answer. Our own
+ * Content-Security-Policy takes a quarter of a whole table, half of one of 2 KiB, and comes with every answer.
+ */
+const entryShareMax = 0.6;
 /** Index, two lengths: what a field takes beside its characters. */
 const fieldExtraBytes = 12;
 
@@ -143,7 +146,7 @@ export class HpackEncoder {
     }
     const [newest] = numbers.slice(-1);
     const index = atStatic > 0 || newest === undefined ? atStatic : staticEntries + table.inserted - newest;
-    const isKept = name.length + value.length + entryExtraBytes <= entryBytesMax;
+    const isKept = name.length + value.length + entryExtraBytes <= table.bytesMax * entryShareMax;
     if (isKept) this.#integer(index, 0x3f, 0x40);
     else this.#integer(index, 0x0f, 0);
     if (index === 0) this.#string(name);

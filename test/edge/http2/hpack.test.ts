@@ -228,8 +228,14 @@ t.test("the gateway's own security fields cost some bytes each from the second a
   const out: string[] = [];
   mergeSecurity(security.classFor("site-number-1.example.com", true), [], out);
   const lower = out.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text));
-  const encoder = new HpackEncoder();
-  const first = encoder.encode(200, lower, [], 0).length;
-  const second = encoder.encode(200, lower, [], 0).length;
+  const twice = (tableBytes: number) => {
+    const encoder = new HpackEncoder();
+    encoder.resize(tableBytes);
+    return [1, 2].map(() => encoder.encode(200, lower, [], 0).length);
+  };
+  const [first = 0, second = 0] = twice(4_096);
   t.ok(first > 1_000 && second <= 1 + lower.length, `${first} bytes, then ${second}`);
+  const longest = lower.reduce((most, { length }) => Math.max(most, length), 0);
+  const [, again = 0] = twice(1_024);
+  t.ok(again <= longest + 2 * lower.length, `${again} bytes: a small table keeps all but the longest`);
 });
