@@ -71,9 +71,12 @@ export class Files {
     const key = keyOf(facts, staging.dropAuthorization);
     if (key === null) return null;
     const mayFetch = facts.method === "GET" && firstField(facts.fields, "range") === null;
-    const find = () => cache.find(key, facts, mayFetch, this.#fetchFile(x, decision));
-    const looked = find();
-    const found = looked.kind === "wait" ? await this.#wait(x, looked, find) : looked;
+    const fetchFile = this.#fetchFile(x, decision);
+    const looked = cache.find(key, facts, mayFetch, fetchFile);
+    const found =
+      looked.kind === "wait"
+        ? await this.#wait(x, looked, () => cache.find(key, facts, mayFetch, fetchFile))
+        : looked;
     if (found === null) {
       grant.settle("unknown");
       return "answered";
