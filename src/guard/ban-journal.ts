@@ -100,8 +100,8 @@ export class BanJournal {
       }
       if (strange > 0)
         fault(`${path}: ${strange} of ${this.#lines} lines are not what we wrote; their bans are not known`);
-      // What is not even read is let go.
-      if (start > 0) this.#lines = Number.MAX_SAFE_INTEGER;
+      // What is not even read is let go, and a cut line, which would be none of ours once another stands behind it.
+      if (start > 0 || this.#torn) this.#lines = Number.MAX_SAFE_INTEGER;
     } catch (error) {
       fault(`${path} cannot be read: ${errorText(error)}; bans hold until the gateway stops`);
     }
@@ -115,6 +115,8 @@ export class BanJournal {
       const bytes = Buffer.from(this.#torn ? `\n${text}` : text);
       this.#torn = true;
       const written = this.#write(this.#fd, bytes);
+      // Whatever comes behind, a part of a line stays.
+      if (written > 0 && written !== bytes.length) this.#owesTable = true;
       if (written !== bytes.length) throw new Error(`only ${written} of ${bytes.length} bytes were written`);
       this.#torn = false;
       this.#lines += 1 + this.#owed.length;

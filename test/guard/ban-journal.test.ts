@@ -169,8 +169,12 @@ t.test("lines that are not ours are told, but not the one that a kill cut", (t) 
   writeFileSync(path, text.slice(0, -20));
   const cut = opened(path);
   t.same(cut.list().length, 2);
-  t.same(cut.faults, []);
+  cut.set(ban(3));
   cut.journal.close();
+  const later = opened(path);
+  t.same(later.list().length, 3);
+  t.same([...cut.faults, ...later.faults], [], "nor when others stand behind it");
+  later.journal.close();
   writeFileSync(path, `${text.replace("pair", "pear")}\u0000\u0000\n`);
   const strange = opened(path);
   t.same(strange.list().length, 2);
