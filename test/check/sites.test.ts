@@ -497,8 +497,20 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   [
     "default-logins",
     "skipped",
-    /admin: 502, demo: 502/,
+    /of admin and demo \(admin: 502, demo: 502\)/,
     ({ method }, good) => (method === "POST" ? { status: 502, body: "", fields: [] } : good),
+  ],
+  ...[403, 429, 400].map((status): (typeof cases)[number] => [
+    "default-logins",
+    "skipped",
+    new RegExp(`No word came on the password of admin and demo \\(admin: ${status}, demo: ${status}\\)`),
+    ({ method }, good) => (method === "POST" ? { status, body: "", fields: [] } : good),
+  ]),
+  [
+    "default-logins",
+    "skipped",
+    /of demo \(admin: 200, demo: closed\)/,
+    ({ method, body }, good) => (method === "POST" && body.includes("login=demo") ? null : good),
   ],
   ["default-logins", "pass", /admin: 200, demo: 200/, answers(login, 200, loginPage)],
   ["login-limit", "fail", /12 wrong guesses/, answers(login, 200, loginPage)],

@@ -15,6 +15,7 @@ const logins: Check = {
       return skipped("Not asked for. --login-canary tries admin/admin and demo/demo, once each.");
     const answers: string[] = [];
     const open: string[] = [];
+    const unknown: string[] = [];
     let page = await view.login();
     let form = formOf(page);
     for (const account of accounts) {
@@ -27,22 +28,28 @@ const logins: Check = {
       if (!asked.ok) {
         if (asked.error.kind !== "closed") return open.length > 0 ? fail(told(open)) : untold(asked.error);
         answers.push(`${account}: closed`);
+        unknown.push(account);
         continue;
       }
       const { status, fields } = asked.value;
       const to = fieldsOf(fields, "location")[0] ?? "";
       // Odoo answers a wrong password with the page again; a right one leads on, to the client or to the second factor.
-      const isIn = (status === 302 || status === 303) && !/\/web\/login(?:[?#]|$)|\/web\/database\//.test(to);
-      if (isIn) {
+      const isRedirect = status === 302 || status === 303;
+      const isBack = /\/web\/login(?:[?#]|$)/.test(to);
+      if (isRedirect && !isBack && !to.includes("/web/database/")) {
         open.push(account);
         // The token holds for the session before.
         form = null;
-      } else answers.push(`${account}: ${status}`);
+        continue;
+      }
+      answers.push(`${account}: ${status}`);
+      // A limit, a ban and an error say nothing of the password.
+      if (isRedirect ? !isBack : status !== 200 || formOf(asked) === null) unknown.push(account);
     }
     if (open.length > 0) return fail(told(open));
     const seen = answers.join(", ");
-    return answers.some((one) => /: 5\d\d$/.test(one))
-      ? skipped(`No word on the passwords came (${seen}).`)
+    return unknown.length > 0
+      ? skipped(`No word came on the password of ${unknown.join(" and ")} (${seen}).`)
       : pass(`Refused (${seen}).`);
   },
 };
