@@ -1,4 +1,6 @@
 import t from "tap";
+import { parseIp } from "../../src/base/ip.ts";
+import { ok } from "../../src/base/result.ts";
 import { checkBounds } from "../../src/check/bounds.ts";
 import type { DemoOptions } from "../../src/demo/start.ts";
 import { startDemo } from "../../src/demo/start.ts";
@@ -74,6 +76,20 @@ t.test("the gateway's standard preset tells the version to the mobile app, and f
   );
 });
 
+t.test("a copy behind the staging preset's password fails nothing", async (t) => {
+  const env = { PRESET: "staging", STAGING_USER: "tester", STAGING_PASSWORD: "a password for testers" };
+  const gateway = await startTestGateway({ env });
+  t.teardown(() => gateway.close());
+  const { caFile, httpPort } = gateway;
+  const report = await lookAt(`https://odoo.test:${gateway.httpsPort}`, { caFile, httpPort });
+  t.same(
+    report.findings.filter(({ outcome }) => outcome === "fail" || outcome === "warn").map(({ id }) => id),
+    ["odoo-answers"],
+    report.findings.map(({ id, seen }) => `${id}: ${seen}`).join("\n"),
+  );
+  t.match(findingIn(report, "websocket"), { outcome: "skipped", seen: /401, as every page here/ });
+});
+
 t.test(
   "nginx as the guide has it: its known holes are found",
   { skip: peerMissing("nginx") ?? false },
@@ -134,6 +150,28 @@ t.test("nginx as Odoo's documentation has it", { skip: peerMissing("nginx") ?? f
   });
   t.match(findingIn(report, "compression"), { outcome: "warn", seen: /gzip, but no Vary/ });
 });
+
+t.test(
+  "a site with everything open and several addresses is looked at to the end",
+  { skip: peerMissing("nginx") ?? (stranger === null ? "Linux only" : false) },
+  async (t) => {
+    const others = ["127.0.0.3", "127.0.0.4", "127.0.0.5"];
+    const report = await throughPeer(
+      t,
+      "nginx",
+      documentationNginx,
+      { listDb: true },
+      {
+        loginCanary: true,
+        address: null,
+        resolve: async () => ok([...others, "127.0.0.1"].flatMap((text) => parseIp(text) ?? [])),
+        directPorts: await freePorts(3),
+      },
+    );
+    t.equal(findingIn(report, "addresses").outcome, "fail");
+    t.match(findingIn(report, "login-limit"), { outcome: "fail", seen: /1[0-2] wrong guesses in a row/ });
+  },
+);
 
 t.test("Caddy with a name and reverse_proxy", { skip: peerMissing("caddy") ?? false }, async (t) => {
   const report = await throughPeer(t, "caddy", plainCaddy, {});

@@ -286,6 +286,7 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /camera, payment is off/,
     field(login, "Permissions-Policy", "camera=(), payment=()"),
   ],
+  ["header-csp", "skipped", /GET \/web\/login: 502/, answers(login, 502)],
   ["header-csp", "warn", /carries no/, field(login, "Content-Security-Policy")],
   [
     "header-csp",
@@ -393,6 +394,8 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /400: the proxy does not pass Upgrade/,
     answers(/^\/websocket/, 400, "Missing Upgrade header"),
   ],
+  ["websocket", "fail", /401: a password is asked for first/, answers(/^\/websocket/, 401)],
+  ["websocket", "skipped", /401, as every page here/, answers(/^\/web(?:socket|\/login)$/, 401)],
   ["websocket", "fail", /403: refused, although the Origin/, answers(/^\/websocket/, 403)],
   ["websocket", "fail", /404: no such route/, answers(/^\/websocket/, 404)],
   ["websocket", "fail", /500: it reached Odoo's port 8069/, answers(/^\/websocket/, 500)],

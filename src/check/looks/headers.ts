@@ -129,6 +129,10 @@ const csp: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return untold(login.error);
+    if (login.value.status >= 400)
+      return skipped(
+        `GET /web/login: ${login.value.status}; what Odoo's pages carry cannot be told from it.`,
+      );
     const enforced = fieldsOf(login.value.fields, "content-security-policy");
     const scripts = (name: string) =>
       policiesOf(login, name)

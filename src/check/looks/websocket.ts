@@ -77,6 +77,12 @@ const websocket: Check = {
         : untold(asked.error);
     }
     const { status, fields, body } = asked.value;
+    const login = status === 401 ? await view.login() : null;
+    // A test copy behind a password: whether it opens is for those who have it.
+    if (login?.ok === true && login.value.status === 401)
+      return skipped(
+        "GET /websocket with a handshake: 401, as every page here: a password is asked for first.",
+      );
     if (status !== 101)
       return fail(`GET /websocket with a handshake: ${status}: ${causeOf(status, body.toString("latin1"))}.`);
     if (fieldsOf(fields, "sec-websocket-accept")[0] !== acceptFor(key))
