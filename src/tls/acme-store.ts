@@ -93,6 +93,7 @@ export interface AcmeStore {
     readonly problems: readonly Problem[];
   }>;
   saveCertificate(set: string, keyPem: string, certPem: string): Promise<Problem | null>;
+  dropCertificate(set: string): Promise<Problem | null>;
   /** The account, with a fresh key when there is none yet: the same key for all processes. */
   account(): Promise<Result<AcmeAccount, Problem>>;
   saveAccount(account: AcmeAccount): Promise<Problem | null>;
@@ -174,6 +175,7 @@ export function createDiskStore(directory: string, clock: Clock): AcmeStore {
       return { found, problems };
     },
     saveCertificate: (set, keyPem, certPem) => write(`${set}.pem`, `${keyPem.trim()}\n${certPem.trim()}\n`),
+    dropCertificate: (set) => attempt(directory, () => removeFile(join(directory, `${set}.pem`))),
     async account() {
       const first = await read("account.json", decodeAccount, accountRemedy);
       if (!first.ok || first.value !== null)

@@ -26,10 +26,11 @@ export interface Job {
   readonly store: AcmeStore;
 }
 
-/** The certificate there is, and the directory it came from. */
+/** The certificate there is, the directory it came from, and the set it was ordered for. */
 export interface Held {
   readonly certificate: Certificate;
   readonly directory: string;
+  readonly set: string;
 }
 
 /** The stores, one object for each folder, since its locks watch heartbeats. As many as directories were ever set. */
@@ -80,9 +81,10 @@ export async function heldFor(
     if (directory === null) continue;
     const { found, problems } = await storeOf(directory).certificates(wallMs);
     for (const problem of problems) notices.warnOnce(problem.place, problem);
-    for (const { certificate } of found) {
+    for (const { certificate, set } of found) {
       if (!names.every((name) => coversName(certificate.names, name))) continue;
-      if (best === null || dueMs(certificate) > dueMs(best.certificate)) best = { certificate, directory };
+      if (best === null || dueMs(certificate) > dueMs(best.certificate))
+        best = { certificate, directory, set };
     }
   }
   return best;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { oneBehind } from "../base/one-behind.ts";
-import { problemLine } from "../base/problem.ts";
+import { type Problem, problemLine } from "../base/problem.ts";
 import { err } from "../base/result.ts";
 import type { EventSink } from "../observe/events.ts";
 import { acmeDirectory, freshState, type IssuerState } from "./acme-store.ts";
@@ -13,7 +13,7 @@ import { type IssuerStatus, reasonsOf, statusOf } from "./issuer-status.ts";
 import { Notices } from "./notices.ts";
 import type { Preflight } from "./preflight.ts";
 import { planRenewal } from "./renewal-plan.ts";
-import { sensibleTry } from "./schedule.ts";
+import { dueMs, sensibleTry } from "./schedule.ts";
 
 /** How often it is looked whether something is due; the moments themselves are compared with the clock. */
 const lookEveryMs = 30_000;
@@ -217,6 +217,9 @@ export class Issuer {
       return;
     }
     const { certificate, challenge } = ordered.value;
+    const now: Held = { certificate, directory, set: job.set };
+    const undropped = held === null ? null : await this.#dropReplaced(held, now);
+    if (undropped !== null) return await this.#failed(job, state, directory, problemLine(undropped), null);
     if ((await this.#held(job)) === null) {
       // It would be ordered again at the next look.
       const detail = `the certificate was ordered and written, and is not found in ${acmeDirectory(this.#parts.settings().certsDir, directory)}: who else writes there?`;
@@ -226,13 +229,22 @@ export class Issuer {
     await this.#memory.keep(job, next);
     const { names, issuer, notAfterMs } = certificate;
     const notAfter = new Date(notAfterMs).toISOString();
-    const now: Held = { certificate, directory };
     await this.#serve(now);
     this.#report(job, now, await this.#planRenewal(job, now, next, true));
     const told = { names, issuer, notAfter, directory };
     this.#parts.sink.emit(
       held === null ? { type: "certificate-ordered", ...told } : { type: "certificate-renewed", ...told },
     );
+  }
+
+  /**
+   * One that was renewed before its time (its authority takes it back) by one of a shorter life would be taken for the better of the two,
+   * since it is due later: it would go on being shown, and be renewed at each look.
+   */
+  async #dropReplaced(held: Held, now: Held): Promise<Problem | null> {
+    const isOverwritten = held.directory === now.directory && held.set === now.set;
+    if (isOverwritten || dueMs(held.certificate) < dueMs(now.certificate)) return null;
+    return this.#stores.of(this.#parts.settings().certsDir, held.directory).dropCertificate(held.set);
   }
 
   async #failed(

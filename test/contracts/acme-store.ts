@@ -44,6 +44,8 @@ export function acmeStoreContract(name: string, make: () => { open(clock: Manual
         { found: [], problems: [] },
         "an ended one is left out",
       );
+      t.equal(await store.dropCertificate("set-1"), null);
+      t.same(await other.certificates(nowMs), { found: [], problems: [] });
     });
 
     t.test("all processes get one account", async (t) => {

@@ -172,6 +172,46 @@ t.test(
 );
 
 t.test(
+  "a certificate that is renewed early by one of a shorter life is replaced by it, and ordered once",
+  async (t) => {
+    const clock = manualClock(Date.now());
+    const first = await startLyingAuthority(t, () => clock.wallMs());
+    const second = await startLyingAuthority(t, () => clock.wallMs());
+    first.lies.set("/order", (response) => {
+      const type = "urn:ietf:params:acme:error:rateLimited";
+      response.writeHead(429, { "Retry-After": "7200" }).end(JSON.stringify({ type, detail: "too many" }));
+      return true;
+    });
+    const caFile = fresh(".pem");
+    writeFileSync(caFile, readFileSync(first.caFile, "utf8") + readFileSync(second.caFile, "utf8"));
+    const env = {
+      ...{ TLS_MODE: "acme", CERTS_DIR: fresh("certs"), ACME_CA_FILE: caFile },
+      ...{ ACME_DIRECTORY: first.directoryUrl, ACME_FALLBACK_DIRECTORY: second.directoryUrl },
+    };
+    const gateway = await startTestGateway({ clock, env });
+    t.teardown(() => gateway.close());
+    t.match(await outcome(gateway), { type: "certificate-failed", directory: first.directoryUrl });
+    clock.advance(120_000);
+    await gateway.running.issuer.look();
+    t.match(await outcome(gateway, 1), { type: "certificate-ordered", directory: second.directoryUrl });
+    first.lies.clear();
+    first.issued = { untilMs: clock.wallMs() + 10 * dayMs };
+    second.ari = { start: inDays(clock, -2), end: inDays(clock, -1) };
+    clock.advance(dayMs);
+    await gateway.running.issuer.look();
+    t.match(await outcome(gateway, 2), { type: "certificate-renewed", directory: first.directoryUrl });
+    const orders = first.asked.filter((path) => path === "/order").length;
+    for (let looks = 0; looks < 5; looks += 1) {
+      clock.advance(60_000);
+      await gateway.running.issuer.look();
+    }
+    t.equal(first.asked.filter((path) => path === "/order").length, orders);
+    const [shown] = gateway.running.tls().certificates;
+    t.ok((shown?.notAfterMs ?? 0) < clock.wallMs() + 11 * dayMs, "the new one is shown");
+  },
+);
+
+t.test(
   "which directory is asked: the first, then in turns, and never one that is to be left alone for long",
   async (t) => {
     const [directory, fallbackDirectory] = ["https://one.test/", "https://two.test/"];
