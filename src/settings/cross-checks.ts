@@ -189,9 +189,13 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
   ] as const) {
     const proxy = trustedProxies.texts.find((text) => overlaps(text, set));
     if (proxy === undefined || everyone(set) !== undefined) continue;
+    // Of a network of proxies nobody knows here which address is one.
+    const [holds, it] = proxy.includes("/")
+      ? [`shares addresses with "${proxy}"`, "a proxy there"]
+      : [`holds the proxy itself, "${proxy}"`, "it"];
     reader.warn(name, {
-      thing: `holds the proxy itself, "${proxy}" of TRUSTED_PROXIES: should it forward a request without X-Forwarded-For, ${harm}`,
-      remedy: "leave the proxy's address out, and see that it sets that field",
+      thing: `${holds} of TRUSTED_PROXIES: should ${it} forward a request without X-Forwarded-For, ${harm}`,
+      remedy: "see that the proxy always sets that field, or name networks without its address",
     });
   }
   if (settings.api !== null && reader.has("API_NETWORKS")) {

@@ -799,11 +799,11 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ADMIN_NETWORKS: "::/0" }, "everybody reaches the database manager"],
     [
       { TRUSTED_PROXIES: "172.18.0.2", ADMIN_NETWORKS: "172.16.0.0/12" },
-      'ADMIN_NETWORKS holds the proxy itself, "172.18.0.2" of TRUSTED_PROXIES: should it forward a request without X-Forwarded-For, it reaches the database manager; leave',
+      'ADMIN_NETWORKS holds the proxy itself, "172.18.0.2" of TRUSTED_PROXIES: should it forward a request without X-Forwarded-For, it reaches the database manager; see that the proxy always sets that field',
     ],
     [
       { TRUSTED_PROXIES: "192.0.2.1, 10.0.0.0/8", TRUSTED_NETWORKS: "10.1.0.0/16" },
-      'TRUSTED_NETWORKS holds the proxy itself, "10.0.0.0/8" of TRUSTED_PROXIES',
+      'TRUSTED_NETWORKS shares addresses with "10.0.0.0/8" of TRUSTED_PROXIES: should a proxy there forward',
     ],
     [{ TRUSTED_PROXIES: "10.0.0.1", ADMIN_NETWORKS: "10.0.0.2, 2001:db8::/32" }, null],
     [{ TLS_MODE: "local", TLS_CERT_FILE: "a.pem" }, "TLS_CERT_FILE has no effect with TLS_MODE=local"],
