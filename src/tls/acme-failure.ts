@@ -41,9 +41,9 @@ export function readTrouble(document: unknown, otherwise: string): Trouble {
   return { type: oneLine(name, 100), detail: oneLine(detail, 1_000) };
 }
 
-/** What an authority says, for a log and a terminal. */
+/** What an authority or OpenSSL says, for a log and a terminal. */
 function oneLine(text: string, lengthMax: number): string {
-  return cleanText(text.replaceAll(/\s+/g, " "), lengthMax);
+  return cleanText(text.replaceAll(/\s+/g, " ").trim(), lengthMax);
 }
 
 /** The authority answered with a problem document; `isPassing`: one that says nothing of what it was asked. */
@@ -70,7 +70,7 @@ export function bindingRefusal(refused: AcmeFailure): AcmeFailure {
 
 /** No answer. */
 export function unreachable(detail: string, remedy: string): AcmeFailure {
-  return { ...local(detail, remedy), kind: "unreachable" };
+  return { ...local(oneLine(detail, 1_000), remedy), kind: "unreachable" };
 }
 
 /** An answer that no authority gives. */

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:https";
+import { createServer as createPlain } from "node:net";
 import t from "tap";
 import { ok } from "../../src/base/result.ts";
 import { holdTalk } from "../../src/tls/acme-client.ts";
@@ -46,4 +47,23 @@ t.test("what an authority refuses is told in its words, whatever shape the answe
     if (registered.ok) return void t.fail(body);
     t.match(registered.error, { kind: "refused", detail: said, retryAfterMs: 77_000 }, body);
   }
+});
+
+t.test("a directory's port that speaks no TLS is told in one line, and what is begun is kept", async (t) => {
+  const server = createPlain((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => server.close());
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const accountKey = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const asked = await holdTalk(null, new AbortController().signal, async (acme) => {
+    const client = new acme.Client({ directoryUrl: `https://127.0.0.1:${port}/dir`, accountKey });
+    await client.createAccount({ termsOfServiceAgreed: true });
+    return ok(null);
+  });
+  t.match(asked, { ok: false, error: { kind: "unreachable", detail: /^[^\n]*wrong version number[^\n]*$/ } });
 });
