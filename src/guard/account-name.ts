@@ -10,6 +10,8 @@ import { withoutReferences } from "./xml-references.ts";
 
 /** Longest name that is read; Odoo's own column has no bound, e-mail addresses end at 254 characters (RFC 5321 §4.5.3.1). */
 export const accountCharsMax = 254;
+/** As sent: four characters become one in the normal form at most. Putting marks in their order takes time by the square of their number, so the length is looked at before. */
+const writtenCharsMax = 4 * accountCharsMax;
 type AskedFacts = Pick<RequestFacts, "contentType" | "query" | "fields">;
 
 /** Whom an attempt is for. */
@@ -75,7 +77,9 @@ export function accountHasher(secret: Uint8Array): (name: string) => string {
 
 function tidy(name: string | null): Named {
   if (name === null) return none;
-  const folded = name.trim().normalize("NFC").toLowerCase();
+  const trimmed = name.trim();
+  if (trimmed.length > writtenCharsMax) return odd;
+  const folded = trimmed.normalize("NFC").toLowerCase();
   if (folded === "") return none;
   if (folded.length > accountCharsMax || /[\u0000-\u001f\u007f]/.test(folded)) return odd;
   return { kind: "name", folded, written: name };

@@ -154,12 +154,27 @@ function readLookup(facts: AskedFacts, answer: LoginAnswer): LoginReading {
 }
 
 /** The forms show the field of the current password as wrong; other mistakes in them are no guesses. */
-const wrongPassword = /<input\b(?=[^>]*\bis-invalid\b)(?=[^>]*\bname=["'](?:old|password)["'])[^>]{0,1000}>/;
+const passwordField = /\bname=["'](?:old|password)["']/;
+const wrongField = /\bis-invalid\b/;
+/** Longest tag of a field that is looked at. */
+const tagCharsMax = 1_000;
+
+/** Tag by tag: an expression for all of it would look to the page's end from each tag that has none. */
+function showsWrongPassword(page: string): boolean {
+  for (let at = page.indexOf("<input"); at >= 0; at = page.indexOf("<input", at + 6)) {
+    const tag = page.slice(at + 6, at + 6 + tagCharsMax);
+    const end = tag.indexOf(">");
+    if (end < 0 || /^\w/.test(tag)) continue;
+    const inside = tag.slice(0, end);
+    if (wrongField.test(inside) && passwordField.test(inside)) return true;
+  }
+  return false;
+}
 
 function readPortal(answer: LoginAnswer): LoginReading {
   if (answer.status === 303) return right;
   if (answer.status !== 200) return unknown;
-  if (wrongPassword.test(pageOf(answer))) return failed;
+  if (showsWrongPassword(pageOf(answer))) return failed;
   return includes(answer, "alert-success") ? right : unknown;
 }
 

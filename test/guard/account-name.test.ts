@@ -127,6 +127,20 @@ t.test("white space before a call does not keep the process busy", (t) => {
   t.end();
 });
 
+t.test("a name of nothing but marks does not keep the process busy", (t) => {
+  // Marks that stand in the wrong order: bringing them into theirs took half a second, for each of these minutes together.
+  const marks = "\u0315".repeat(16_000) + "\u0300".repeat(16_000);
+  for (let i = 0; i < 200; i += 1)
+    t.equal(nameOf("form", { body: `login=${i}${marks}` }).kind, "odd", `name ${i}`);
+  const few = "e\u0323\u0302@example.com";
+  t.equal(countedBy("form", { body: `login=${few}` }), few.normalize("NFC"));
+  // Every letter here is written with four characters and counted as one.
+  const long = "\u03b1\u0313\u0300\u0345".repeat(accountCharsMax);
+  t.equal(countedBy("form", { body: `login=${long}` }), "\u1f82".repeat(accountCharsMax));
+  t.equal(nameOf("form", { body: `login=a${long}` }).kind, "odd");
+  t.end();
+});
+
 t.test("a name that has two readings is told from none, and from one that is written otherwise", (t) => {
   const oddly: readonly [Door, Sketch][] = [
     ["form", { body: "login=admin&login=demo" }],

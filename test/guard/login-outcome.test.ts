@@ -201,6 +201,24 @@ t.test("each way to try a password is told from Odoo's answer", (t) => {
   t.end();
 });
 
+t.test("a page of tags that never end is read once", (t) => {
+  const facts = factsOf("POST /my/security");
+  const outcome = (body: string) =>
+    readLogin(facts, { status: 200, fields: [], body: Buffer.from(body) }, doorOf(facts), null).outcome;
+  // Each of them took a second.
+  const endless = "<input ".repeat(9_300);
+  for (let i = 0; i < 300; i += 1) t.equal(outcome(`${i}${endless}`), "unknown");
+  t.equal(
+    outcome(`<input ${" ".repeat(1_000)} name="old" class="is-invalid"/>`),
+    "unknown",
+    "too long a tag",
+  );
+  t.equal(outcome('<inputs name="old" class="is-invalid"/>'), "unknown");
+  t.equal(outcome('<input name="old"/><p class="is-invalid"/>'), "unknown");
+  t.equal(outcome('<input name="x"/><input name="old" class="is-invalid"/>'), "failure");
+  t.end();
+});
+
 t.test("the watch keeps no more than its bound, and knows password calls however they are written", (t) => {
   const facts = factsFor({ method: "POST", path: "/web/dataset/call_kw/res.partner/read" });
   const outcome = (body: string, answer: string, whole = true) => {
