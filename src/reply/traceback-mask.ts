@@ -1,8 +1,13 @@
 import type { RawFields } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 
-/** An error answer up to this size is rewritten; a larger one is replaced by a general error. */
-export const maskedBytesMax = 1024 * 1024;
+/** An error answer up to this size is rewritten; a larger one is replaced by a general error. Rewriting holds up everybody else for some milliseconds. */
+export const maskedBytesMax = 256 * 1024;
+/**
+ * An error answer nested up to this is rewritten; a deeper one goes as one piece or not at all. Odoo echoes a call's `id`, whatever it is, and
+ * `JSON.stringify` takes time by the square of the depth, and throws beyond some thousands.
+ */
+export const maskedDepthMax = 64;
 /** A result that is not told as one within its first bytes is held back like an error. */
 const beginningBytesMax = 4 * 1024;
 
@@ -73,6 +78,10 @@ export class TracebackMask {
   }
 
   #maskJson(whole: Buffer): Buffer {
+    if (isDeeper(whole, maskedDepthMax)) {
+      const text = whole.toString("latin1");
+      return traceback.test(text) || text.includes('"debug"') ? this.#general() : whole;
+    }
     let value: unknown;
     try {
       value = JSON.parse(whole.toString("utf8"));
@@ -158,6 +167,40 @@ export function tracebackMask(status: number, fields: RawFields, exchangeId: str
     default:
       return null;
   }
+}
+
+/** Are arrays and objects of this JSON text nested deeper. One pass; brackets in texts are no nesting. */
+function isDeeper(json: Buffer, depthMax: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    switch (json[at]) {
+      case 0x22: {
+        const end = endOfText(json, at + 1);
+        if (end < 0) return false;
+        at = end;
+        break;
+      }
+      case 0x5b:
+      case 0x7b:
+        depth += 1;
+        if (depth > depthMax) return true;
+        break;
+      case 0x5d:
+      case 0x7d:
+        depth -= 1;
+        break;
+    }
+  }
+  return false;
+}
+
+/** The quote that ends the text; -1: none. */
+function endOfText(json: Buffer, from: number): number {
+  for (let at = from; at < json.length; at += 1) {
+    if (json[at] === 0x5c) at += 1;
+    else if (json[at] === 0x22) return at;
+  }
+  return -1;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,5 @@
 import t from "tap";
-import { maskedBytesMax, tracebackMask } from "../../src/reply/traceback-mask.ts";
+import { maskedBytesMax, maskedDepthMax, tracebackMask } from "../../src/reply/traceback-mask.ts";
 
 /** What a client gets of an answer that came in pieces of this many bytes, and whether it was let through as it came. */
 function through(type: string, status: number, body: string, pieceBytes = 1_000_000) {
@@ -75,6 +75,33 @@ t.test("an error larger than the bound is replaced", (t) => {
   t.match(JSON.parse(body), { error: { data: { name: "odoo.exceptions.UserError", debug: "" } } });
   const cut = error({ debug }).slice(0, -3);
   t.notMatch(through(json, 200, cut).body, /Traceback/, "nor is one that cannot be read let through");
+  t.end();
+});
+
+t.test("an error that echoes a deeply nested id ends nothing and keeps nobody waiting", (t) => {
+  const nested = (depth: number, inner = "") => "[".repeat(depth) + inner + "]".repeat(depth);
+  const echo = (id: string, data: object) => error(data).replace('"id":7', `"id":${id}`);
+  const data = { name: "odoo.http.SessionExpiredException", message: "Session expired", debug };
+  // From some thousands on it cannot be written out again, and ended the process.
+  for (const depth of [100_000, 6_000, maskedDepthMax]) {
+    const { body } = through(json, 200, echo(nested(depth), data), 60_000);
+    t.match(JSON.parse(body), { id: null, error: { data: { message: /could not carry out/, debug: "" } } });
+  }
+  // Each of them took many milliseconds: depth times number.
+  const wide = nested(2_000, Array.from({ length: 80_000 }, () => "[]").join(","));
+  for (let i = 0; i < 1_000; i += 1)
+    if (through(json, 200, echo(wide, data), 300_000).body.includes("Traceback")) t.fail("a traceback");
+  const shallow = nested(maskedDepthMax - 4);
+  t.same(
+    JSON.parse(through(json, 200, echo(shallow, data)).body),
+    JSON.parse(echo(shallow, { ...data, debug: "" })),
+  );
+  // Brackets in a text are no nesting, and what holds no traceback goes as it is.
+  const text = error({ message: `\\"${"[".repeat(100)}`, debug: "" });
+  t.equal(through(json, 200, text).body, text);
+  const other = `{"jsonrpc":"2.0","id":${nested(6_000)},"result":1}`;
+  t.equal(through(json, 200, other).body, other);
+  t.equal(through(json, 400, nested(6_000)).body, nested(6_000));
   t.end();
 });
 
