@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /** Reading the raw query for rules: names as Odoo sees them, and redirect values as a browser would. */
 
 /** One pass over the raw query; stops when `visit` answers true. Names and values are still encoded. */
@@ -146,13 +148,24 @@ function pathPart(value: string): string {
   return end === -1 ? value : value.slice(0, end);
 }
 
+const brokenEscape = /%(?![0-9A-Fa-f]{2})/;
+const escapesBeyondAscii = /(?:%[89A-Fa-f][0-9A-Fa-f])+/g;
+
+/**
+ * Null where `decodeURIComponent` would throw: broken escapes, and such as spell no UTF-8. Looked at before, since a throw costs ten
+ * microseconds, and a query has room for more than a thousand values.
+ */
 function decodeStrict(raw: string): string | null {
   if (!raw.includes("%")) {
     return raw;
   }
-  try {
-    return decodeURIComponent(raw);
-  } catch {
+  if (brokenEscape.test(raw)) {
     return null;
   }
+  for (const [run] of raw.matchAll(escapesBeyondAscii)) {
+    if (!isUtf8(Buffer.from(run.replaceAll("%", ""), "hex"))) {
+      return null;
+    }
+  }
+  return decodeURIComponent(raw);
 }

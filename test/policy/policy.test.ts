@@ -8,7 +8,7 @@ import { decide, noRule } from "../../src/policy/decide.ts";
 import { explain } from "../../src/policy/explain.ts";
 import { compilePath, parsePathPattern, patternCovers } from "../../src/policy/path-pattern.ts";
 import { PathRules } from "../../src/policy/path-rules.ts";
-import { hasParameter, isOnSite, offsiteParameter } from "../../src/policy/query.ts";
+import { hasParameter, isOnSite, offsiteParameter, parameterValues } from "../../src/policy/query.ts";
 import { indexRules } from "../../src/policy/rule-index.ts";
 import { policySchemaText } from "../../src/policy/schema.ts";
 import { unservedHosts } from "../../src/policy/unserved-hosts.ts";
@@ -257,6 +257,45 @@ t.test("property: a value said to stay here stays here for the WHATWG URL parser
     ),
     { numRuns: 20_000 },
   );
+});
+
+t.test("property: a value is decoded as decodeURIComponent does it, and nothing is thrown", async (t) => {
+  const ascii = ["a", "%", "%4", "%41", "%zz", "%00", "é"];
+  const beyond = ["%c3", "%C3%A9", "%a9", "%ed%a0%80", "%f4%90%80%80", "%f0%9f%98%80", "%e2%82", "%c0%af"];
+  const original = globalThis.decodeURIComponent;
+  let thrown = 0;
+  const counting = (raw: string) => {
+    try {
+      return original(raw);
+    } catch (error) {
+      thrown += 1;
+      throw error;
+    }
+  };
+  const reference = (raw: string) => {
+    try {
+      return counting(raw);
+    } catch {
+      return raw;
+    }
+  };
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...ascii, ...beyond), { maxLength: 8 }), (parts) => {
+      const raw = parts.join("");
+      return parameterValues(`x=${raw}`, "x")[0] === reference(raw);
+    }),
+    { numRuns: 2_000 },
+  );
+  t.ok(thrown > 100);
+  // A thousand throws are ten milliseconds in which nobody else is served.
+  t.teardown(() => {
+    globalThis.decodeURIComponent = original;
+  });
+  globalThis.decodeURIComponent = counting;
+  thrown = 0;
+  offsiteParameter("r=%25ff&r=%25&r=/%25&".repeat(400), ["r"], new Set());
+  parameterValues("r=%ff&r=%&".repeat(400), "r");
+  t.equal(thrown, 0);
 });
 
 t.test("conditions", async (t) => {
