@@ -5,3 +5,11 @@
 export function flatLatin1(text: string): string {
   return Buffer.from(text, "latin1").toString("latin1");
 }
+
+/**
+ * The same text in memory of its own, whatever its characters. A part of a text keeps the whole of it (V8 copies nothing from 13 characters on): a path of twenty
+ * characters a query of 8 KiB, a User-Agent all of its head.
+ */
+export function ownCopy(text: string): string {
+  return Buffer.from(text, "utf16le").toString("utf16le");
+}

@@ -1,5 +1,6 @@
 import { BoundedMap } from "../base/bounded-map.ts";
 import { cleanText } from "../base/clean.ts";
+import { ownCopy } from "../base/flat.ts";
 import type { AccessRecord } from "./events.ts";
 import { agentLengthMax, methodLengthMax, targetLengthMax } from "./line.ts";
 
@@ -53,7 +54,7 @@ function cleaned(text: string, lengthMax: number): string {
   const before = cleanedBefore.get(text);
   if (before !== undefined) return before;
   const made = JSON.stringify(cleanText(text));
-  if (text.length <= keptCharsMax && !text.includes("?")) cleanedBefore.set(text, made);
+  if (text.length <= keptCharsMax && !text.includes("?")) cleanedBefore.set(ownCopy(text), made);
   return made;
 }
 

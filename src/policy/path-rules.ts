@@ -1,4 +1,5 @@
 import { BoundedMap } from "../base/bounded-map.ts";
+import { ownCopy } from "../base/flat.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import type { Condition, DecideExtra } from "./matchers.ts";
 import { candidates, candidatesIn, type RuleIndex } from "./rule-index.ts";
@@ -35,7 +36,7 @@ export class PathRules<R extends PathRule> {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
     const found = this.#look(facts);
-    if (path.length <= pathCharsMax) this.#known.set(path, found);
+    if (path.length <= pathCharsMax) this.#known.set(ownCopy(path), found);
     return found;
   }
 
