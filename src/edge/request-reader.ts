@@ -56,6 +56,10 @@ const noBody: RequestFraming = { kind: "none" };
 const chunked: RequestFraming = { kind: "chunked" };
 const refused: RequestFraming = { kind: "refused" };
 const tokenBytes = tokenTable();
+/** As in `chunkLine`: 13 of them stay below 2^53. */
+const chunkDigitsMax = 13;
+/** By byte, the value of the hexadecimal digit; 255: it is none. */
+const hexDigits = hexTable();
 
 /**
  * Reads HTTP/1 requests from bytes as they come, one at a time (RFC 9112). Strict: a line ends in CR LF and nothing else, no folded
@@ -283,6 +287,9 @@ export class RequestReader {
 
   #readChunkSize(): boolean {
     const input = this.#pending;
+    // Most have no extensions. A client may send ten thousand chunks of a byte in one read, each of which costs what its line costs.
+    const digits = plainSizeDigits(input);
+    if (digits > 0) return this.#beginChunk(sizeOf(input, digits), digits + 2);
     const end = input.indexOf(10);
     if (end < 0 || end > chunkLineBytesMax) {
       if (input.length > chunkLineBytesMax) return this.#broken(400, "message-malformed");
@@ -292,9 +299,13 @@ export class RequestReader {
     // RFC 9112 §7.1: chunk-size [ chunk-ext ] CRLF; 13 hexadecimal digits stay below 2^53.
     const match = chunkLine.exec(line);
     if (match === null) return this.#broken(400, "message-malformed");
-    this.#left = Number.parseInt(match[1] ?? "", 16);
-    this.#state = this.#left === 0 ? "trailers" : "chunk-data";
-    this.#take(end + 1);
+    return this.#beginChunk(Number.parseInt(match[1] ?? "", 16), end + 1);
+  }
+
+  #beginChunk(size: number, lineBytes: number): true {
+    this.#left = size;
+    this.#state = size === 0 ? "trailers" : "chunk-data";
+    this.#take(lineBytes);
     return true;
   }
 
@@ -465,12 +476,35 @@ function hasLoneLineEnd(input: Buffer, start: number): boolean {
   return false;
 }
 
+/** How many hexadecimal digits the line has that begins there, when it has nothing else and is whole; 0: something else. */
+function plainSizeDigits(input: Buffer): number {
+  let at = 0;
+  while (at < chunkDigitsMax && hexDigits[input[at] ?? 0] !== 255) at += 1;
+  return input[at] === 13 && input[at + 1] === 10 ? at : 0;
+}
+
+function sizeOf(input: Buffer, digits: number): number {
+  let size = 0;
+  for (let at = 0; at < digits; at += 1) size = size * 16 + (hexDigits[input[at] ?? 0] ?? 0);
+  return size;
+}
+
 function isTrailer(line: string): boolean {
   return trailerLine.test(line) && !neverTrailers.has(line.slice(0, line.indexOf(":")).toLowerCase());
 }
 
 function isBlank(code: number): boolean {
   return code === 32 || code === 9;
+}
+
+function hexTable(): Uint8Array {
+  const table = new Uint8Array(256).fill(255);
+  for (let value = 0; value < 16; value += 1) {
+    const digit = value.toString(16);
+    table[digit.charCodeAt(0)] = value;
+    table[digit.toUpperCase().charCodeAt(0)] = value;
+  }
+  return table;
 }
 
 function tokenTable(): Uint8Array {

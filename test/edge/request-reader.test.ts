@@ -127,6 +127,31 @@ t.test("what is no request is refused with its status, as soon as it shows", asy
   }
 });
 
+t.test(
+  "a chunk's size is read the same with extensions and without, and has 13 digits at most",
+  async (t) => {
+    const body = (lines: string) => post("Transfer-Encoding: chunked\r\n", lines);
+    const chunk = "x".repeat(0xab);
+    for (const size of ["ab", "AB", "aB", "00ab", "00000000000ab"]) {
+      for (const extension of ["", ";a", ";a=b"]) {
+        const bytes = body(`${size}${extension}\r\n${chunk}\r\n0${extension}\r\n\r\n`);
+        for (const pieces of [[bytes], [...bytes]]) {
+          const got = read(pieces);
+          t.same([got.bodies, got.broken, got.whole, got.rest], [[chunk], null, true, ""], size + extension);
+        }
+      }
+    }
+    for (const size of ["000000000000ab", "10000000000000", "", "g", "a ", " a", "a\r", "-1", "a\r\r"]) {
+      for (const extension of ["", ";a"])
+        t.equal(
+          read([body(`${size}${extension}\r\n`)]).broken,
+          "400 message-malformed",
+          `${size}${extension}`,
+        );
+    }
+  },
+);
+
 t.test("framing with two readings has no body, and says so", async (t) => {
   for (const fields of [
     "Content-Length: 3\r\nContent-Length: 3\r\n",
