@@ -281,6 +281,41 @@ t.test("tables are bounded: the ban that ends soonest goes first", (t) => {
   t.end();
 });
 
+t.test(
+  "room for bans is made by those that end soonest, a hundredth of them, however many end together",
+  (t) => {
+    const ban = (address: string, untilWallMs: number): Ban => ({
+      address,
+      untilWallMs,
+      reason: "pair",
+      times: 1,
+    });
+    const left = (deadlines: readonly number[]) => {
+      const table = new BanTable(deadlines.length);
+      for (const [i, untilWallMs] of deadlines.entries()) table.set(ban(`a${i}`, untilWallMs));
+      table.set(ban("new", 1_000));
+      return table.list(0).map(({ address }) => address);
+    };
+    const up = Array.from({ length: 300 }, (_, i) => 10 + i);
+    for (const deadlines of [up, up.toReversed(), up.map((ms, i) => (i % 2 === 0 ? ms : 900 - ms))]) {
+      const soonest = [...deadlines].sort((a, b) => a - b).slice(0, 3);
+      const gone = soonest.map((ms) => `a${deadlines.indexOf(ms)}`);
+      const kept = left(deadlines);
+      t.equal(kept.length, 298);
+      t.same(
+        kept.filter((address) => gone.includes(address)),
+        [],
+      );
+    }
+    t.equal(left(up.map(() => 50)).length, 298);
+    const two = left(up.map((_, i) => (i === 7 ? 5 : 50)));
+    t.equal(two.length, 298);
+    t.notOk(two.includes("a7"));
+    t.equal(left([1, 2]).length, 2);
+    t.end();
+  },
+);
+
 t.test("a device cookie is good for its account, for half a year, and cannot be made up", (t) => {
   const clock = manualClock();
   const cookies = deviceCookies(Buffer.alloc(32, 7), clock);
