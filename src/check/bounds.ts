@@ -1,10 +1,10 @@
 /** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. Redirects are told, never followed. */
 export const checkBounds = {
   /**
-   * Connections and requests together; each TCP connection, handshake and request asked for counts one. Enough for a site where
+   * Connections to the site and requests together; each TCP connection, handshake and request asked for counts one. Enough for a site where
    * everything is open and a name with several addresses, ten wrong guesses at its end included.
    */
-  requestsMax: 90,
+  requestsMax: 200,
   /** From the first byte to the report. */
   wholeTimeoutMs: 120_000,
   /** From the connection to the last byte that is read of one answer. */

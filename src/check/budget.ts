@@ -8,7 +8,7 @@ export interface Trouble {
   readonly detail: string;
 }
 
-/** Counts what is asked of a site and until when. Every connection and request goes through `take`. */
+/** Counts what is asked of a site and until when. Every connection to it and request goes through `take`. */
 export class Budget {
   readonly #clock: Clock;
   readonly #requestsMax: number;
@@ -51,11 +51,17 @@ export class Budget {
         kind: "spent",
         detail: `not asked: the ${this.#requestsMax} requests of one look are used up`,
       };
+    const timeMs = this.elsewhere();
+    if (typeof timeMs === "number") this.#used += 1;
+    return timeMs;
+  }
+
+  /** As `take` for a connection to something else than the site, which counts none of its requests. */
+  elsewhere(): number | Trouble {
     if (this.#failuresInRow >= checkBounds.failuresInRowMax)
       return { kind: "late", detail: `not asked: ${this.#failuresInRow} connections in a row failed` };
     const leftMs = this.#endMs - this.#clock.nowMs();
     if (leftMs <= 0) return { kind: "late", detail: "not asked: the time of one look is used up" };
-    this.#used += 1;
     return Math.min(this.#requestTimeoutMs, leftMs);
   }
 
