@@ -2,7 +2,7 @@
 // long ones first. tap's own runner loads hooks into each file and each process a test starts, for coverage and mocks that nobody
 // here uses; without them the whole run takes a third less.
 //
-//   node scripts/test.js [part of a path…]     only files whose path holds one of these
+//   node scripts/test.js [part of a path…]     only files whose path holds one of these; one that no path holds is an error
 //
 // Prints the TAP of files that failed, and at the end `# { total: …, pass: …, fail: …, skip: … }`. Exit status 0: all passed.
 import { spawn } from "node:child_process";
@@ -17,9 +17,15 @@ const tapTimeoutSeconds = "120";
 const timesFile = "node_modules/.cache/odoo-gateway-test-times.json";
 const slowFolders = /\/(?:tls|cluster|cli|browser|faults|check|audit|attack|exchange)\//;
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).map((part) => part.replace(/\.ts$/, ".js"));
 const before = readTimes();
-const files = globSync("build/test/**/*.test.js")
+const all = globSync("build/test/**/*.test.js");
+const missed = wanted.filter((part) => !all.some((file) => file.includes(part)));
+if (missed.length > 0) {
+  process.stderr.write(`no test file's path holds ${missed.join(", nor ")}\n`);
+  process.exit(2);
+}
+const files = all
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort((a, b) => weight(b) - weight(a) || a.localeCompare(b));
 const times = { ...before };
