@@ -7,6 +7,7 @@ import { represent } from "../src/cache/represent.ts";
 import { judge, keyOf } from "../src/cache/rules.ts";
 import type { Entry } from "../src/cache/store.ts";
 import { Store } from "../src/cache/store.ts";
+import { Turns } from "../src/cache/turns.ts";
 import type { RequestFacts } from "../src/message/facts.ts";
 import { encodeWhole, fileEncoder, mayEncode } from "../src/reply/encode.ts";
 
@@ -66,7 +67,7 @@ function text(bytes: number): Buffer {
 }
 
 const body = text(1_000_000);
-const content = new Content(body.length, true, fileEncoder);
+const content = new Content(body.length, true, fileEncoder, new Turns(1));
 content.identity.push(body);
 content.identity.end();
 content.replace("br", brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }));

@@ -40,7 +40,8 @@ export interface CacheSettings {
   readonly staticFreshMs: number;
 }
 
-export interface CacheParts extends Pick<CollapseParts, "clock" | "makeEncoder" | "cleanFields" | "later"> {
+export interface CacheParts
+  extends Pick<CollapseParts, "clock" | "makeEncoder" | "turns" | "cleanFields" | "later"> {
   readonly settings: () => CacheSettings;
   /** A file came in whole that may be compressed better. */
   readonly squeeze: (content: Content) => void;
@@ -72,6 +73,7 @@ export class Cache {
     this.#collapse = new Collapse({
       clock: parts.clock,
       makeEncoder: parts.makeEncoder,
+      turns: parts.turns,
       cleanFields: parts.cleanFields,
       later: parts.later,
       staticFreshMs: () => parts.settings().staticFreshMs,

@@ -9,6 +9,7 @@ import { Content, type MakeEncoder } from "./content.ts";
 import { type FileCall, type FileListener, PassedAnswer } from "./passed.ts";
 import { judge } from "./rules.ts";
 import type { Entry } from "./store.ts";
+import type { Turns } from "./turns.ts";
 
 /** Files fetched from Odoo at the same time; a further one goes past the cache. */
 export const fetchesMax = 64;
@@ -34,6 +35,7 @@ export type FetchFile = (request: FileRequest, listener: FileListener) => FileCa
 export interface CollapseParts {
   readonly clock: Clock;
   readonly makeEncoder: MakeEncoder;
+  readonly turns: Turns;
   /** Odoo's fields without what concerns the connection, banners and cookies. */
   readonly cleanFields: (fields: readonly string[], facts: RequestFacts) => readonly string[];
   readonly staticFreshMs: () => number;
@@ -236,7 +238,7 @@ class FileFetch {
     this.#entry = {
       key: this.#key,
       fields: keptFields(this.#parts.cleanFields(head.fields, this.#facts)),
-      content: new Content(storable.bytes, storable.compressible, this.#parts.makeEncoder),
+      content: new Content(storable.bytes, storable.compressible, this.#parts.makeEncoder, this.#parts.turns),
       hash: "",
       etag: storable.etag,
       lastModified: storable.lastModified,

@@ -1,6 +1,8 @@
 import type { Transform } from "node:stream";
 import type { Coding } from "../message/accept-encoding.ts";
+import { plainUrgency } from "../message/priority.ts";
 import { GrowingBytes } from "./growing.ts";
+import type { Turns } from "./turns.ts";
 
 /** Bodies below this many bytes are not compressed: a packet is a packet. */
 export const codedBytesMin = 1_024;
@@ -28,14 +30,16 @@ export class Content {
   onLeft: (() => void) | null = null;
   readonly #compressible: boolean;
   readonly #makeEncoder: MakeEncoder;
+  readonly #turns: Turns;
   readonly #coded = new Map<Coding, GrowingBytes>();
   #readers = 0;
 
-  constructor(bytes: number, compressible: boolean, makeEncoder: MakeEncoder) {
+  constructor(bytes: number, compressible: boolean, makeEncoder: MakeEncoder, turns: Turns) {
     this.bytes = bytes;
     this.identity = new GrowingBytes(bytes);
     this.#compressible = compressible && bytes >= codedBytesMin;
     this.#makeEncoder = makeEncoder;
+    this.#turns = turns;
   }
 
   get isCompressible(): boolean {
@@ -67,12 +71,12 @@ export class Content {
     return this.#coded.has(coding);
   }
 
-  /** The bytes in this coding; null is identity. */
-  in(coding: Coding | null): GrowingBytes {
+  /** The bytes in this coding; null is identity. `urgency`: of who asks, where they have yet to be made. */
+  in(coding: Coding | null, urgency = plainUrgency): GrowingBytes {
     if (coding === null || !this.#compressible) return this.identity;
     const before = this.#coded.get(coding);
     if (before !== undefined && before.state !== "failed") return before;
-    const made = this.#encode(coding);
+    const made = this.#encode(coding, urgency);
     this.#coded.set(coding, made);
     return made;
   }
@@ -87,18 +91,29 @@ export class Content {
     this.onGrown?.();
   }
 
-  #encode(coding: Coding): GrowingBytes {
+  #encode(coding: Coding, urgency: number): GrowingBytes {
     const coded = new GrowingBytes(Math.max(4_096, Math.ceil(this.bytes / 4)));
     const encoder = this.#makeEncoder(coding, this.bytes);
+    const order = this.#turns.enter(urgency);
+    let over = (): void => {};
     const reading = this.identity.read(
       {
-        write: (piece) => encoder.write(piece),
+        write: (piece) => {
+          this.#turns.take(order, (turnOver) => {
+            over = turnOver;
+            encoder.write(piece, () => {
+              // Its next piece is in the order again before the others are asked.
+              reading.drained();
+              turnOver();
+            });
+          });
+          return false;
+        },
         end: () => encoder.end(),
         fail: () => encoder.destroy(new Error("the body was not whole")),
       },
       encoderPieces,
     );
-    encoder.on("drain", () => reading.drained());
     encoder.on("data", (piece: Buffer) => coded.push(piece));
     encoder.on("end", () => {
       coded.end();
@@ -106,6 +121,7 @@ export class Content {
     });
     encoder.on("error", () => {
       reading.close();
+      over();
       coded.fail();
     });
     return coded;

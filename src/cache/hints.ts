@@ -1,34 +1,38 @@
 import { BoundedMap } from "../base/bounded-map.ts";
+import { plainUrgency } from "../message/priority.ts";
 
 /** Pages whose bundles are remembered; of more, those nobody asks for are forgotten. */
 export const hintedPagesMax = 1_024;
 /** A bundle is named early when the last so many pages all named it: of a page that changes, and of people with different bundles, only what they share. */
 export const pagesAgreeing = 4;
 
-/** A file that a page needs before it can be shown. */
+/** A file that a page needs. */
 export interface PageFile {
   /** Path of a bundle, as the page names it. */
   readonly path: string;
   readonly as: "script" | "style";
-  /** A style sheet that a script before it does not wait for, while the page waits for the script. */
-  readonly yields: boolean;
+  /** Before the page can be shown; behind a script that does not wait for it, while the page waits for the script; or only to print it. */
+  readonly need: "shown" | "behind-script" | "print";
 }
+
+/** RFC 9218: what browsers ask for too early. All style sheets that they are told of come first for them; null: as they say. */
+const urgencies = { shown: null, "behind-script": plainUrgency, print: plainUrgency + 2 } as const;
 
 /** What pages named last, to be told to the next visitor while Odoo still makes his page (RFC 8297). */
 export class PageHints {
   readonly #pages = new BoundedMap<string, readonly (readonly PageFile[])[]>(hintedPagesMax);
-  readonly #yields = new BoundedMap<string, boolean>(hintedPagesMax);
+  readonly #urgencies = new BoundedMap<string, number | null>(hintedPagesMax);
 
   /** `page`: who sees the same bundles there, as far as we can tell. */
   learn(page: string, files: readonly PageFile[]): void {
     const before = this.#pages.get(page) ?? [];
     this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
-    for (const { path, as, yields } of files) if (as === "style") this.#yields.set(path, yields);
+    for (const { path, as, need } of files) if (as === "style") this.#urgencies.set(path, urgencies[need]);
   }
 
-  /** Did the last page that named this path not need it before its script? */
-  yields(path: string): boolean {
-    return this.#yields.get(path) === true;
+  /** How urgent the last page that named this path says that it is (RFC 9218); null: as its browser says. */
+  urgencyOf(path: string): number | null {
+    return this.#urgencies.get(path) ?? null;
   }
 
   /** What the last pages all named, in the order of the last one. */
@@ -40,6 +44,6 @@ export class PageHints {
 
   clear(): void {
     this.#pages.clear();
-    this.#yields.clear();
+    this.#urgencies.clear();
   }
 }

@@ -1,6 +1,7 @@
 import { type Coding, chooseCoding } from "../message/accept-encoding.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
+import { plainUrgency } from "../message/priority.ts";
 import { parseHttpDate, rangeHolds, readNoneMatch, readRange } from "../message/validators.ts";
 import type { GrowingBytes } from "./growing.ts";
 import type { Entry } from "./store.ts";
@@ -26,9 +27,16 @@ export interface StoredAnswer {
 
 /**
  * The answer for one request: 304 when the client has it (RFC 9110 §13.2.2, If-None-Match before If-Modified-Since), 206 or
- * 416 for one range of the uncompressed file, else the file in the best coding the client takes. `compress`: may we compress.
+ * 416 for one range of the uncompressed file, else the file in the best coding the client takes. `compress`: may we compress;
+ * `urgency`: what has yet to be compressed goes behind the more urgent (RFC 9218).
  */
-export function represent(entry: Entry, facts: RequestFacts, nowMs: number, compress: boolean): StoredAnswer {
+export function represent(
+  entry: Entry,
+  facts: RequestFacts,
+  nowMs: number,
+  compress: boolean,
+  urgency = plainUrgency,
+): StoredAnswer {
   const { content } = entry;
   const codes = compress && content.isCompressible;
   const coding = codes ? chooseCoding(facts.fields, content.has("br") ? fileCodings : quickCodings) : null;
@@ -45,7 +53,7 @@ export function represent(entry: Entry, facts: RequestFacts, nowMs: number, comp
   const fields = fieldsFor(entry, tagText(entry, coding), codes, nowMs, true);
   if (coding !== null) fields.push("Content-Encoding", coding);
   else fields.push("Accept-Ranges", "bytes");
-  return { status: 200, fields, body: { kind: "bytes", bytes: content.in(coding) } };
+  return { status: 200, fields, body: { kind: "bytes", bytes: content.in(coding, urgency) } };
 }
 
 /**

@@ -12,16 +12,16 @@ const attribute = /([a-z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g
 const otherwise: readonly string[] = ["crossorigin", "integrity", "nomodule", "disabled"];
 
 /**
- * What a page needs before it can be shown: its scripts and style sheets. `path` as written. `yields`: a style sheet behind a script that the browser
- * has to run before it reads on, as in the head of Odoo's web client; the script does not wait for it.
+ * What a page needs: its scripts and style sheets. `path` as written. `need`: "shown" before it can be shown; "behind-script": a style sheet behind a
+ * script that the browser has to run before it reads on, as in the head of Odoo's web client, and which does not wait for it; "print": a style sheet that only printing needs.
  */
 export type NamedFile = {
   readonly path: string;
   readonly as: "script" | "style";
-  readonly yields: boolean;
+  readonly need: "shown" | "behind-script" | "print";
 };
 
-/** The bundles that the head of an HTML page names; not those for print, nor modules. */
+/** The bundles that the head of an HTML page names; no modules. */
 export function pageFiles(html: string): readonly NamedFile[] {
   const end = html.indexOf("</head>");
   const head = end < 0 ? html : html.slice(0, end);
@@ -32,17 +32,22 @@ export function pageFiles(html: string): readonly NamedFile[] {
     const isScript = name.toLowerCase() === "script";
     const path = found.get(isScript ? "src" : "href") ?? "";
     if (!bundle.test(path) || otherwise.some((one) => found.has(one))) continue;
-    if (isScript ? found.get("type") === "module" : !isForScreen(found)) continue;
+    const need = isScript ? "shown" : sheetNeed(found, isBehindScript);
+    if (need === null || (isScript && found.get("type") === "module")) continue;
     if (files.length < filesMax && !files.some((file) => file.path === path))
-      files.push({ path, as: isScript ? "script" : "style", yields: !isScript && isBehindScript });
+      files.push({ path, as: isScript ? "script" : "style", need });
     if (isScript && !found.has("defer") && !found.has("async")) isBehindScript = true;
   }
   return files;
 }
 
-function isForScreen(found: ReadonlyMap<string, string>): boolean {
+/** Null: no style sheet, or one for few screens. */
+function sheetNeed(found: ReadonlyMap<string, string>, isBehindScript: boolean): NamedFile["need"] | null {
+  if (found.get("rel")?.toLowerCase() !== "stylesheet") return null;
   const media = found.get("media") ?? "all";
-  return found.get("rel")?.toLowerCase() === "stylesheet" && (media === "all" || media === "screen");
+  if (media === "print") return "print";
+  if (media !== "all" && media !== "screen") return null;
+  return isBehindScript ? "behind-script" : "shown";
 }
 
 function attributesOf(text: string): ReadonlyMap<string, string> {

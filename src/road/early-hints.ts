@@ -29,12 +29,7 @@ export class EarlyHints {
   /** In front of an answer that Odoo is asked for now. */
   tell(x: RunningExchange, facts: RequestFacts): void {
     if (!isOpening(x, facts) || !hears(facts)) return;
-    const { cache } = this.#parts;
-    const origin = `https://${facts.authority}`;
-    this.#send(
-      x,
-      cache.hints.of(pageOf(x, facts)).filter(({ path }) => cache.isFresh(`${origin}${path}`)),
-    );
+    this.#send(x, this.#inMemory(x, facts));
   }
 
   /** Looks at a page that passes; null: it is none to learn from. */
@@ -60,13 +55,33 @@ export class EarlyHints {
     this.#files.ahead(
       x,
       facts,
-      files.map(({ path }) => path),
+      files.filter(({ need }) => need !== "print").map(({ path }) => path),
     );
+  }
+
+  /**
+   * Fields for the head of a page whose browser has been told of the script: its style sheets, the one for print last. The load waits for that one too, and Chromium
+   * asks for it by itself when all else is there, often not before the script has run. None while they are not in memory: what Odoo has yet to send, and we to compress, would be in the script's way.
+   */
+  links(x: RunningExchange, facts: RequestFacts): readonly string[] {
+    if (!x.isHinted) return [];
+    const files = this.#inMemory(x, facts);
+    return [
+      ...files.filter(({ need }) => need === "behind-script"),
+      ...files.filter(({ need }) => need === "print"),
+    ].flatMap(linkField);
+  }
+
+  /** What the last pages like it named, as far as it is here. */
+  #inMemory(x: RunningExchange, facts: RequestFacts): readonly PageFile[] {
+    const { cache } = this.#parts;
+    const origin = `https://${facts.authority}`;
+    return cache.hints.of(pageOf(x, facts)).filter(({ path }) => cache.isFresh(`${origin}${path}`));
   }
 
   /** A style sheet that yields to the page's script is asked for when the browser comes to it: told of both, browsers ask for the style sheet first. */
   #send(x: RunningExchange, files: readonly PageFile[]): void {
-    const told = files.filter(({ yields }) => !yields);
+    const told = files.filter(({ need }) => need === "shown");
     if (told.length === 0) return;
     x.isHinted = true;
     x.down.sendHints(told.flatMap(linkField));

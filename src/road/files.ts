@@ -11,6 +11,7 @@ import { keyOf } from "../cache/rules.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
+import { readPriority } from "../message/priority.ts";
 import { readTarget } from "../message/target.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { decide } from "../policy/decide.ts";
@@ -34,8 +35,8 @@ const joinsMax = 3;
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
 
-/** RFC 9218 §8: browsers ask for every style sheet first, and cannot know that this one may come behind the page's script. */
-const yielding = ["Priority", "u=3"] as const;
+/** Of what the page names and waits for, before its browser has said anything. */
+const aheadUrgency = 1;
 
 /** What Odoo did not give ahead is not asked for ahead again for this long. */
 const aheadAgainMs = 60_000;
@@ -150,8 +151,9 @@ export class Files {
       // Nobody waits for it: without a browser that comes it is given up like any other.
       looked.place.leave();
       const begin = (found: Found): void => {
-        if (found.kind === "entry") represent(found.entry, facts, clock.nowMs(), plan.settings.compression);
-        else this.#notAhead.set(key, clock.nowMs());
+        if (found.kind !== "entry") return void this.#notAhead.set(key, clock.nowMs());
+        const urgency = cache.hints.urgencyOf(facts.path) ?? aheadUrgency;
+        represent(found.entry, facts, clock.nowMs(), plan.settings.compression, urgency);
       };
       // Without memory to compress it there is nothing to be done ahead.
       looked.found.then(begin).catch(() => this.#notAhead.set(key, clock.nowMs()));
@@ -246,11 +248,14 @@ export class Files {
   ): void {
     x.cache = word;
     const nowMs = this.#parts.clock.nowMs();
-    const { status, fields, body } = represent(entry, facts, nowMs, x.plan.settings.compression);
+    const known = this.#parts.cache.hints.urgencyOf(facts.path);
+    const urgency = known ?? readPriority(firstField(facts.fields, "priority")).urgency;
+    const { status, fields, body } = represent(entry, facts, nowMs, x.plan.settings.compression, urgency);
     const out: string[] = [];
     mergeSecurity(x.security(), fields, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
-    if (this.#parts.cache.hints.yields(facts.path)) out.push(...yielding);
+    // RFC 9218 §8: the answer's word goes before the browser's.
+    if (known !== null) out.push("Priority", `u=${known}`);
     x.status = status;
     switch (body.kind) {
       case "none":

@@ -347,7 +347,13 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
         )
       : this.#fieldsOf(head, codes, coding, headLength);
     x.status = status;
-    return new Relay(this, head, own === null ? out : [...out, ...own], coding);
+    const links = this.#page === null ? [] : this.#more.hints.links(x, facts);
+    return new Relay(
+      this,
+      head,
+      own === null && links.length === 0 ? out : [...out, ...links, ...(own ?? [])],
+      coding,
+    );
   }
 
   #fieldsOf(head: AnswerHead, codes: boolean, coding: Coding | null, headLength: number | null): string[] {

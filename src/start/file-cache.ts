@@ -1,11 +1,16 @@
+import { availableParallelism } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { Cache } from "../cache/cache.ts";
 import { Squeeze } from "../cache/squeeze.ts";
+import { Turns } from "../cache/turns.ts";
 import type { CacheFigures } from "../cluster/messages.ts";
 import type { EventSink } from "../observe/events.ts";
 import type { Plan } from "../plan.ts";
 import { fileEncoder } from "../reply/encode.ts";
 import { inboundFields } from "../upstream/inbound.ts";
+
+/** Pieces of files compressed at the same time: libuv has four threads, and the access log needs one. */
+const filesAtOnceMax = 3;
 
 /** Odoo's files in memory, with what compresses them better. */
 export interface FileCache {
@@ -21,6 +26,7 @@ export function createFileCache(plan: () => Plan, sink: EventSink, clock: Clock)
     clock,
     settings: () => plan().settings.cache,
     makeEncoder: fileEncoder,
+    turns: new Turns(Math.min(filesAtOnceMax, availableParallelism() - 1)),
     cleanFields: (fields, facts) => {
       const { authorityOf, site } = plan();
       return inboundFields(fields, facts, {

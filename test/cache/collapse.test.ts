@@ -2,6 +2,7 @@ import t from "tap";
 import { systemClock } from "../../src/base/clock.ts";
 import { Collapse, type Fetched, unwantedFetchMsMax } from "../../src/cache/collapse.ts";
 import type { FileListener } from "../../src/cache/passed.ts";
+import { Turns } from "../../src/cache/turns.ts";
 import { factsFor } from "../support/facts.ts";
 
 /** Fetches of one file that the test answers, and timers that the test lets run. */
@@ -10,6 +11,7 @@ function start(hasWorker: boolean) {
   const calls: { readonly listener: FileListener; isAborted: boolean }[] = [];
   const collapse = new Collapse({
     clock: systemClock,
+    turns: new Turns(1),
     makeEncoder: () => {
       throw new Error("nothing is compressed here");
     },

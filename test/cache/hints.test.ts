@@ -2,7 +2,7 @@ import t from "tap";
 import { hintedPagesMax, type PageFile, PageHints, pagesAgreeing } from "../../src/cache/hints.ts";
 
 const files = (...names: readonly string[]): readonly PageFile[] =>
-  names.map((name) => ({ path: `/web/assets/0c5bb5f/${name}.js`, as: "script", yields: false }));
+  names.map((name) => ({ path: `/web/assets/0c5bb5f/${name}.js`, as: "script", need: "shown" }));
 
 t.test("a page's files are told when its last pages all named them", async (t) => {
   const hints = new PageHints();
@@ -28,16 +28,18 @@ t.test("invented pages push one another out, and take no more room", async (t) =
   t.same(hints.of("home"), files("y"), "what is asked for stays");
 });
 
-t.test("a style sheet yields as long as the last page that named it says so", async (t) => {
+t.test("a style sheet is as urgent as the last page that named it says", async (t) => {
   const path = "/web/assets/0c5bb5f/a.css";
-  const sheet = (yields: boolean): readonly PageFile[] => [...files("x"), { path, as: "style", yields }];
+  const sheet = (need: PageFile["need"]): readonly PageFile[] => [...files("x"), { path, as: "style", need }];
   const hints = new PageHints();
-  t.equal(hints.yields(path), false);
-  hints.learn("client", sheet(true));
-  t.equal(hints.yields(path), true);
-  hints.learn("site", sheet(false));
-  t.equal(hints.yields(path), false);
-  hints.learn("client", sheet(true));
+  t.equal(hints.urgencyOf(path), null, "nobody knows");
+  hints.learn("client", sheet("behind-script"));
+  t.equal(hints.urgencyOf(path), 3);
+  hints.learn("report", sheet("print"));
+  t.equal(hints.urgencyOf(path), 5);
+  hints.learn("site", sheet("shown"));
+  t.equal(hints.urgencyOf(path), null, "as browsers ask for it");
+  hints.learn("client", sheet("print"));
   hints.clear();
-  t.equal(hints.yields(path), false);
+  t.equal(hints.urgencyOf(path), null);
 });

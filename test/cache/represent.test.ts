@@ -3,13 +3,14 @@ import t from "tap";
 import { Content } from "../../src/cache/content.ts";
 import { represent } from "../../src/cache/represent.ts";
 import type { Entry } from "../../src/cache/store.ts";
+import { Turns } from "../../src/cache/turns.ts";
 import { pseudoScript } from "../../src/demo/pseudo-code.ts";
 import { fileEncoder } from "../../src/reply/encode.ts";
 import { factsFor } from "../support/facts.ts";
 
 t.test("who comes first gets what is quick to make, who comes later what is smallest", async (t) => {
   const script = pseudoScript(1, 100_000);
-  const content = new Content(script.length, true, fileEncoder);
+  const content = new Content(script.length, true, fileEncoder, new Turns(1));
   content.identity.push(script);
   content.identity.end();
   const entry: Entry = {
@@ -45,7 +46,7 @@ t.test("who comes first gets what is quick to make, who comes later what is smal
 
 t.test("a browser without zstd gets brotli at once", async (t) => {
   const script = pseudoScript(2, 50_000);
-  const content = new Content(script.length, true, fileEncoder);
+  const content = new Content(script.length, true, fileEncoder, new Turns(1));
   content.identity.push(script);
   content.identity.end();
   const entry = { key: "k", fields: [], content, hash: "h", etag: null, lastModified: null } as const;

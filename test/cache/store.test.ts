@@ -3,11 +3,12 @@ import t from "tap";
 import { Content } from "../../src/cache/content.ts";
 import { GrowingBytes } from "../../src/cache/growing.ts";
 import { type Entry, entriesMax, Store } from "../../src/cache/store.ts";
+import { Turns } from "../../src/cache/turns.ts";
 
 const mebibyte = 1024 * 1024;
 
 function entry(key: string, bytes: number, hash = key): Entry {
-  const content = new Content(bytes, true, () => new PassThrough());
+  const content = new Content(bytes, true, () => new PassThrough(), new Turns(1));
   content.identity.push(Buffer.alloc(bytes, "x"));
   content.identity.end();
   const times = { bornMs: 0, freshUntilMs: 0, askAgainMs: 0 };

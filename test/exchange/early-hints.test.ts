@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { ClientHttp2Session } from "node:http2";
+import type { ClientHttp2Session, IncomingHttpHeaders } from "node:http2";
 import t, { type Test } from "tap";
 import { startCachedSite } from "../support/cache.ts";
 import { immutable, send } from "../support/files-upstream.ts";
@@ -17,6 +17,8 @@ interface Opened {
   readonly early: readonly string[];
   /** Those that came with the page. */
   readonly late: readonly string[];
+  /** Values of `link` in the page's own head. */
+  readonly own: readonly string[];
   readonly status: number;
 }
 
@@ -38,18 +40,21 @@ function openPage(
     const hints: string[] = [];
     heard.set(path, hints);
     let status = 0;
+    let own: readonly string[] = [];
+    const linksOf = (head: IncomingHttpHeaders) =>
+      [head["link"] ?? []].flat().flatMap((value) => value.split(", "));
     const stream = session.request({ ":path": path, ":authority": hostOf(gateway), ...fields });
     stream.on("headers", (head) => {
-      const links = [head["link"] ?? []].flat().flatMap((value) => value.split(", "));
-      if (head[":status"] === 103) hints.push(...links);
+      if (head[":status"] === 103) hints.push(...linksOf(head));
     });
     stream.on("response", (head) => {
       status = head[":status"] ?? 0;
+      own = linksOf(head);
     });
     stream.on("error", reject);
     stream.on("end", () => {
       const early = made.get(path) ?? 0;
-      resolve({ early: hints.slice(0, early), late: hints.slice(early), status });
+      resolve({ early: hints.slice(0, early), late: hints.slice(early), own, status });
     });
     stream.resume();
     stream.end();
@@ -112,9 +117,13 @@ t.test(
   "a browser hears of its page's bundles in front of the page, and the next one while Odoo still makes it",
   async (t) => {
     const { site, open } = await startSite(t, () => pageWith(script));
-    t.same(await open("/odoo/contacts"), { early: [], late: both, status: 200 }, "nothing was known");
+    t.same(
+      await open("/odoo/contacts"),
+      { early: [], late: both, own: [], status: 200 },
+      "nothing was known",
+    );
     for (const path of [style, script]) await site.get(path);
-    t.same(await open("/odoo/slow"), { early: both, late: [], status: 200 }, "once");
+    t.same(await open("/odoo/slow"), { early: both, late: [], own: [], status: 200 }, "once");
     t.equal(site.odoo.count(script), 1);
   },
 );
@@ -292,6 +301,34 @@ t.test(
     page = pageWith(script);
     await open("/shop");
     t.equal(await priority(style), undefined, "a page that needs it first");
+  },
+);
+
+t.test(
+  "style sheets that the script does not wait for stand in the page's own head, the one for print last",
+  async (t) => {
+    const print = "/web/assets/2b9d398/web.assets_web_print.min.css";
+    const sheet = (path: string, media: string) => `<link rel="stylesheet" href="${path}" media="${media}"/>`;
+    const page = `<html><head>${sheet(print, "print")}<script src="${script}"></script>${sheet(style, "screen")}</head>`;
+    const { site, gateway, open } = await startSite(t, () => page);
+    t.match(
+      await open("/odoo"),
+      { late: [both[1]], own: [] },
+      "what is not here would be in the script's way",
+    );
+    t.notOk(site.odoo.count(print), "nor is it fetched ahead");
+    for (const path of [style, script]) await site.get(path);
+    t.match(await open("/odoo"), { early: [both[1]], late: [], own: [both[0]] });
+    await site.get(print);
+    const known = [both[0], `<${print}>; rel=preload; as=style`];
+    t.match(await open("/odoo"), { early: [both[1]], late: [], own: known });
+    t.equal((await site.get(print)).headers["priority"], "u=5", "behind all others");
+    const lines = Object.entries(opening).map(([name, value]) => `${name}: ${value}`);
+    const old = await h1(gateway, "GET /odoo", lines);
+    t.notOk(
+      old.lines.some((line) => /^link:/i.test(line)),
+      "over HTTP/1.1 nothing is told",
+    );
   },
 );
 

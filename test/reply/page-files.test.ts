@@ -19,14 +19,16 @@ const page = `<!DOCTYPE html>
 t.test("the bundles a page needs to be shown are found, as it names them", async (t) => {
   const found = pageFiles(page.replace(/ \/\/ <script[^\n]*/, ""));
   t.same(found, [
-    { path: style, as: "style", yields: false },
-    { path: script, as: "script", yields: false },
+    { path: style, as: "style", need: "shown" },
+    { path: "/web/assets/2b9d398/web.assets_web_print.min.css", as: "style", need: "print" },
+    { path: script, as: "script", need: "shown" },
   ]);
 });
 
 t.test("a style sheet yields to a script before it that the browser has to run first", async (t) => {
   const sheet = `<link rel="stylesheet" href="${style}"/>`;
-  const yields = (head: string) => pageFiles(`<head>${head}</head>`).find(({ as }) => as === "style")?.yields;
+  const yields = (head: string) =>
+    pageFiles(`<head>${head}</head>`).find(({ as }) => as === "style")?.need === "behind-script";
   t.equal(yields(`<script src="${script}"></script>${sheet}`), true, "the web client");
   t.equal(yields(`${sheet}<script src="${script}"></script>`), false, "the website");
   t.equal(yields(`<script>odoo = {};</script>${sheet}`), false, "no script of its own way");
@@ -47,7 +49,7 @@ t.test("what a browser would not take from what was loaded ahead is not named", 
   ];
   for (const tag of tags) t.same(pageFiles(`<head>${tag}</head>`), [], tag);
   t.same(pageFiles(`<head><LINK REL=Stylesheet HREF=${style} media=screen></head>`), [
-    { path: style, as: "style", yields: false },
+    { path: style, as: "style", need: "shown" },
   ]);
 });
 

@@ -1,3 +1,4 @@
+import type { Priority } from "../../message/priority.ts";
 import {
   dataBytesMax,
   flag,
@@ -6,7 +7,6 @@ import {
   windowBytesAtFirst,
   writeFrameHead,
 } from "./frame.ts";
-import type { Priority } from "./priority.ts";
 
 /** Bytes that those ahead may send before one who waits sends a piece too: a download of gigabytes keeps nobody from working. */
 export const passedBytesMax = 256 * 1024;

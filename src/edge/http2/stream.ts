@@ -2,13 +2,13 @@ import type { Ip } from "../../base/ip.ts";
 import type { Attendant, Downstream, ReplyFraming } from "../../exchange.ts";
 import type { Likeness, Protocol, RawFields } from "../../message/facts.ts";
 import { firstField } from "../../message/fields.ts";
+import { mergedPriority, type Priority, readPriority } from "../../message/priority.ts";
 import type { Connection, EdgeHandlers } from "../http1.ts";
 import type { Beginner } from "../stream-turns.ts";
 import { Http2Body } from "./body.ts";
 import type { Http2Head } from "./fields.ts";
 import { type Http2Error, http2Error } from "./frame.ts";
 import { Outlet, type OutletOwner } from "./outflow.ts";
-import { mergedPriority, type Priority, readPriority } from "./priority.ts";
 
 /** What a stream needs of its connection. */
 export interface Http2Carrier {

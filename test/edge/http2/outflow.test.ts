@@ -7,7 +7,7 @@ import {
   passedBytesMax,
   patientBytesMax,
 } from "../../../src/edge/http2/outflow.ts";
-import { readPriority } from "../../../src/edge/http2/priority.ts";
+import { readPriority } from "../../../src/message/priority.ts";
 
 const wide = 2 ** 30;
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { mergedPriority, readPriority } from "../../../src/edge/http2/priority.ts";
+import { mergedPriority, readPriority } from "../../src/message/priority.ts";
 
 t.test("the priority field is read as RFC 9218 has it, and what cannot be read counts as not said", (t) => {
   const cases: readonly (readonly [string | null, number, boolean])[] = [

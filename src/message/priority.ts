@@ -7,8 +7,11 @@ export interface Priority {
   readonly incremental: boolean;
 }
 
-/** The client said nothing: the urgency of RFC 9218 §4.1, and it shares, as clients that know no priorities expect. */
-const unsaid: Priority = { urgency: 3, incremental: true };
+/** Of what nobody said anything about (RFC 9218 §4.1). */
+export const plainUrgency = 3;
+
+/** The client said nothing: it shares, as clients that know no priorities expect. */
+const unsaid: Priority = { urgency: plainUrgency, incremental: true };
 
 /** The value of a `priority` field or of PRIORITY_UPDATE; null, or what cannot be read: not said (RFC 9218 §4). */
 export function readPriority(value: string | null): Priority {
