@@ -25,7 +25,9 @@ function readSlowly(port: number, path: string, bytesPerSecond: number): void {
   let isBegun = false;
   const startMs = performance.now();
   let read = 0;
-  socket.on("secureConnect", () => socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`));
+  socket.on("secureConnect", () =>
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Mozilla/5.0\r\n\r\n`),
+  );
   socket.on("data", (chunk: Buffer) => {
     if (!isBegun) {
       isBegun = true;

@@ -8,14 +8,14 @@ import { parseArgs } from "node:util";
 import { makeCertificate } from "./certificate.ts";
 import { freePort, startChild, stopChild, temporaryDirectory } from "./children.ts";
 import { caddy } from "./peers/caddy.ts";
-import { gateway } from "./peers/gateway.ts";
+import { gateway, startGateway } from "./peers/gateway.ts";
 import { nginx } from "./peers/nginx.ts";
 import type { Peer } from "./peers/peer.ts";
 import { median } from "./table.ts";
 
 /**
- * Slow clients: 200 of them read an 8 MB answer at 50 KB/s while one other client asks twenty times a second. Printed: that client's latency
- * as a ratio to its own before they came, and how many of Odoo's eight workers are held meanwhile.
+ * Slow clients: 200 strangers read an 8 MB answer at 50 KB/s while somebody who is logged in asks twenty times a second. Printed: his latency
+ * as a ratio to his own before they came, and how many of Odoo's eight workers are held meanwhile. The gateway does it twice, the second time told how many workers there are.
  */
 const help = `Usage: npm run bench:slow [-- --seconds N] [--clients N] [--peers a,b]
 
@@ -47,6 +47,20 @@ const seconds = Math.min(60, Math.max(5, Number(values.seconds) || 15));
 const clients = Math.min(1_000, Math.max(1, Number(values.clients) || 200));
 const names = values.peers.split(",");
 
+const told: Peer = {
+  name: `gateway, ODOO_WORKERS=${workers}`,
+  protocols: gateway.protocols,
+  available: gateway.available,
+  start: (context) =>
+    startGateway(context, { TRUSTED_NETWORKS: "127.0.0.0/8", ODOO_WORKERS: String(workers) }),
+};
+const setups: readonly { readonly name: string; readonly peer: Peer }[] = [
+  { name: "gateway", peer: gateway },
+  { name: "gateway", peer: told },
+  { name: "nginx", peer: nginx },
+  { name: "caddy", peer: caddy },
+];
+
 const dir = temporaryDirectory();
 const certificate = makeCertificate(dir);
 if (certificate === null) throw new Error("openssl is not installed");
@@ -75,19 +89,48 @@ function ask(child: ChildProcess): Promise<Readonly<Record<string, number>>> {
   return answer;
 }
 
+const place = (port: number) => ({
+  host: "127.0.0.1",
+  port,
+  servername: "localhost",
+  // The certificate is made for this run and signed by nobody.
+  rejectUnauthorized: false,
+});
+
+/** Logs in as a web client does; the session's cookie. */
+function login(port: number): Promise<string> {
+  const params = { db: "prod", login: "admin", password: "admin" };
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      {
+        ...place(port),
+        path: "/web/session/authenticate",
+        method: "POST",
+        headers: { Host: "localhost", "Content-Type": "application/json" },
+        timeout: answerMsMax,
+      },
+      (answer) => {
+        answer.resume();
+        const cookie = answer.headers["set-cookie"]?.find((line) => line.startsWith("session_id="));
+        if (cookie === undefined) reject(new Error(`no session: status ${answer.statusCode}`));
+        else resolve(cookie.split(";", 1)[0] ?? "");
+      },
+    );
+    asking.on("timeout", () => asking.destroy(new Error("no answer to a log-in")));
+    asking.on("error", reject);
+    asking.end(JSON.stringify({ jsonrpc: "2.0", params }));
+  });
+}
+
 /** One small request of the other client; its time, null when it failed or took more than ten seconds. */
-function visit(port: number, agent: Agent): Promise<number | null> {
+function visit(port: number, cookie: string, agent: Agent): Promise<number | null> {
   const startMs = performance.now();
   return new Promise((resolve) => {
     const asking = request(
       {
-        host: "127.0.0.1",
-        port,
+        ...place(port),
         path: "/demo/big?bytes=1000",
-        servername: "localhost",
-        headers: { Host: "localhost" },
-        // The certificate is made for this run and signed by nobody.
-        rejectUnauthorized: false,
+        headers: { Host: "localhost", Cookie: cookie },
         agent,
         timeout: answerMsMax,
       },
@@ -116,11 +159,11 @@ function after(ms: number): () => boolean {
 }
 
 /** Asks twenty times a second until it is over. */
-async function visits(port: number, isOver: () => boolean): Promise<Visits> {
+async function visits(port: number, cookie: string, isOver: () => boolean): Promise<Visits> {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const all: Promise<number | null>[] = [];
   while (!isOver()) {
-    all.push(visit(port, agent));
+    all.push(visit(port, cookie, agent));
     await delay(everyMs);
   }
   const times = await Promise.all(all);
@@ -147,25 +190,26 @@ async function leave(upstream: ChildProcess): Promise<number | null> {
 }
 
 async function measure(peer: Peer): Promise<readonly string[]> {
-  const own = join(dir, peer.name);
+  const own = join(dir, peer.name.replace(/\W+/g, "-"));
   mkdirSync(own);
   const upstream = start("slow-upstream");
   const { webPort = 0, busPort = 0 } = await next(upstream);
   const port = await freePort();
   const { cert, key } = certificate ?? { cert: "", key: "" };
-  const place = { regime: "closing" as const, upstreamPort: webPort, busPort, tlsPort: port, cert, key };
-  const daemon = await peer.start({ ...place, dir: own });
+  const context = { regime: "closing" as const, upstreamPort: webPort, busPort, tlsPort: port, cert, key };
+  const daemon = await peer.start({ ...context, dir: own });
   const slow = start("slow-clients");
   try {
-    await visits(port, after(1_000));
-    const idle = await visits(port, after(idleMs));
+    const cookie = await login(port);
+    await visits(port, cookie, after(1_000));
+    const idle = await visits(port, cookie, after(idleMs));
     const slowMs = performance.now();
     slow.send({ port, count: clients, path: `/demo/big?bytes=${bytes}`, bytesPerSecond });
     let isFree = false;
     const leaving = leave(upstream).finally(() => {
       isFree = true;
     });
-    const first = await visits(port, () => isFree);
+    const first = await visits(port, cookie, () => isFree);
     const freeMs = await leaving;
     const held: number[] = [];
     let isOver = false;
@@ -175,7 +219,7 @@ async function measure(peer: Peer): Promise<readonly string[]> {
         await delay(200);
       }
     })();
-    const loaded = await visits(port, after(seconds * 1_000));
+    const loaded = await visits(port, cookie, after(seconds * 1_000));
     isOver = true;
     await watch;
     const { reading = 0, bytes: read = 0, refused = 0 } = await ask(slow);
@@ -205,7 +249,7 @@ setTimeout(
     process.stderr.write("not finished in time: given up\n");
     process.exit(1);
   },
-  (names.length * (seconds + 80) + 30) * 1_000,
+  (setups.length * (seconds + 80) + 30) * 1_000,
 ).unref();
 process.stdout.write(
   `${clients} clients read ${bytes / 1024 / 1024} MB at ${bytesPerSecond / 1_000} KB/s\n\n`,
@@ -214,8 +258,8 @@ process.stdout.write(
   "| peer | p50 to idle | p99 to idle | p50 idle / until workers are free / then | p99 of the same | served | workers free after | workers held then | slow clients reading |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
 );
 let failures = 0;
-for (const peer of [gateway, nginx, caddy]) {
-  if (!names.includes(peer.name)) continue;
+for (const { name, peer } of setups) {
+  if (!names.includes(name)) continue;
   const able = peer.available();
   if (able !== true) {
     process.stderr.write(`${peer.name} is left out: ${able}\n`);
