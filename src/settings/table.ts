@@ -227,7 +227,7 @@ export const settingTable = [
     type: "text",
     default: null,
     defaultWords: "the authority's default",
-    meaning: "Certificate profile to ask for, such as `tlsserver` or `shortlived`.",
+    meaning: "Certificate profile to ask ACME_DIRECTORY for, such as `tlsserver` or `shortlived`.",
   },
   {
     name: "ACME_EAB_KID",

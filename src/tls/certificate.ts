@@ -110,8 +110,11 @@ export function checkCertificate(
 
 function readPem(path: string, problems: Problem[]): string | null {
   try {
-    if (statSync(path).size <= pemBytesMax) return readFileSync(path, "utf8");
-    problems.push({ place: path, thing: `is larger than ${pemBytesMax} bytes`, remedy: "give a PEM file" });
+    const stat = statSync(path);
+    // A pipe or a device could block, or never end.
+    if (stat.isFile() && stat.size <= pemBytesMax) return readFileSync(path, "utf8");
+    const thing = stat.isFile() ? `is larger than ${pemBytesMax} bytes` : "is no regular file";
+    problems.push({ place: path, thing, remedy: "give a PEM file" });
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/,.*/s, "") : String(error);
     problems.push({

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { err, ok, type Result } from "../base/result.ts";
 
@@ -24,11 +24,13 @@ export function callDnsHook(
     const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !hidden.includes(key)));
     const child = spawn(hook, [action, name, value], {
       shell: false,
+      // A process group of its own, so that what it has started ends with it.
+      detached: true,
       stdio: ["ignore", "ignore", "pipe"],
       env,
     });
     // A gateway that stops is not kept by it, nor by its bound: the hook goes on by itself.
-    const bound = setTimeout(() => child.kill("SIGKILL"), timeoutMs).unref();
+    const bound = setTimeout(() => end(child), timeoutMs).unref();
     child.unref();
     if (child.stderr instanceof Socket) child.stderr.unref();
     let said = "";
@@ -56,4 +58,13 @@ export function callDnsHook(
       resolve(err(`ACME_DNS_HOOK ${action} ${name} ${how}${last === "" ? "" : `: ${last}`}`));
     });
   });
+}
+
+function end({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
 }

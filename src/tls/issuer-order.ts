@@ -72,7 +72,8 @@ export async function orderFor(
       email: acme.email,
       eab: directory === acme.directory ? acme.eab : acme.fallbackEab,
       names,
-      profile: acme.profile,
+      // The name of a profile is the first authority's word; another may refuse the order for it.
+      profile: directory === acme.directory ? acme.profile : null,
       replaces:
         held !== null && held.directory === directory ? await replacedId(acme, held, clock.wallMs()) : null,
       keyPem,

@@ -30,6 +30,8 @@ export interface LyingAuthority {
   issued: { names?: readonly string[]; fromMs?: number; untilMs?: number };
   /** What an order lists, where it should be something else than one authorisation. */
   authorizations: readonly unknown[] | null;
+  /** Orders as they came. */
+  readonly ordered: Record<string, unknown>[];
   /** Name of the authorisation, where it should not be the one that was ordered. */
   authorized: string | null;
 }
@@ -62,6 +64,7 @@ export async function startLyingAuthority(
   const self: LyingAuthority = {
     ...{ directoryUrl: at("/dir"), caFile, at, asked: [], lies: new Map() },
     ...{ ari: null, issued: {}, authorizations: null, authorized: null },
+    ordered: [],
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -98,6 +101,7 @@ export async function startLyingAuthority(
         response.writeHead(201, { Location: at("/account/1") });
         return JSON.stringify({ status: "valid" });
       case "/order": {
+        self.ordered.push(sent);
         names = (sent["identifiers"] as { value: string }[]).map(({ value }) => value);
         isProved = false;
         signed = "";

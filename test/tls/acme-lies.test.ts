@@ -1,10 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import t from "tap";
+import { manualClock } from "../../src/base/clock.ts";
 import { ok } from "../../src/base/result.ts";
 import { holdTalk } from "../../src/tls/acme-client.ts";
 import { readCaFile } from "../../src/tls/issuer-job.ts";
-import { outcome } from "../support/acme-pair.ts";
+import { fresh, outcome } from "../support/acme-pair.ts";
+import { startTestGateway } from "../support/gateway.ts";
 import { type LyingAuthority, startLyingAuthority } from "../support/lying-authority.ts";
 import { says, startScene } from "../support/lying-scene.ts";
 
@@ -162,4 +164,35 @@ t.test("with a private and a public directory, what Node trusts is trusted too",
   const both = await readCaFile({ caFile, fallbackDirectory: "https://ca.test/dir" });
   const [root = "none"] = rootCertificates;
   t.ok(both.ok && both.value?.includes(own.trim()) && both.value.includes(root));
+});
+
+t.test("a profile is asked of the authority it is of, not of the one that stands in", async (t) => {
+  const dead = "https://127.0.0.1:1/dir";
+  for (const isSecond of [false, true]) {
+    const clock = manualClock(Date.now());
+    const authority = await startLyingAuthority(t, () => clock.wallMs());
+    const env = {
+      ...{
+        TLS_MODE: "acme",
+        CERTS_DIR: fresh("certs"),
+        ACME_CA_FILE: authority.caFile,
+        ACME_PROFILE: "shortlived",
+      },
+      ...(isSecond
+        ? { ACME_DIRECTORY: dead, ACME_FALLBACK_DIRECTORY: authority.directoryUrl }
+        : { ACME_DIRECTORY: authority.directoryUrl }),
+    };
+    const gateway = await startTestGateway({ clock, env });
+    t.teardown(() => gateway.close());
+    for (let failures = 1; isSecond && failures <= 3; failures += 1) {
+      t.match(await outcome(gateway, failures - 1), { type: "certificate-failed", failures });
+      clock.advance(dayMs);
+      await gateway.running.issuer.look();
+    }
+    t.match(await outcome(gateway, isSecond ? 3 : 0), { type: "certificate-ordered" });
+    t.same(
+      authority.ordered.map((order) => order["profile"] ?? null),
+      [isSecond ? null : "shortlived"],
+    );
+  }
 });

@@ -1,9 +1,11 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
+import { callDnsHook } from "../../src/tls/dns-hook.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gateway-hook-"));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,4 +27,17 @@ t.test("a hook that takes its time keeps no gateway that is done from ending", a
   const { stdout } = await promisify(execFile)(process.execPath, ["-e", program]);
   t.equal(stdout, "called");
   t.notOk(existsSync(done));
+});
+
+t.test("a hook that is out of time ends with all it has started", async (t) => {
+  const hook = join(folder, "slow-hook");
+  const fifo = join(folder, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  // Whoever reads the pipe is told when the last that could write to it is gone.
+  writeFileSync(hook, `#!/bin/sh\n(sleep 60) > ${fifo} &\nwait\n`);
+  chmodSync(hook, 0o755);
+  const reading = readFile(fifo);
+  const answer = await callDnsHook(hook, "add", "_acme-challenge.odoo.test", "x", 300);
+  t.match(answer, { ok: false, error: /was ended by SIGKILL \(at most 0\.3 s\)/ });
+  t.equal((await reading).length, 0);
 });

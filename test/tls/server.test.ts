@@ -166,8 +166,15 @@ t.test("every mistake in certificate files is told with its place and remedy", a
   t.match(say(file("hello"), key), /holds no PEM certificate/);
   t.match(say(file(good.leaf.slice(0, 300)), key), /certificate 1 cannot be read: torn or changed/);
   t.match(say(file(good.leaf + "x".repeat(1_100_000)), key), /is larger than 1048576 bytes/);
+  const pipe = join(directory, "pipe.pem");
+  execFileSync("mkfifo", [pipe]);
+  t.match(
+    say(pipe, key),
+    /pipe\.pem is no regular file; give a PEM file/,
+    "nobody waits for a pipe's other end",
+  );
   t.match(say(file(good.authority.repeat(11)), key), /holds 11 certificates/);
-  t.match(say(directory, key), /cannot be read: EISDIR/);
+  t.match(say(directory, key), /is no regular file; give a PEM file/);
   t.match(
     say(full, file("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")),
     /holds no private key/,
