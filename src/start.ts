@@ -347,6 +347,7 @@ export async function startGateway(
       admin: admin.value?.address ?? null,
     },
     busFallback: ways.busFallback,
+    lookAtBus: ways.lookAtBus,
     members: ways.members,
     queue: ways.queue,
     reload: createReload(reloading),

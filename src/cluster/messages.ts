@@ -15,7 +15,7 @@ import type { LastingSettings } from "../start/lasting-settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 export type { CacheFigures };
 
@@ -42,6 +42,8 @@ export type Tell =
   | { readonly tell: "session"; readonly key: string; readonly known: boolean }
   | { readonly tell: "pending"; readonly key: string; readonly account: string }
   | { readonly tell: "shared-peer"; readonly address: string }
+  /** The bus port went away there, or came back. */
+  | { readonly tell: "bus" }
   /** A lease is over; `points` of it were not used. */
   | { readonly tell: "lease-over"; readonly limit: Limit; readonly key: string; readonly points: number };
 

@@ -18,6 +18,8 @@ export interface OwnerParts {
   readonly sharedPeers: SharedPeers;
   /** Of the plan that holds; null: nobody is banned. */
   readonly jailRules: () => JailRules | null;
+  /** Looks, and tells what is new. */
+  readonly lookAtBus: () => void;
 }
 
 /** Everything that is counted once for all workers. */
@@ -144,6 +146,8 @@ export class Seat {
         return;
       case "shared-peer":
         return parts.sharedPeers.mirror(item.address);
+      case "bus":
+        return parts.lookAtBus();
       case "lease-over":
         return lending.over(this, item.limit, item.key, item.points);
       default:

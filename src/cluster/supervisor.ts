@@ -88,7 +88,8 @@ export class Supervisor implements SupervisorSeam {
   /** Starts the workers of a gateway that listens; resolves when all of them serve, or have broken once. */
   async start(running: RunningGateway): Promise<void> {
     this.#running = running;
-    this.#owner = new Owner({ ...running.shared, jailRules: () => running.plan().jailRules });
+    const { lookAtBus } = running;
+    this.#owner = new Owner({ ...running.shared, jailRules: () => running.plan().jailRules, lookAtBus });
     const rotate = () => {
       this.#ticketKeys = randomBytes(ticketKeyBytes);
       this.#broadcast({ type: "ticket-keys", keys: this.#ticketKeys.toString("hex") });

@@ -216,7 +216,7 @@ export class Worker {
     const settings = own(read.value);
     const started = await startGateway({
       settings,
-      sink: withoutNoise(this.#options.log(settings)),
+      sink: withoutNoise(this.#options.log(settings), () => this.#link.tell({ tell: "bus" })),
       readSettings: () => {
         const again = this.#options.readSettings();
         return again.ok ? ok(own(again.value)) : again;
@@ -287,14 +287,12 @@ function ownSettings(settings: Settings, { lasting, share }: WorkerStart): Setti
   return shareOf({ ...settings, ...lasting, adminListen: null }, share);
 }
 
-/** The supervisor says these once for all. */
-function withoutNoise(sink: EventSink): EventSink {
+/** The supervisor says these once for all; what becomes of the bus port a worker sees first, and the supervisor after it. */
+function withoutNoise(sink: EventSink, tellBus: () => void): EventSink {
   const told: ReadonlySet<GatewayEvent["type"]> = new Set([
     "listening",
     "plan-loaded",
     "certificate-loaded",
-    "bus-fallback",
-    "bus-restored",
     "maintenance",
     "self-checked",
     "draining",
@@ -302,7 +300,13 @@ function withoutNoise(sink: EventSink): EventSink {
   ]);
   return {
     emit(event) {
-      if (!told.has(event.type)) sink.emit(event);
+      if (isOfBus(event)) tellBus();
+      else if (!told.has(event.type)) sink.emit(event);
     },
   };
+}
+
+function isOfBus(event: GatewayEvent): boolean {
+  const isWarning = event.type === "warning" && event.what === "bus";
+  return isWarning || event.type === "bus-fallback" || event.type === "bus-restored";
 }

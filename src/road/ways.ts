@@ -58,6 +58,8 @@ export interface Ways {
   readonly bus: Way;
   readonly pace: ReconnectPace;
   readonly busFallback: () => boolean;
+  /** Another process saw the bus go away or come back. */
+  lookAtBus(): void;
   /** The first bus member as configured. */
   readonly busName: string;
   members(): readonly MemberState[];
@@ -147,6 +149,7 @@ export function createWays(parts: WaysParts): Ways {
     bus,
     pace,
     busFallback: () => busWatch?.hasFallenBack === true,
+    lookAtBus: () => void busWatch?.lookNow(),
     busName: busMembers[0]?.at.name ?? "",
     members: () => [
       ...rowsOf(pools.web, clock, hold.awayMs === null ? "in use" : "away"),

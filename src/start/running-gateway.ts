@@ -38,6 +38,7 @@ export interface RunningGateway {
     readonly admin: string | null;
   };
   readonly busFallback: () => boolean;
+  readonly lookAtBus: Ways["lookAtBus"];
   readonly members: Ways["members"];
   readonly queue: Ways["queue"];
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import type { Clock } from "../base/clock.ts";
+import { oneBehind } from "../base/one-behind.ts";
 import { firstField } from "../message/fields.ts";
 import { acceptFor } from "../message/handshake.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -48,6 +49,13 @@ export class BusWatch {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#lastLookMs < lookIntervalMs) return;
     this.#lastLookMs = nowMs;
+    await this.lookNow();
+  }
+
+  /** When another process has found something else than before. */
+  readonly lookNow = oneBehind(() => this.#look());
+
+  async #look(): Promise<void> {
     if (await accepts(this.#busMember)) return this.#restore();
     if (this.#fallen || this.#busMember.name === this.#webMember.name) return;
     if (!(await answersHandshake(this.#webMember))) return this.#warn();

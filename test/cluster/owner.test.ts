@@ -31,6 +31,7 @@ function setUp() {
     pendingAccounts: new PendingAccounts(),
     sharedPeers: new SharedPeers(),
     jailRules: () => jailRules("standard"),
+    lookAtBus: () => {},
   });
   let asked = 0;
   const worker = () => {
