@@ -12,7 +12,7 @@ import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
 import { readPolicy } from "../start/policy-files.ts";
 import { spoolPartBytes } from "../upstream/spool.ts";
-import { printProblems, settingsToStart } from "./settings.ts";
+import { printProblems, settingsToExplain } from "./settings.ts";
 
 const sessionKinds = ["none", "present", "known"];
 
@@ -23,7 +23,7 @@ export function explain(args: readonly string[]): number {
     process.stderr.write(`${read}\nsee: odoo-gateway explain --help\n`);
     return 2;
   }
-  const loaded = settingsToStart();
+  const loaded = settingsToExplain();
   if (!loaded.ok) {
     printProblems(loaded.error);
     return 1;

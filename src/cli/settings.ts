@@ -3,10 +3,11 @@ import type { Problem } from "../base/problem.ts";
 import { problemLine } from "../base/problem.ts";
 import { err, type Result } from "../base/result.ts";
 import { loadAdminListen } from "../settings/admin-listen.ts";
-import { type LoadedSettings, loadPoliciesDir, loadSettings } from "../settings/load.ts";
+import { type LoadedSettings, loadOwnFiles, loadPoliciesDir, loadSettings } from "../settings/load.ts";
 import { readTextFile } from "../settings/read-file.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import { problemsOfPolicies } from "../start/policy-files.ts";
+import { loadCertificateFiles } from "../tls/certificate.ts";
 
 /** The settings of this process: its environment and gateway.yaml in its folder. */
 export function processSettings(): Result<LoadedSettings, readonly Problem[]> {
@@ -14,12 +15,22 @@ export function processSettings(): Result<LoadedSettings, readonly Problem[]> {
   return loadSettings({ env: process.env, cwd: process.cwd(), readFile: readTextFile, cores });
 }
 
-/** The same before a start: with wrong settings, what is wrong with the policy files is told too, so that one look is enough. */
-export function settingsToStart(): Result<LoadedSettings, readonly Problem[]> {
+/** The same to look at rules: with wrong settings, what is wrong with the policy files is told too, so that one look is enough. */
+export function settingsToExplain(): Result<LoadedSettings, readonly Problem[]> {
   const loaded = processSettings();
   if (loaded.ok) return loaded;
   const directory = loadPoliciesDir({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
   return err([...loaded.error, ...(directory === undefined ? [] : problemsOfPolicies(directory))]);
+}
+
+/** The same before a start: what is wrong with own certificate files is told too. */
+export function settingsToStart(): Result<LoadedSettings, readonly Problem[]> {
+  const loaded = settingsToExplain();
+  if (loaded.ok) return loaded;
+  const own = loadOwnFiles({ env: process.env, cwd: process.cwd(), readFile: readTextFile });
+  if (own === null) return loaded;
+  const certificate = loadCertificateFiles(own.certFile, own.keyFile, [], Date.now());
+  return certificate.ok ? loaded : err([...loaded.error, ...certificate.error]);
 }
 
 /** Where the running gateway can be asked; null: nowhere, and why was printed. Other settings may be wrong meanwhile. */

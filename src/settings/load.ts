@@ -71,6 +71,21 @@ export function loadPoliciesDir({ env, cwd, readFile }: SettingSources): string 
   return reader.good("POLICIES_DIR") ? directory : undefined;
 }
 
+/**
+ * TLS_CERT_FILE and TLS_KEY_FILE alone, whatever is wrong with other settings; null when they or TLS_MODE are wrong, or with another
+ * TLS_MODE.
+ */
+export function loadOwnFiles({
+  env,
+  cwd,
+  readFile,
+}: SettingSources): { readonly certFile: string; readonly keyFile: string } | null {
+  const reader = new SettingReader(gatherSettings(env, cwd, readFile));
+  const { tlsMode, tlsCertFile, tlsKeyFile } = readOwnFiles(reader, pathFrom(cwd));
+  if (tlsMode !== "files" || !reader.good("TLS_MODE")) return null;
+  return tlsCertFile === null || tlsKeyFile === null ? null : { certFile: tlsCertFile, keyFile: tlsKeyFile };
+}
+
 /** Reads a path; relative ones begin at `cwd`. */
 function pathFrom(cwd: string): (text: string) => Read<string> {
   return (text) => {
@@ -87,10 +102,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   const preset = reader.one("PRESET", (text) =>
     readChoice<Preset>(text, ["standard", "strict", "staging", "nginx-guide"]),
   );
-  const tlsCertFile = reader.maybe("TLS_CERT_FILE", path);
-  const tlsMode =
-    reader.maybe("TLS_MODE", readTlsMode) ??
-    (reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE") ? "files" : "local");
+  const own = readOwnFiles(reader, path);
   const domains = readDomains(reader);
   const served = [...domains.domains, ...domains.redirectDomains].map(({ host }) => host.toLowerCase());
   const api = readApi(reader.section("api"), served, reader.complainAt);
@@ -103,10 +115,8 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     adminListen: reader.one("ADMIN_LISTEN", readAddressOrOff).address,
     reportListen: reader.one("REPORT_LISTEN", readAddressOrOff).address,
     odooNetworks: odooNetworks(reader),
-    tlsMode,
-    tlsCertFile,
-    tlsKeyFile: reader.maybe("TLS_KEY_FILE", path),
-    acme: readAcme(reader, tlsMode, path, readFile),
+    ...own,
+    acme: readAcme(reader, own.tlsMode, path, readFile),
     certsDir: reader.one("CERTS_DIR", path),
     stateDir: reader.one("STATE_DIR", path),
     policiesDir: reader.maybe("POLICIES_DIR", path),
@@ -151,6 +161,16 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     workers: reader.one("WORKERS", (text) => readCount(text, workersMost)),
     drainTimeoutMs: reader.one("DRAIN_TIMEOUT", (text) => readDurationMs(text, 3_600_000, "1h")),
   };
+}
+
+function readOwnFiles(
+  reader: SettingReader,
+  path: (text: string) => Read<string>,
+): Pick<Settings, "tlsMode" | "tlsCertFile" | "tlsKeyFile"> {
+  const tlsCertFile = reader.maybe("TLS_CERT_FILE", path);
+  const isNamed = reader.has("TLS_CERT_FILE") || reader.has("TLS_KEY_FILE");
+  const tlsMode = reader.maybe("TLS_MODE", readTlsMode) ?? (isNamed ? "files" : "local");
+  return { tlsMode, tlsCertFile, tlsKeyFile: reader.maybe("TLS_KEY_FILE", path) };
 }
 
 function readDomains(reader: SettingReader): Pick<Settings, "domains" | "redirectDomains"> {

@@ -48,6 +48,48 @@ t.test("wrong settings and wrong policy files are told together, before a start 
   t.match(nowhere.errors, /^2 problems;/m, "a folder that is named wrongly is not looked into");
 });
 
+t.test("a wrong certificate is told with wrong settings and policies, before a start too", async (t) => {
+  writeFileSync(join(folder, "cert.pem"), "no certificate");
+  const env = {
+    DOMAIN: "odoo.test",
+    ODOO_WORKERS: "x",
+    POLICIES_DIR: policiesWith("99-broken.yaml", "rules: 5\n"),
+    TLS_CERT_FILE: "cert.pem",
+    TLS_KEY_FILE: "missing.pem",
+  };
+  const told = async (command: string, more = {}) => {
+    const { status, errors } = await call(command, { ...env, ...more });
+    t.equal(status, 1);
+    t.match(errors, /^problem: environment ODOO_WORKERS "x" must be/m);
+    t.match(errors, /^problem: policies-\w+\/99-broken\.yaml:1:/m);
+    const isToldOf = (name: string) => new RegExp(`^problem: \\S*${name}\\.pem `, "m").test(errors);
+    return [isToldOf("cert"), isToldOf("missing")];
+  };
+  const [validated, ran, local, unknown, unnamed] = await Promise.all([
+    told("validate"),
+    told("run"),
+    told("validate", { TLS_MODE: "local" }),
+    told("validate", { TLS_MODE: "flies" }),
+    told("validate", { TLS_KEY_FILE: "~/key.pem" }),
+  ]);
+  t.same(
+    [validated, ran],
+    [
+      [true, true],
+      [true, true],
+    ],
+  );
+  t.same(
+    [local, unknown, unnamed],
+    [
+      [false, false],
+      [false, false],
+      [false, false],
+    ],
+    "files that may not be meant",
+  );
+});
+
 t.test(
   "a policy file that is a pipe or no UTF-8 is a problem; a pipe would be waited for without end",
   async (t) => {
