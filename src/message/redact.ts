@@ -1,4 +1,7 @@
+import { BoundedMap } from "../base/bounded-map.ts";
+import { ownCopy } from "../base/flat.ts";
 import { redactedCharsMax, targetBytesMax } from "./bounds.ts";
+import { maskPath, namedCharsMax } from "./path-secrets.ts";
 
 /** Names that other programs give to secrets; Odoo's `hash` lets whoever has a portal's link write in somebody's name. */
 const namesElsewhere = [
@@ -12,8 +15,15 @@ const secretPart =
 const secretWithin = new RegExp(
   `(?:${secretPart.source})[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|${namesElsewhere.join("|")})=`,
 );
-/** A path that is shown as it is: most of them. */
-const plainPath = /^\/(?!\/)[!"$->@-~]{0,1023}$/;
+/** A path that is shown as it is: most of them. Longer segments and those three names are looked at (message/path-secrets). */
+const plainPath = new RegExp(
+  `^(?!//)(?:/(?!(?:chat|meet|coupon)/)[!"$-.0->@-~]{0,${namedCharsMax}}(?![^/])){1,48}$`,
+);
+/** One with longer segments. */
+const visiblePath = /^\/(?!\/)[!"$->@-~]{0,1023}$/;
+/** Those in which nothing is secret: the same few bundles and calls. */
+const shownBefore = new BoundedMap<string, true>(512);
+const keptCharsMax = 256;
 const percentEscape = /%([0-9a-f]{2})/gi;
 const invisible = /[^!-~]/g;
 const mark = "***";
@@ -21,19 +31,27 @@ const mark = "***";
 /**
  * A request target for logs: values of secret parameters become `***`, also where a whole parameter value
  * carries one inside (a redirect to a link with a token). Names are compared percent-decoded and in lower
- * case. The path stays, but for user information of an absolute form; characters outside visible ASCII
- * become `?`. At most 2,048 characters come back, the last of them `…` when something was cut.
+ * case. The path stays, but for tokens in it and user information of an absolute form; characters outside
+ * visible ASCII become `?`. At most 2,048 characters come back, the last of them `…` when something was cut.
  */
 export function redactTarget(target: string): string {
   if (plainPath.test(target)) return target;
+  if (shownBefore.get(target) === true) return target;
+  if (visiblePath.test(target)) return maskedPath(target);
   const bounded = target.length > targetBytesMax ? target.slice(0, targetBytesMax) : target;
   const visible = bounded.replace(invisible, "?");
   const start = visible.search(/[?#]/);
   const path = start === -1 ? visible : visible.slice(0, start);
-  const shown = path.startsWith("/") && !path.startsWith("//") ? path : withoutUserInfo(path);
+  const shown = maskPath(path.startsWith("/") && !path.startsWith("//") ? path : withoutUserInfo(path));
   const whole = start === -1 ? shown : shown + visible.charAt(start) + redactQuery(visible.slice(start + 1));
   const cut = whole.length > redactedCharsMax || bounded.length < target.length;
   return cut ? `${whole.slice(0, redactedCharsMax - 1)}…` : whole;
+}
+
+function maskedPath(path: string): string {
+  const shown = maskPath(path);
+  if (shown === path && path.length <= keptCharsMax) shownBefore.set(ownCopy(path), true);
+  return shown;
 }
 
 /** Absolute and authority form may carry `user:password@`; they are refused, and the refusal is logged. */
@@ -49,13 +67,14 @@ function redactQuery(query: string): string {
 
 function redactParameter(parameter: string): string {
   const equals = parameter.indexOf("=");
-  if (equals === -1) return parameter;
+  if (equals === -1) return maskPath(parameter);
   const name = parameter.slice(0, equals);
   if (isSecretName(decodeLoosely(name))) return `${name}=${mark}`;
   const value = parameter.slice(equals + 1);
   // Twice: a link inside a link is encoded twice.
   const inner = decodeLoosely(decodeLoosely(value));
-  return secretWithin.test(inner) ? `${name}=${mark}` : parameter;
+  const isSecret = secretWithin.test(inner) || (inner.includes("/") && maskPath(inner) !== inner);
+  return isSecret ? `${name}=${mark}` : parameter;
 }
 
 function isSecretName(name: string): boolean {

@@ -24,7 +24,7 @@ export interface AccessRecord {
   readonly protocol: string;
   readonly method: string;
   readonly host: string;
-  /** Path and query with secret values replaced. */
+  /** Path and query with secret values and tokens replaced. */
   readonly target: string;
   /** What the client got; 499 when it left before the answer, or was cut off without one. */
   readonly status: number;

@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
 import t from "tap";
+import { createLog } from "../../src/observe/log-pino.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
@@ -120,3 +121,31 @@ t.test(
     t.match(event, { status: 400, rule: "message-malformed", protocol: "HTTP/2" });
   },
 );
+
+t.test("a link that lets in whoever has it is in no line of the log, in either format", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const uuid = "3f2b8c1e-9a4d-4e57-b6f0-1c2d3e4f5a6b";
+  const shown = ["/survey/start/***", "/fr/calendar/join_videocall/***?x=1", "/chat/12/***", "/.git/***"];
+  const asked = [
+    `/survey/start/${uuid}`,
+    `/fr/calendar/join_videocall/${uuid.replaceAll("-", "")}?x=1`,
+    "/chat/12/aBcDeFgHiJ",
+    `/.git/${uuid}`,
+  ];
+  for (const target of asked) await h1(gateway, `GET ${target}`);
+  for (const target of shown) t.ok(await recordOf(gateway, target), target);
+  t.match(await gateway.event((one) => one.type === "denied"), { target: "/.git/***" });
+  for (const format of ["json", "text"] as const) {
+    let lines = "";
+    const destination = {
+      write: (line: string) => {
+        lines += line;
+      },
+    };
+    const log = createLog({ level: "debug", format, destination });
+    for (const event of gateway.events) log.emit(event);
+    for (const target of shown) t.ok(lines.includes(target), `${format} ${target}`);
+    t.notMatch(lines, /3f2b8c1e|aBcDeFgHiJ/);
+  }
+});

@@ -344,6 +344,70 @@ t.test("records keep no secrets", async (t) => {
   );
 });
 
+t.test("records keep no link that lets in whoever has it", async (t) => {
+  const uuid = "3f2b8c1e-9a4d-4e57-b6f0-1c2d3e4f5a6b";
+  const hex = uuid.replaceAll("-", "");
+  const document = "rpFYOOlrRMWmI5mPJwJlpgo1a";
+  const masked = [
+    ...[`/survey/start/${uuid}`, `/survey/start/${uuid}.`, `/survey/start/${uuid.toUpperCase()}`],
+    ...[`/survey/print/${uuid.replaceAll("-", "%2D")}`, `/survey/${uuid}/${uuid}`],
+    ...[`/fr/survey/submit/${uuid}/${uuid}`, `//survey/start/${uuid}`, `/sign/document/7/${uuid}`],
+    ...[
+      `/web/hook/${uuid}`,
+      `/pos_customer_display/1/${uuid}`,
+      `/dashboard/share/3/${uuid}`,
+      `/my/${uuid}/pdf`,
+    ],
+    ...[
+      `/calendar/join_videocall/${hex}`,
+      `/rate/${hex}/5`,
+      `/rate/${hex}/submit_feedback`,
+      `/hr_attendance/${hex}`,
+    ],
+    ...[`/mail/track/12/${hex}${hex}/blank.gif`, `/calendar/join_videocall/${hex}.`],
+    ...["/chat/12/aBcDeFgHiJ", "/fr/chat/12/aBcDeFgHiJ", "/chat/12/aBcDeFgHiJ?x=1", "/chat//12//aBcDeFgHiJ"],
+    ...["/chat/aBcDeFgHiJ", "/meet/aBcDeFgHiJ/team", "/sr@latin/meet/aBcDeFgHiJ", "/coupon/044a-1b2c"],
+    ...[`/odoo/documents/${document}`, `/documents/content/${document}`, `/documents/${document}`],
+    ...[`/web/login?redirect=/survey/start/${uuid}`, `/web/login?redirect=%2Fchat%2F12%2FaBcDeFgHiJ`],
+    ...[`/x?url=https%3A%2F%2Fodoo.test%2Fcalendar%2Fjoin_videocall%2F${hex}`, `/x?/survey/start/${uuid}`],
+    ...[`http://odoo.test/survey/start/${uuid}`, `/a\u0001/survey/start/${uuid}`],
+  ];
+  for (const target of masked) {
+    const shown = redactTarget(target);
+    const secrets = [uuid, hex, "aBcDeFgHiJ", "044a", document, uuid.toUpperCase(), "9a4d"];
+    t.notOk(
+      secrets.some((secret) => shown.includes(secret)),
+      shown,
+    );
+    t.match(shown, /\*{3}/);
+  }
+  t.equal(redactTarget(`/fr/survey/submit/${uuid}/${uuid}?page=2`), "/fr/survey/submit/***/***?page=2");
+  t.equal(redactTarget(`/calendar/join_videocall/${hex}.`), "/calendar/join_videocall/***.");
+  t.equal(redactTarget("/chat/12/aBcDeFgHiJ/"), "/chat/12/***/");
+  t.equal(redactTarget("/meet/aBcDeFgHiJ/team"), "/meet/***/team");
+  const shown = [
+    ...["/", "/odoo/action-123/45", "/chat", "/chat/12", "/chat/12?x=1", "/fr/chat/12", "/meet/", "/coupon"],
+    ...["/web/assets/1/abcdef7/web.assets_frontend_lazy.min.js", `/web/assets/${hex}/web.assets_web.min.css`],
+    ...[`/web/assets/2/${hex}${hex}/web.assets_web.min.js`, `/theme/static/src/img/${hex}.png`],
+    ...[
+      "/web/image/12-abcdef7/a-very-long-name-of-a-picture.png",
+      "/web/content/12/Invoice_INV_2024_00012.pdf",
+    ],
+    ...[
+      "/shop/customizable-desk-of-oak-with-four-drawers-12",
+      "/shop/chat/customizable",
+      "/blog/meet/our-team-4",
+    ],
+    ...["/web/dataset/call_kw/res.partner/web_search_read_group_of_progress_bars", "/my/documents/a-slug-4"],
+    ...[
+      "/.well-known/acme-challenge/evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA",
+      "/survey/start/customers-2026",
+    ],
+    ...["/web/image?model=res.partner&id=7&unique=3f2b8c1e9a4d4e57b6f01c2d3e4f5a6b", "/documents/upload"],
+  ];
+  for (const target of shown) t.equal(redactTarget(target), target);
+});
+
 t.test("who gets a JSON-RPC answer, who a page", async (t) => {
   const caller = (method: string, target: string, type: string, accept = ""): string => {
     const facts = factsOf(headWith(["Content-Type", type, "Accept", accept], { method, target }));
