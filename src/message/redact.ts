@@ -3,10 +3,13 @@ import { ownCopy } from "../base/flat.ts";
 import { redactedCharsMax, targetBytesMax } from "./bounds.ts";
 import { maskPath, namedCharsMax } from "./path-secrets.ts";
 
-/** Names that other programs give to secrets; Odoo's `hash` lets whoever has a portal's link write in somebody's name. */
+/**
+ * Names that other programs give to secrets; Odoo's `hash` lets whoever has a portal's link write in somebody's name, `tickets_hash` have
+ * tickets, `invite_hash` join a course.
+ */
 const namesElsewhere = [
   ...["pass", "pin", "otp", "totp", "sid", "session", "auth", "jwt", "sig"],
-  ...["hash", "_hash", "assertion", "samlresponse"],
+  ...["hash", "_hash", "tickets_hash", "invite_hash", "assertion", "samlresponse"],
 ];
 const secretNames: ReadonlySet<string> = new Set(["db", "login", "code", "state", "key", ...namesElsewhere]);
 const secretPart =

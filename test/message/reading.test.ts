@@ -311,6 +311,14 @@ t.test("records keep no secrets", async (t) => {
       "/x?pwd=***&sid=***&PHPSESSID=***&csrf=***&x-api-key=***",
     ],
     ["/my/orders/1?pid=3&hash=abc&passenger=2", "/my/orders/1?pid=3&hash=***&passenger=2"],
+    [
+      "/event/3/my_tickets?registration_ids=[7]&tickets_hash=ab",
+      "/event/3/my_tickets?registration_ids=[7]&tickets_hash=***",
+    ],
+    [
+      "/slides/3/invite?invite_partner_id=9&invite_hash=ab",
+      "/slides/3/invite?invite_partner_id=9&invite_hash=***",
+    ],
     ["/x?SAMLResponse=a&authorization=b&jwt=c", "/x?SAMLResponse=***&authorization=***&jwt=***"],
     ["/x?next=%2Fx%3Fsig%3Dabc", "/x?next=***"],
     ["/x?a;code=abc", "/x?a;code=***"],
