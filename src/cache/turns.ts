@@ -1,5 +1,8 @@
 import { once } from "../base/once.ts";
 
+/** Pieces of others that go before a waiting file's own, whatever was said of it; then it is as urgent as any. Urgency is the client's word: nobody holds up the others for ever by it. */
+export const passedPiecesMax = 64;
+
 /**
  * Who may compress now: the more urgent file first, then the one that was begun first, and no more at a time than leave the gateway a
  * processor. Two that share one are both late, and the page waits for its script.
@@ -18,7 +21,7 @@ export class Turns {
   /** A place in the order for one file. `urgency` as in RFC 9218: 0 is first. */
   enter(urgency: number): Order {
     this.#begun += 1;
-    return { urgency, since: this.#begun };
+    return { urgency, since: this.#begun, passed: 0 };
   }
 
   /** Calls `go` when it is this file's turn, with what ends the turn; each file has one piece here at a time. */
@@ -41,11 +44,12 @@ export class Turns {
     }
   }
 
-  /** At most the files that are being fetched wait. */
+  /** At most one piece waits of each coding of each file that is in memory or on its way there. */
   #first(): Turn | null {
     let first: Turn | null = null;
     for (const turn of this.#waiting) if (first === null || goesBefore(turn.order, first.order)) first = turn;
     if (first !== null) this.#waiting.splice(this.#waiting.indexOf(first), 1);
+    for (const { order } of this.#waiting) if (++order.passed === passedPiecesMax) order.urgency = 0;
     return first;
   }
 }
@@ -56,8 +60,10 @@ function goesBefore(one: Order, other: Order): boolean {
 
 /** One file's place in the order. */
 export interface Order {
-  readonly urgency: number;
+  urgency: number;
   readonly since: number;
+  /** Pieces of others that went before one of its own. */
+  passed: number;
 }
 
 interface Turn {

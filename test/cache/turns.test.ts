@@ -1,5 +1,5 @@
 import t from "tap";
-import { Turns } from "../../src/cache/turns.ts";
+import { passedPiecesMax, Turns } from "../../src/cache/turns.ts";
 
 /** Says who works, in order; each works until it is told to stop. */
 function workshop(atOnce: number) {
@@ -53,4 +53,24 @@ t.test("on a machine with one processor there is a turn still", async (t) => {
   const { began, take } = workshop(0);
   take("a");
   t.same(began, ["a"]);
+});
+
+t.test("who calls one file after another most urgent holds up nobody for ever", async (t) => {
+  const { turns, began, take, stop } = workshop(1);
+  take("urgent 0", turns.enter(0));
+  const sheet = turns.enter(5);
+  take("sheet", sheet);
+  for (let i = 0; !began.includes("sheet") && i < 10 * passedPiecesMax; i += 1) {
+    take(`urgent ${i + 1}`, turns.enter(0));
+    stop(`urgent ${i}`);
+  }
+  t.equal(began.at(-1), "sheet");
+  t.equal(began.length - 2, passedPiecesMax, "so many went before it");
+  const next = `urgent ${passedPiecesMax + 1}`;
+  take("sheet again", sheet);
+  take("last", turns.enter(0));
+  stop("sheet");
+  t.equal(began.at(-1), "sheet again", "the rest of it waits for none that came later");
+  stop("sheet again");
+  t.equal(began.at(-1), next);
 });
