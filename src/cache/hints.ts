@@ -23,16 +23,17 @@ export class PageHints {
   readonly #pages = new BoundedMap<string, readonly (readonly PageFile[])[]>(hintedPagesMax);
   readonly #urgencies = new BoundedMap<string, number | null>(hintedPagesMax);
 
-  /** `page`: who sees the same bundles there, as far as we can tell. */
-  learn(page: string, files: readonly PageFile[]): void {
+  /** `page`: who sees the same bundles there, as far as we can tell; on the site `authority`, and of no other site's files does it say anything. */
+  learn(authority: string, page: string, files: readonly PageFile[]): void {
     const before = this.#pages.get(page) ?? [];
     this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
-    for (const { path, as, need } of files) if (as === "style") this.#urgencies.set(path, urgencies[need]);
+    for (const { path, as, need } of files)
+      if (as === "style") this.#urgencies.set(`${authority}${path}`, urgencies[need]);
   }
 
-  /** How urgent the last page that named this path says that it is (RFC 9218); null: as its browser says. */
-  urgencyOf(path: string): number | null {
-    return this.#urgencies.get(path) ?? null;
+  /** How urgent the site's last page that named this path says that it is (RFC 9218); null: as its browser says. */
+  urgencyOf({ authority, path }: { readonly authority: string; readonly path: string }): number | null {
+    return this.#urgencies.get(`${authority}${path}`) ?? null;
   }
 
   /** What the last pages all named, in the order of the last one. */

@@ -51,7 +51,7 @@ export class EarlyHints {
   /** What a page names is known from now on, and on its way into memory where it is not there. */
   learn(x: RunningExchange, facts: RequestFacts, page: PageHead): void {
     const { files } = page;
-    this.#parts.cache.hints.learn(pageOf(x, facts), files);
+    this.#parts.cache.hints.learn(facts.authority, pageOf(x, facts), files);
     this.#files.ahead(
       x,
       facts,

@@ -152,7 +152,7 @@ export class Files {
       looked.place.leave();
       const begin = (found: Found): void => {
         if (found.kind !== "entry") return void this.#notAhead.set(key, clock.nowMs());
-        const urgency = cache.hints.urgencyOf(facts.path) ?? aheadUrgency;
+        const urgency = cache.hints.urgencyOf(facts) ?? aheadUrgency;
         represent(found.entry, facts, clock.nowMs(), plan.settings.compression, urgency);
       };
       // Without memory to compress it there is nothing to be done ahead.
@@ -248,7 +248,7 @@ export class Files {
   ): void {
     x.cache = word;
     const nowMs = this.#parts.clock.nowMs();
-    const known = this.#parts.cache.hints.urgencyOf(facts.path);
+    const known = this.#parts.cache.hints.urgencyOf(facts);
     const urgency = known ?? readPriority(firstField(facts.fields, "priority")).urgency;
     const { status, fields, body } = represent(entry, facts, nowMs, x.plan.settings.compression, urgency);
     const out: string[] = [];

@@ -304,6 +304,15 @@ t.test(
   },
 );
 
+t.test("one site's page does not say that another site's style sheet may wait", async (t) => {
+  const page = `<html><head><link rel="stylesheet" href="${style}" media="print"/></head>`;
+  const { site, gateway, open } = await startSite(t, () => page, { DOMAIN: "odoo.test,shop.test" });
+  const other = { ":authority": hostOf(gateway).replace("odoo", "shop") };
+  t.equal((await open("/home", { fields: { ...opening, ...other } })).status, 200);
+  t.equal((await site.get(style, other)).headers["priority"], "u=5");
+  t.equal((await site.get(style)).headers["priority"], undefined);
+});
+
 t.test(
   "style sheets that the script does not wait for stand in the page's own head, the one for print last",
   async (t) => {
