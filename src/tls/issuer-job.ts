@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { rootCertificates } from "node:tls";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
@@ -100,6 +100,9 @@ export async function readCaFile({
 }: Pick<AcmeSettings, "caFile" | "fallbackDirectory">): Promise<Result<string | null, Problem>> {
   if (caFile === null) return ok(null);
   try {
+    // A pipe nobody writes to would hold up every order, and the gateway's own end.
+    if (!(await stat(caFile)).isFile())
+      return err({ place: caFile, thing: "is no regular file", remedy: "give a PEM file in ACME_CA_FILE" });
     const text = await readFile(caFile, "utf8");
     // OpenSSL passes over what it cannot read, and then trusts nobody.
     if (!holdsCertificates(text)) {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { rootCertificates } from "node:tls";
 import t from "tap";
@@ -164,6 +165,15 @@ t.test("with a private and a public directory, what Node trusts is trusted too",
   const both = await readCaFile({ caFile, fallbackDirectory: "https://ca.test/dir" });
   const [root = "none"] = rootCertificates;
   t.ok(both.ok && both.value?.includes(own.trim()) && both.value.includes(root));
+});
+
+t.test("a pipe in the place of the authorities is named, and nobody waits for its other end", async (t) => {
+  const pipe = fresh("authorities");
+  execFileSync("mkfifo", [pipe]);
+  t.match(await readCaFile({ caFile: pipe, fallbackDirectory: null }), {
+    ok: false,
+    error: { place: pipe, thing: "is no regular file" },
+  });
 });
 
 t.test("a profile is asked of the authority it is of, not of the one that stands in", async (t) => {
