@@ -6,7 +6,11 @@ const [path = ""] = process.argv.slice(2);
 const findings = JSON.parse(readFileSync(path, "utf8"));
 const found = new Map(findings.map(({ id, finding }) => [id.trim(), finding]));
 
-const isBad = ({ severity }) => !["OK", "INFO", "LOW", "DEBUG"].includes(severity);
+// Looked at with `openssl s_client` at the end of its input, which ends whether or not the ticket of TLS 1.3 has come by then: on a quiet machine it often has
+// not, whatever the server. Sessions are resumed in test/tls/server and test/cluster/workers.
+const isRace = ({ id, severity, finding }) =>
+  id.trim() === "sessionresumption_ticket" && severity === "WARN" && /connect problem/.test(finding);
+const isBad = (one) => !["OK", "INFO", "LOW", "DEBUG"].includes(one.severity) && !isRace(one);
 const bad = findings.filter(isBad);
 
 /** Condition, finding, and what it has to say. TLS 1.0 or 1.1, or no TLS 1.3, cap the grade at B and A-. */
