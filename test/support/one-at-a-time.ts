@@ -14,6 +14,8 @@ export interface OneAtATimeOptions {
   readonly backlog: number;
   /** Milliseconds each request takes. */
   readonly workMs: number;
+  /** Milliseconds the second request takes, where it is another time: who was not connected finds the listen queue full once more. */
+  readonly secondMs?: number;
   /** A request whose line holds this word is never answered, and nobody after it. */
   readonly never?: string;
 }
@@ -21,7 +23,8 @@ export interface OneAtATimeOptions {
 // Node accepts whatever has come at once; only a process that does not call accept(2) fills its listen queue.
 const script = `
 import os, socket, sys, threading, time
-backlog, work, never = int(sys.argv[1]), float(sys.argv[2]) / 1000, sys.argv[3]
+backlog, work, never, second = int(sys.argv[1]), float(sys.argv[2]) / 1000, sys.argv[3], float(sys.argv[4]) / 1000
+served = 0
 # Ends with the test, however that ends.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 s = socket.socket()
@@ -50,7 +53,8 @@ while True:
         print(line, flush=True)
         if never and never in line:
             while True: time.sleep(60)
-        time.sleep(work)
+        served += 1
+        time.sleep(second if served == 2 else work)
         c.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: " + str(len(body)).encode() + b"\\r\\n\\r\\n" + body)
     except OSError:
         pass
@@ -60,8 +64,8 @@ while True:
 
 /** Rejects when there is no python3. */
 export async function startOneAtATime(options: OneAtATimeOptions): Promise<OneAtATime> {
-  const { backlog, workMs, never = "" } = options;
-  const child = spawn("python3", ["-c", script, `${backlog}`, `${workMs}`, never], {
+  const { backlog, workMs, never = "", secondMs = workMs } = options;
+  const child = spawn("python3", ["-c", script, `${backlog}`, `${workMs}`, never, `${secondMs}`], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const served: string[] = [];
