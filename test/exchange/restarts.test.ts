@@ -3,6 +3,7 @@ import t from "tap";
 import { manualClock } from "../../src/base/clock.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { answerText, startMember, type TestMember } from "../support/member.ts";
+import { freePort } from "../support/ports.ts";
 import { valuesOf } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
 import {
@@ -20,13 +21,13 @@ import {
 
 /** A gateway whose Odoo is not there yet, and the port it will be on. */
 async function away(env: Record<string, string> = {}) {
-  const member = await startMember("old");
-  await member.close();
+  // Nobody listens there, and no test beside this one gets it.
+  const port = await freePort();
   const bus = await startScripted(() => {});
-  const gateway = await startTestGateway({ upstream: { webPort: member.port, busPort: bus.port }, env });
+  const gateway = await startTestGateway({ upstream: { webPort: port, busPort: bus.port }, env });
   return {
     gateway,
-    port: member.port,
+    port,
     async close(odoo: TestMember | null = null) {
       await gateway.close();
       await odoo?.close();
