@@ -22,13 +22,24 @@ const urgencies = { shown: null, "behind-script": plainUrgency, print: plainUrge
 export class PageHints {
   readonly #pages = new BoundedMap<string, readonly (readonly PageFile[])[]>(hintedPagesMax);
   readonly #urgencies = new BoundedMap<string, number | null>(hintedPagesMax);
+  readonly #clients = new BoundedMap<string, readonly PageFile[]>(hintedPagesMax);
 
   /** `page`: who sees the same bundles there, as far as we can tell; on the site `authority`, and of no other site's files does it say anything. */
   learn(authority: string, page: string, files: readonly PageFile[]): void {
     const before = this.#pages.get(page) ?? [];
     this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
-    for (const { path, as, need } of files)
-      if (as === "style") this.#urgencies.set(`${authority}${path}`, urgencies[need]);
+    this.#rank(authority, files);
+  }
+
+  /** The web client of the site `authority` is made of these, as far as can be told without one of its pages. */
+  clientIs(authority: string, files: readonly PageFile[]): void {
+    this.#clients.set(authority, files);
+    this.#rank(authority, files);
+  }
+
+  /** What the site's web client is made of; empty: nobody knows. */
+  clientOf(authority: string): readonly PageFile[] {
+    return this.#clients.get(authority) ?? [];
   }
 
   /** How urgent the site's last page that named this path says that it is (RFC 9218); null: as its browser says. */
@@ -46,5 +57,11 @@ export class PageHints {
   clear(): void {
     this.#pages.clear();
     this.#urgencies.clear();
+    this.#clients.clear();
+  }
+
+  #rank(authority: string, files: readonly PageFile[]): void {
+    for (const { path, as, need } of files)
+      if (as === "style") this.#urgencies.set(`${authority}${path}`, urgencies[need]);
   }
 }

@@ -106,11 +106,14 @@ function withRange(request: DemoRequest, whole: PlainAnswer): Answer {
   return { ...whole, status: 206, headers, body: part, length: part.length };
 }
 
-/** `/web/assets/…`: public for a year, and yet a cookie for a visitor without one. */
+/** `/web/assets/…`: public for a year, and yet a cookie for a visitor without one. From a hash of another time to the right one (17 on). */
 export const assets: Handler = (request, context) => {
   const file = context.assets.bundle(request.path);
   if (file === null) return plainError(404, "The requested URL was not found on the server.");
-  return serve(request, context, file, "asset", openSession(request, context, false).newCookies);
+  const { newCookies } = openSession(request, context, false);
+  const isOther = /^\/web\/assets\/[0-9a-f]{7}\//.test(request.path) && request.path !== file.file.path;
+  if (isOther && context.version >= 17) return redirect(303, file.file.path, newCookies);
+  return serve(request, context, file, "asset", newCookies);
 };
 
 /** `/<module>/static/…`: never a cookie. Unknown files get a small generated one, so that any path works. */

@@ -21,6 +21,32 @@ export type NamedFile = {
   readonly need: "shown" | "behind-script" | "print";
 };
 
+/** A bundle of Odoo's web client. */
+export type ClientBundle = Pick<NamedFile, "as" | "need"> & { readonly name: string };
+
+/** What the head of the web client's page names, in its order (Odoo 17 on, `web.webclient_bootstrap`), for a browser without a choice of its own: in another direction or colour the style sheets are others. */
+export const clientBundles: readonly ClientBundle[] = [
+  { name: "web.assets_web.min.js", as: "script", need: "shown" },
+  { name: "web.assets_web.min.css", as: "style", need: "behind-script" },
+  { name: "web.assets_web_print.min.css", as: "style", need: "print" },
+];
+
+/** A bundle's address with a hash that none ever has: seven zeros. */
+export function otherBundle({ name }: Pick<ClientBundle, "name">): string {
+  return `/web/assets/0000000/${name}`;
+}
+
+/** The bundle's own path, out of the Location that Odoo answers to `otherBundle`; null: it leads elsewhere. */
+export function bundleAt(
+  location: string | null,
+  { name }: Pick<ClientBundle, "name">,
+  authority: string,
+): string | null {
+  const origin = `https://${authority}/`;
+  const path = location?.startsWith(origin) === true ? location.slice(origin.length - 1) : location;
+  return path !== null && bundle.test(path) && path.endsWith(`/${name}`) ? path : null;
+}
+
 /** The bundles that the head of an HTML page names; no modules. */
 export function pageFiles(html: string): readonly NamedFile[] {
   const end = html.indexOf("</head>");

@@ -1,4 +1,3 @@
-import { BoundedMap } from "../base/bounded-map.ts";
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import type { Coming, Found } from "../cache/cache.ts";
@@ -12,9 +11,7 @@ import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import { readPriority } from "../message/priority.ts";
-import { readTarget } from "../message/target.ts";
 import type { FailureKind } from "../observe/events.ts";
-import { decide } from "../policy/decide.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { mergeSecurity } from "../reply/security.ts";
 import type { RunningExchange } from "../running.ts";
@@ -27,7 +24,7 @@ import type { Answering } from "./answering.ts";
 import type { GatewayParts } from "./parts.ts";
 
 /** What a fetch leaves in the record of who asked for it. */
-type FetchNotes = Pick<RunningExchange, "lane" | "queueMs" | "upstreamMs">;
+export type FetchNotes = Pick<RunningExchange, "lane" | "queueMs" | "upstreamMs">;
 
 /** Fetches one exchange waits for, when the first ended for want of a worker. */
 const joinsMax = 3;
@@ -35,11 +32,8 @@ const joinsMax = 3;
 /** A file of at most this many bytes leaves in one write. */
 const wholeBytesMax = 64 * 1024;
 
-/** Of what the page names and waits for, before its browser has said anything. */
-const aheadUrgency = 1;
-
-/** What Odoo did not give ahead is not asked for ahead again for this long. */
-const aheadAgainMs = 60_000;
+/** A browser that takes something ahead of its next page (`Sec-Purpose: prefetch`) gets it so long after it asked: pages are there by then. */
+const prefetchAfterMs = 1_000;
 
 /** An answer of Odoo that has begun, and is this exchange's own from here on. */
 export type AdoptedAnswer = NonNullable<ReturnType<PassedAnswer["take"]>>;
@@ -50,8 +44,6 @@ export class Files {
   readonly #answer: Answering;
   /** Requests that a client has taken over: he tells what fails. */
   readonly #adopted = new WeakSet<object>();
-  /** What Odoo did not give ahead, and when. */
-  readonly #notAhead = new BoundedMap<string, number>(1_024);
 
   constructor(parts: GatewayParts, answer: Answering) {
     this.#parts = parts;
@@ -72,7 +64,7 @@ export class Files {
     const key = keyOf(facts, staging.dropAuthorization);
     if (key === null) return null;
     const mayFetch = facts.method === "GET" && firstField(facts.fields, "range") === null;
-    const fetchFile = this.#fetchFile(x, decision);
+    const fetchFile = this.fetchFile(x, decision);
     const looked = cache.find(key, facts, mayFetch, fetchFile);
     const found =
       looked.kind === "wait"
@@ -89,7 +81,8 @@ export class Files {
         return mayFetch ? this.#adopt(facts, found.answer) : null;
       case "entry":
         grant.settle("unknown");
-        this.#send(x, facts, staging, found);
+        if (isPrefetch(facts)) await atRest(x);
+        if (!x.isOver) this.#send(x, facts, staging, found);
         return "answered";
       case "failed": {
         grant.settle(found.failure.startsWith("connect-") ? "unsent" : "unknown");
@@ -124,42 +117,6 @@ export class Files {
     }
   }
 
-  /**
-   * Fetches what a page will need while its browser has yet to read that: a way to the client and back later it asks, and joins the fetch. Compressed as the browser takes it.
-   * Only what it could ask for itself, what is not here already, and while nobody waits for Odoo: nobody has asked for it yet. A browser that has it still costs Odoo one request for everybody.
-   */
-  ahead(x: RunningExchange, page: RequestFacts, targets: readonly string[]): void {
-    const { cache, clock, ways } = this.#parts;
-    const { plan, sessionKey } = x;
-    const nowMs = clock.nowMs();
-    const codings = firstField(page.fields, "accept-encoding");
-    const fields = codings === null ? [] : ["Accept-Encoding", codings];
-    for (const target of targets) {
-      const read = readTarget(target);
-      if (!read.ok) continue;
-      const facts: RequestFacts = { ...page, target, ...read.value, fields, likeness: null, sessionId: null };
-      const decision = decide(plan.policy, facts, { knownSession: sessionKey !== null });
-      const key = keyOf(facts, false);
-      if (key === null || decision.verdict !== "forward" || !decision.stores(facts.path)) continue;
-      if (cache.isFresh(key) || nowMs - (this.#notAhead.get(key) ?? Number.NEGATIVE_INFINITY) < aheadAgainMs)
-        continue;
-      const { lanes, hold } = ways[decision.pool];
-      if ((lanes !== null && lanes.waiting > 0) || hold?.isClosed === true) return;
-      const notes: FetchNotes = { lane: null, queueMs: 0, upstreamMs: null };
-      const looked = cache.find(key, facts, true, this.#fetchFile(x, decision, notes));
-      if (looked.kind !== "wait") continue;
-      // Nobody waits for it: without a browser that comes it is given up like any other.
-      looked.place.leave();
-      const begin = (found: Found): void => {
-        if (found.kind !== "entry") return void this.#notAhead.set(key, clock.nowMs());
-        const urgency = cache.hints.urgencyOf(facts) ?? aheadUrgency;
-        represent(found.entry, facts, clock.nowMs(), plan.settings.compression, urgency);
-      };
-      // Without memory to compress it there is nothing to be done ahead.
-      looked.found.then(begin).catch(() => this.#notAhead.set(key, clock.nowMs()));
-    }
-  }
-
   /** To somebody without a cookie, what nobody in particular got is the very answer he would get. */
   #adopt(facts: RequestFacts, answer: PassedAnswer | null): AdoptedAnswer | null {
     if (firstField(facts.fields, "cookie") !== null) return null;
@@ -169,7 +126,7 @@ export class Files {
   }
 
   /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
-  #fetchFile(x: RunningExchange, decision: ForwardDecision, notes: FetchNotes = x): FetchFile {
+  fetchFile(x: RunningExchange, decision: ForwardDecision, notes: FetchNotes = x): FetchFile {
     return (asked, listener) => {
       const { ways, sink, clock } = this.#parts;
       const way = ways[decision.pool];
@@ -318,6 +275,28 @@ export class Files {
     const { status, sentence, retryAfterSeconds } = failureAnswer(failure);
     this.#answer.error(x, status, sentence, { retryAfterSeconds });
   }
+}
+
+function isPrefetch({ fields }: RequestFacts): boolean {
+  return firstField(fields, "sec-purpose")?.startsWith("prefetch") === true;
+}
+
+/** What a browser takes for its next page would be in the way of what this page still asks for: once on the line, nothing overtakes it. */
+function atRest(x: RunningExchange): Promise<void> {
+  const before = x.holding;
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      x.holding = before;
+      resolve();
+    }, prefetchAfterMs);
+    x.holding = {
+      over: () => {
+        clearTimeout(timer);
+        before?.over();
+        resolve();
+      },
+    };
+  });
 }
 
 /** A small part is copied: a client that does not read it would hold the whole file by it. */

@@ -381,7 +381,7 @@ export const settingTable = [
     type: "yes/no",
     default: "true",
     meaning:
-      "Tell browsers over HTTP/2 which bundles a page will need while Odoo still makes it (103), and fetch those not in memory ahead. Needs CACHE.",
+      "Tell browsers over HTTP/2 which bundles a page will need while Odoo still makes it (103), and fetch those not in memory ahead; those of the web client while a password is typed. Needs CACHE.",
   },
   {
     name: "LOG_LEVEL",

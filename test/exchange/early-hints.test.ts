@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { ClientHttp2Session, IncomingHttpHeaders } from "node:http2";
 import t, { type Test } from "tap";
 import { startCachedSite } from "../support/cache.ts";
-import { immutable, send } from "../support/files-upstream.ts";
+import { type FileAnswer, immutable, send } from "../support/files-upstream.ts";
 import type { TestGateway } from "../support/gateway.ts";
 import { type H2Fields, h1, h2, hostOf, openHttp2, until } from "./clients.ts";
 
@@ -402,3 +402,169 @@ t.test("nothing is fetched ahead while others wait for Odoo", async (t) => {
   for (const one of [first, page, last]) t.equal((await one).status, 200);
   t.equal(site.odoo.count(script), 0, "the shop came first");
 });
+
+const client = {
+  script: "/web/assets/0c5bb5f/web.assets_web.min.js",
+  style: "/web/assets/4a79452/web.assets_web.min.css",
+  print: "/web/assets/2b9d398/web.assets_web_print.min.css",
+};
+const taken = [
+  `<${client.script}>; rel=prefetch; as=script`,
+  `<${client.style}>; rel=prefetch; as=style`,
+  `<${client.print}>; rel=prefetch; as=style`,
+];
+
+const ownSession = "s".repeat(84);
+
+/** A site with a log-in page that names nothing, and an Odoo that tells where its bundles are as `told` says. */
+async function startLogin(
+  t: Test,
+  told: (name: string) => FileAnswer,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const site = await startCachedSite(
+    ({ method, target }) => {
+      if (method === "POST")
+        return {
+          status: "303 SEE OTHER",
+          fields: ["Location: /odoo", `Set-Cookie: session_id=${ownSession}; Path=/`],
+        };
+      const [, hash, name = ""] = /^\/web\/assets\/([0-9a-f]{7})\/(.+)$/.exec(target) ?? [];
+      if (hash === "0000000") return told(name);
+      if (hash !== undefined) return { fields: [...immutable, "Content-Type: text/css"], body: "a{}" };
+      return { fields: ["Content-Type: text/html"], body: "<html><head></head></html>" };
+    },
+    { env },
+  );
+  const session = await openHttp2(site.gateway);
+  t.teardown(async () => {
+    session.destroy();
+    await site.close();
+  });
+  const open = (path: string, fields: H2Fields = {}) =>
+    openPage(session, site.gateway, path, { fields: { ...opening, ...fields } });
+  const isHere = () => until(() => site.gateway.running.cache.figures().entries === 3);
+  return { site, session, open, isHere };
+}
+
+const toRight = (name: string): FileAnswer => {
+  const path = Object.values(client).find((one) => one.endsWith(`/${name}`)) ?? "";
+  return { status: "303 SEE OTHER", fields: [`Location: ${path}`], body: "redirecting" };
+};
+const toClient = "/web/login?redirect=%2Fodoo%3F";
+
+t.test(
+  "while somebody types his password his browser takes the web client, which Odoo named and gave before",
+  async (t) => {
+    const { site, open, isHere } = await startLogin(t, toRight);
+    t.match(await open(toClient), { status: 200, early: [], own: [] }, "nobody knows yet");
+    await isHere();
+    t.same((await open(toClient)).own, taken);
+    t.same((await open("/web/login?redirect=/web")).own, taken, "Odoo 17");
+    for (const path of [
+      "/web/login",
+      "/web/login?redirect=%2Fmy%3F",
+      "/web/login?redirect=/website",
+      "/shop",
+    ])
+      t.same((await open(path)).own, [], `${path} leads elsewhere`);
+    t.same((await open(toClient, { "save-data": "on" })).own, [], "who counts bytes");
+    t.same((await open(toClient, { "sec-fetch-dest": "iframe" })).own, [], "a frame");
+    for (const path of Object.values(client)) t.equal(site.odoo.count(path), 1, path);
+    for (const request of site.odoo.seen.filter(({ target }) => target.startsWith("/web/assets/")))
+      t.equal(request.field("cookie"), null, "asked as nobody in particular");
+    const answer = await site.get(client.script, { "sec-purpose": "prefetch" });
+    t.same([answer.status, answer.body.toString()], [200, "a{}"]);
+    t.equal(site.odoo.count(client.script), 1);
+    const asked = site.odoo.seen.length;
+    await open(toClient);
+    t.equal(site.odoo.seen.length, asked + 1, "Odoo is not asked again with each page");
+    t.same(
+      (await site.records()).filter(({ target }) => target.includes("0000000")),
+      [],
+      "nobody's request",
+    );
+  },
+);
+
+t.test("a browser that gives up what it took ahead leaves nothing behind", async (t) => {
+  const { site, open, isHere } = await startLogin(t, toRight);
+  await open(toClient);
+  await isHere();
+  const session = await openHttp2(site.gateway);
+  const stream = session.request({
+    ":path": client.script,
+    ":authority": hostOf(site.gateway),
+    "sec-purpose": "prefetch",
+  });
+  stream.on("error", () => {});
+  await until(() => site.gateway.running.gateway.exchanges === 1);
+  session.destroy();
+  await until(() => site.gateway.running.gateway.exchanges === 0);
+  const records = await site.records();
+  t.match(records.at(-1), { target: client.script, status: 499 });
+});
+
+t.test("an Odoo that does not tell where its bundles are is left alone", async (t) => {
+  const odd: Readonly<Record<string, FileAnswer>> = {
+    "older than 17": { status: "404 NOT FOUND", fields: ["Content-Type: text/html"], body: "no" },
+    "to another site": {
+      status: "303 SEE OTHER",
+      fields: [`Location: https://evil.test${client.script}`],
+      body: "x",
+    },
+    "to another file": {
+      status: "303 SEE OTHER",
+      fields: ["Location: /web/content/1/web.assets_web.min.js"],
+      body: "x",
+    },
+    "to another bundle": { status: "303 SEE OTHER", fields: [`Location: ${client.style}`], body: "x" },
+    "with the file itself": { fields: [...immutable, "Content-Type: text/css"], body: "a{}" },
+  };
+  for (const [what, answer] of Object.entries(odd)) {
+    const { site, open } = await startLogin(t, () => answer);
+    await open(toClient);
+    await site.odoo.until((seen) => seen.length === 2);
+    await until(() => site.gateway.running.gateway.exchanges === 0);
+    t.same((await open(toClient)).own, [], what);
+    t.equal(site.odoo.seen.length, 3, "asked once");
+  }
+});
+
+t.test(
+  "EARLY_HINTS=no and CACHE=no leave the web client to its page, and `cache clear` makes it forgotten",
+  async (t) => {
+    for (const env of [{ EARLY_HINTS: "no" }, { CACHE: "no" }]) {
+      const { site, open } = await startLogin(t, toRight, env);
+      await open(toClient);
+      t.same((await open(toClient)).own, []);
+      t.equal(site.odoo.seen.length, 2);
+    }
+    const { site, open, isHere } = await startLogin(t, toRight);
+    await open(toClient);
+    await isHere();
+    site.gateway.running.cache.clear();
+    t.same((await open(toClient)).own, []);
+    await isHere();
+    t.same((await open(toClient)).own, taken, "asked anew");
+  },
+);
+
+t.test(
+  "the first who opens the web client after a log-in hears of its script while Odoo makes the page",
+  async (t) => {
+    const { site, session, open, isHere } = await startLogin(t, toRight);
+    await open(toClient);
+    await isHere();
+    t.same((await open("/odoo")).late, [], "a stranger hears nothing");
+    const form = {
+      ":method": "POST",
+      ":path": "/web/login",
+      "content-type": "application/x-www-form-urlencoded",
+    };
+    t.equal((await h2(session, site.gateway, form, Buffer.from("login=a&password=b"))).status, 303);
+    const user = { cookie: `session_id=${ownSession}` };
+    t.same((await open("/odoo", user)).late, [`<${client.script}>; rel=preload; as=script`]);
+    t.same((await open("/my", user)).late, [], "another page");
+  },
+);

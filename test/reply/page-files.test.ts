@@ -1,5 +1,12 @@
 import t from "tap";
-import { PageHead, pageFiles, pageHeadBytesMax } from "../../src/reply/page-files.ts";
+import {
+  bundleAt,
+  clientBundles,
+  otherBundle,
+  PageHead,
+  pageFiles,
+  pageHeadBytesMax,
+} from "../../src/reply/page-files.ts";
 
 const style = "/web/assets/4a79452/web.assets_web.min.css";
 const script = "/web/assets/1/0c5bb5f/web.assets_web.min.js";
@@ -88,3 +95,24 @@ t.test(
     t.equal(pageFiles(many.join("")).length, 8);
   },
 );
+
+t.test("where a bundle is, out of Odoo's redirect", async (t) => {
+  const bundle = clientBundles.find(({ as }) => as === "script") ?? { name: "none" };
+  t.equal(otherBundle(bundle), "/web/assets/0000000/web.assets_web.min.js");
+  const at = (location: string | null) => bundleAt(location, bundle, "odoo.test:8443");
+  t.equal(at(script), script);
+  t.equal(at(`https://odoo.test:8443${script}`), script, "its own address in full");
+  for (const location of [
+    null,
+    "",
+    style,
+    `${script}?debug=1`,
+    `https://odoo.test${script}`,
+    `http://odoo.test:8443${script}`,
+    `//odoo.test:8443${script}`,
+    "/web/assets/debug/web.assets_web.min.js",
+    "/web/assets/0c5bb5f/../0c5bb5f/web.assets_web.min.js",
+    "/web/login",
+  ])
+    t.equal(at(location), null, String(location));
+});
