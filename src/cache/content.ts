@@ -24,8 +24,10 @@ export type MakeEncoder = (coding: Coding, bytes: number) => Transform;
 export class Content {
   readonly identity: GrowingBytes;
   readonly bytes: number;
-  /** Called when a coding is whole: the content takes more memory now. */
+  /** Called when a coding is whole: the content takes more memory now. Null: the store does not hold it, or no longer. */
   onGrown: (() => void) | null = null;
+  /** Called once when the store gives it up: who wanted to work on it would keep its memory. */
+  onGivenUp: (() => void) | null = null;
   /** Called when the last reader has left. */
   onLeft: (() => void) | null = null;
   readonly #compressible: boolean;

@@ -150,6 +150,8 @@ export class Store {
   /** A body is out of the tables, and its memory free when nobody reads it. */
   #letGo({ content, bytes }: Held): void {
     content.onGrown = null;
+    content.onGivenUp?.();
+    content.onGivenUp = null;
     if (!content.isRead) return;
     this.#lingeringBytes += bytes;
     content.onLeft = () => {
