@@ -295,12 +295,13 @@ class FileFetch {
     const hash = `${this.#hash.digest("base64")}${entry.content.isCompressible ? "" : " as it is"}`;
     entry.content.identity.end();
     this.#finish();
-    if (!this.#kept) return;
+    if (!this.#kept) return entry.content.giveUp();
     // The same body is there already: its compressed forms too.
     const content = this.#parts.contentOf(hash) ?? entry.content;
     this.#parts.keep({ ...entry, content, hash });
     // What is kept is counted there.
     if (content === entry.content) this.#giveBack();
+    else entry.content.giveUp();
   }
 
   #fail(failure: FailureKind, detail: string): void {
