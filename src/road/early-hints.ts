@@ -51,7 +51,9 @@ export class EarlyHints {
   /** What a page names is known from now on, and on its way into memory where it is not there. */
   learn(x: RunningExchange, facts: RequestFacts, page: PageHead): void {
     const { files } = page;
-    this.#parts.cache.hints.learn(facts.authority, pageOf(x, facts), files);
+    // A session we have not seen log in may be somebody's, whom we cannot tell from a stranger: by a hint he would hear which pages others have opened.
+    const isToldNobody = facts.sessionId !== null && x.sessionKey === null && !isClient(facts);
+    this.#parts.cache.hints.learn(facts.authority, isToldNobody ? null : pageOf(x, facts), files);
     this.#files.ahead(
       x,
       facts,
@@ -104,15 +106,21 @@ function isOpening(x: RunningExchange, { method, secure, fields }: RequestFacts)
   );
 }
 
+function isClient({ path }: RequestFacts): boolean {
+  return path === "/web" || path === "/odoo" || path.startsWith("/odoo/");
+}
+
 /** Pages with the same bundles: all of the web client's are one. */
-function pageOf(x: RunningExchange, { authority, path, fields }: RequestFacts): string {
-  const isClient = path === "/web" || path === "/odoo" || path.startsWith("/odoo/");
+function pageOf(x: RunningExchange, facts: RequestFacts): string {
+  const { authority, path, fields } = facts;
   const [cookies = ""] = fieldValues(fields, "cookie");
   const chosen = choosingCookies.map((name) => {
     const value = readCookie(cookies, name) ?? "";
     return plainWord.test(value) ? value : "";
   });
-  return [authority, isClient ? "/odoo" : path, x.sessionKey === null ? "" : "user", ...chosen].join(" ");
+  return [authority, isClient(facts) ? "/odoo" : path, x.sessionKey === null ? "" : "user", ...chosen].join(
+    " ",
+  );
 }
 
 function linkField({ path, as }: PageFile): readonly [string, string] {
