@@ -171,7 +171,7 @@ class FileFetch {
       {
         head: (head) => this.#head(head),
         data: (chunk) => (this.#passed === null ? this.#data(chunk) : this.#passed.data(chunk)),
-        end: () => (this.#passed === null ? this.#end() : this.#passed.end()),
+        end: (isLonger) => (this.#passed === null ? this.#end(isLonger === true) : this.#passed.end()),
         failure: (kind, detail) =>
           this.#passed === null ? this.#fail(kind, detail) : this.#passed.failure(kind, detail),
       },
@@ -289,18 +289,20 @@ class FileFetch {
     this.#entry.content.identity.push(chunk);
   }
 
-  #end(): void {
+  /** `isLonger`: the file was written to while Odoo read it, and what was declared is a part of it. */
+  #end(isLonger: boolean): void {
     const entry = this.#entry;
     if (this.#over || entry === null) return;
     const hash = `${this.#hash.digest("base64")}${entry.content.isCompressible ? "" : " as it is"}`;
     entry.content.identity.end();
     this.#finish();
-    if (!this.#kept) return;
+    if (!this.#kept || isLonger) return entry.content.giveUp();
     // The same body is there already: its compressed forms too.
     const content = this.#parts.contentOf(hash) ?? entry.content;
     this.#parts.keep({ ...entry, content, hash });
     // What is kept is counted there.
     if (content === entry.content) this.#giveBack();
+    else entry.content.giveUp();
   }
 
   #fail(failure: FailureKind, detail: string): void {

@@ -24,15 +24,20 @@ export type MakeEncoder = (coding: Coding, bytes: number) => Transform;
 export class Content {
   readonly identity: GrowingBytes;
   readonly bytes: number;
-  /** Called when a coding is whole: the content takes more memory now. */
+  /** Called when a coding is whole: the content takes more memory now. Null: the store does not hold it, or no longer. */
   onGrown: (() => void) | null = null;
+  /** Called once when the store gives it up: who wanted to work on it would keep its memory. */
+  onGivenUp: (() => void) | null = null;
   /** Called when the last reader has left. */
   onLeft: (() => void) | null = null;
   readonly #compressible: boolean;
   readonly #makeEncoder: MakeEncoder;
   readonly #turns: Turns;
   readonly #coded = new Map<Coding, GrowingBytes>();
+  /** Each ends one coding that is just being made. */
+  readonly #stops = new Set<() => void>();
   #readers = 0;
+  #isGivenUp = false;
 
   constructor(bytes: number, compressible: boolean, makeEncoder: MakeEncoder, turns: Turns) {
     this.bytes = bytes;
@@ -58,8 +63,19 @@ export class Content {
     this.#readers += 1;
     return () => {
       this.#readers -= 1;
-      if (this.#readers === 0) this.onLeft?.();
+      if (this.#readers > 0) return;
+      this.onLeft?.();
+      if (this.#isGivenUp) this.#stop();
     };
+  }
+
+  /** It is not kept, or no longer: without a reader nothing more is made of it, for what waits to be compressed is memory that nobody counts. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.onGrown = null;
+    this.onGivenUp?.();
+    this.onGivenUp = null;
+    if (this.#readers === 0) this.#stop();
   }
 
   get isRead(): boolean {
@@ -91,17 +107,27 @@ export class Content {
     this.onGrown?.();
   }
 
+  #stop(): void {
+    for (const stop of [...this.#stops]) stop();
+  }
+
   #encode(coding: Coding, urgency: number): GrowingBytes {
     const coded = new GrowingBytes(Math.max(4_096, Math.ceil(this.bytes / 4)));
     const encoder = this.#makeEncoder(coding, this.bytes);
     const order = this.#turns.enter(urgency);
     let over = (): void => {};
+    // Not held by its turn: that may be far off when nobody wants it any more.
+    let next: Buffer | null = null;
     const reading = this.identity.read(
       {
         write: (piece) => {
+          next = piece;
           this.#turns.take(order, (turnOver) => {
+            const now = next;
+            if (now === null) return queueMicrotask(turnOver);
+            next = null;
             over = turnOver;
-            encoder.write(piece, () => {
+            encoder.write(now, () => {
               // Its next piece is in the order again before the others are asked.
               reading.drained();
               turnOver();
@@ -116,14 +142,20 @@ export class Content {
     );
     encoder.on("data", (piece: Buffer) => coded.push(piece));
     encoder.on("end", () => {
+      this.#stops.delete(stop);
       coded.end();
       this.onGrown?.();
     });
-    encoder.on("error", () => {
+    const stop = () => {
+      this.#stops.delete(stop);
+      next = null;
       reading.close();
+      encoder.destroy();
       over();
       coded.fail();
-    });
+    };
+    this.#stops.add(stop);
+    encoder.on("error", stop);
     return coded;
   }
 }

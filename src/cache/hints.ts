@@ -24,10 +24,14 @@ export class PageHints {
   readonly #urgencies = new BoundedMap<string, number | null>(hintedPagesMax);
   readonly #clients = new BoundedMap<string, readonly PageFile[]>(hintedPagesMax);
 
-  /** `page`: who sees the same bundles there, as far as we can tell; on the site `authority`, and of no other site's files does it say anything. */
-  learn(authority: string, page: string, files: readonly PageFile[]): void {
-    const before = this.#pages.get(page) ?? [];
-    this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
+  /**
+   * `page`: who sees the same bundles there, as far as we can tell; null: nobody else is to be told. On the site `authority`, and of no other site's files does it say anything.
+   */
+  learn(authority: string, page: string | null, files: readonly PageFile[]): void {
+    if (page !== null) {
+      const before = this.#pages.get(page) ?? [];
+      this.#pages.set(page, [files, ...before].slice(0, pagesAgreeing));
+    }
     this.#rank(authority, files);
   }
 

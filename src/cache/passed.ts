@@ -5,7 +5,7 @@ import type { AnswerHead } from "../upstream/answer-reader.ts";
 export interface FileListener {
   head(head: AnswerHead): void;
   data(chunk: Buffer): void;
-  end(): void;
+  end(isLonger?: boolean): void;
   failure(kind: FailureKind, detail: string): void;
 }
 

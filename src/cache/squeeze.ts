@@ -38,12 +38,15 @@ export class Squeeze {
     return this.#queue.length + (this.#current === null ? 0 : 1);
   }
 
-  /** Takes a whole file; each once. */
+  /** Takes a whole file; each once. What waits is in memory anyway: a file that the store gives up waits no longer. */
   add(content: Content): void {
     if (this.#closed || this.#done.has(content) || !content.isCompressible) return;
+    // It did not fit.
+    if (content.onGrown === null) return;
     if (content.bytes > squeezeBytesMax || this.#queue.length >= squeezeQueueMax) return;
     this.#done.add(content);
     this.#queue.push(content);
+    content.onGivenUp = () => this.#forget(content);
     this.#addedMs = performance.now();
     this.#next();
   }
@@ -71,14 +74,18 @@ export class Squeeze {
     while (this.#current === null) {
       const content = this.#queue.shift();
       if (content === undefined) return this.#rest();
-      // Nobody holds the file any more: its work is not done.
-      const body = content.onGrown === null ? null : content.identity.buffer;
+      const body = content.identity.buffer;
       if (body === null) continue;
       if (this.#idle !== null) clearTimeout(this.#idle);
       this.#idle = null;
       this.#current = content;
       this.#process().send(body);
     }
+  }
+
+  #forget(content: Content): void {
+    const at = this.#queue.indexOf(content);
+    if (at >= 0) this.#queue.splice(at, 1);
   }
 
   #rest(): void {

@@ -149,7 +149,7 @@ export class Store {
 
   /** A body is out of the tables, and its memory free when nobody reads it. */
   #letGo({ content, bytes }: Held): void {
-    content.onGrown = null;
+    content.giveUp();
     if (!content.isRead) return;
     this.#lingeringBytes += bytes;
     content.onLeft = () => {

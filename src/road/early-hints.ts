@@ -67,7 +67,9 @@ export class EarlyHints {
   /** What a page names is known from now on, and on its way into memory where it is not there. */
   learn(x: RunningExchange, facts: RequestFacts, page: PageHead): void {
     const { files } = page;
-    this.#parts.cache.hints.learn(facts.authority, pageOf(x, facts), files);
+    // A session we have not seen log in may be somebody's, whom we cannot tell from a stranger: by a hint he would hear which pages others have opened.
+    const isToldNobody = facts.sessionId !== null && x.sessionKey === null && !isClient(facts);
+    this.#parts.cache.hints.learn(facts.authority, isToldNobody ? null : pageOf(x, facts), files);
     const own = files.filter(({ need }) => need !== "print");
     const brought = Promise.all(own.map(({ path }) => this.#ahead.bring(x, facts, path, aheadUrgency)));
     const next = isLoginPage(facts) ? brought.then(() => this.#client.bring(x, facts)) : brought;
@@ -144,11 +146,13 @@ function isLoginPage({ path }: RequestFacts): boolean {
   return path === loginPath;
 }
 
+function isClient({ path }: RequestFacts): boolean {
+  return path === "/web" || path === "/odoo" || path.startsWith("/odoo/");
+}
+
 /** Pages with the same bundles: all of the web client's are one. */
 function pageOf(x: RunningExchange, facts: RequestFacts): string {
-  const { path } = facts;
-  const isClient = path === "/web" || path === "/odoo" || path.startsWith("/odoo/");
-  return pageKey(facts, isClient ? "/odoo" : path, x.sessionKey !== null);
+  return pageKey(facts, isClient(facts) ? "/odoo" : facts.path, x.sessionKey !== null);
 }
 
 /** The web client, as this browser will get it when it is logged in. */

@@ -170,7 +170,7 @@ export class Files {
           listener.head(head);
         },
         data: (chunk) => listener.data(chunk),
-        end: () => listener.end(),
+        end: (isLonger) => listener.end(isLonger),
         tunnel: (socket) => socket.destroy(),
         tryFailed: (failure, what, member) => {
           detail = what;

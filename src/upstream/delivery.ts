@@ -290,9 +290,9 @@ export class Delivery implements UpstreamListener {
     this.#listener.data(chunk);
   }
 
-  end(): void {
+  end(isLonger = false): void {
     this.#leave();
-    this.#listener.end();
+    this.#listener.end(isLonger);
   }
 
   tunnel(socket: Socket, rest: Buffer): void {

@@ -34,7 +34,8 @@ export interface UpstreamRequest {
 export interface UpstreamListener {
   head(head: AnswerHead): void;
   data(chunk: Buffer): void;
-  end(): void;
+  /** `isLonger`: more came behind the length that was declared, which is not told: who keeps answers does not keep this one. */
+  end(isLonger?: boolean): void;
   /** After a head with status 101: the connection is the caller's from here on. */
   tunnel(socket: Socket, rest: Buffer): void;
   failure(kind: FailureKind, detail: string): void;
@@ -265,7 +266,7 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
     if (isClean && this.#head?.reusable === true) this.#member.giveBack(connection);
     else if (isClean && !this.#request.wantsTunnel) connection.finish();
     else connection.destroy();
-    this.#listener.end();
+    this.#listener.end(rest.length > 0);
   }
 
   failure(kind: FailureKind, detail: string): void {

@@ -315,6 +315,21 @@ t.test("a file that Odoo breaks off is cut for those who wait, and not kept", as
   t.equal(site.odoo.count(bundle), 3);
 });
 
+t.test("of a file that grows while Odoo reads it nobody else gets the declared part", async (t) => {
+  let length: number | undefined = 12;
+  const site = await startCachedSite(() => ({
+    fields: [javascript, ...immutable],
+    body: "function a() { return 1; }",
+    length,
+  }));
+  t.teardown(() => site.close());
+  t.equal(String((await site.get(bundle)).body), "function a()", "as declared (RFC 9112 §6.3)");
+  length = undefined;
+  t.equal(String((await site.get(bundle)).body), "function a() { return 1; }");
+  t.equal(String((await site.get(bundle)).body), "function a() { return 1; }");
+  t.equal(site.odoo.count(bundle), 2);
+});
+
 t.test("a HEAD, a range or a GET with a body brings nothing in and spoils nothing", async (t) => {
   const site = await startCachedSite(({ method, field }) => ({
     fields: [

@@ -68,3 +68,41 @@ t.test("what breaks while it is compressed, or is cut off by Odoo, holds up no o
   const whole = waiting.in("br").buffer ?? Buffer.alloc(0);
   t.ok(brotliDecompressSync(whole).equals(script));
 });
+
+t.test(
+  "what went out of memory and nobody reads is not compressed, and its turn goes to the others",
+  async (t) => {
+    const made: Transform[] = [];
+    const makeEncoder = () => {
+      const encoder = new Transform({
+        transform: (piece, _coding, done) => void setImmediate().then(() => done(null, piece)),
+      });
+      made.push(encoder);
+      return encoder;
+    };
+    const turns = new Turns(1);
+    const contents = [1, 2, 3].map(() => {
+      const content = new Content(script.length, true, makeEncoder, turns);
+      content.identity.push(script);
+      content.identity.end();
+      return content;
+    });
+    const [unread, read, held] = contents;
+    if (unread === undefined || read === undefined || held === undefined) return;
+    const leave = read.enter();
+    const [ofUnread, ofRead, ofHeld] = contents.map((content) => content.in("gzip"));
+    unread.giveUp();
+    read.giveUp();
+    t.equal(ofUnread?.state, "failed");
+    t.equal(ofRead?.state, "growing", "somebody reads it");
+    leave();
+    t.equal(ofRead?.state, "failed", "nobody does any more");
+    await new Promise<void>((resolve) => ofHeld?.onSettled(resolve));
+    t.equal(ofHeld?.state, "whole");
+    t.strictSame(
+      made.map(({ destroyed }) => destroyed),
+      [true, true, true],
+    );
+    t.equal(unread.in("gzip").state, "growing", "who comes all the same gets it made");
+  },
+);

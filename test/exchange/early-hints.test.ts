@@ -204,6 +204,18 @@ t.test("a page is told what the last ones of its kind shared, and nothing of oth
   t.same((await open("/shop", { fields: french })).early, both);
 });
 
+t.test("a stranger does not hear from hints which pages somebody with a session has opened", async (t) => {
+  const { site, open } = await startSite(t, () => pageWith(script));
+  for (const path of [style, script]) await site.get(path);
+  const somebody = { ...opening, cookie: `session_id=${"s".repeat(84)}` };
+  await open("/my/orders/7", { fields: somebody });
+  t.same((await open("/my/orders/7", { fields: somebody })).early, []);
+  t.same((await open("/my/orders/7")).early, []);
+  t.same((await open("/my/orders/7", { fields: somebody })).early, both, "what a stranger has opened");
+  await open("/odoo/contacts", { fields: somebody });
+  t.same((await open("/odoo")).early, both, "the web client is one for all");
+});
+
 t.test(
   "what a page names does not come into a field of ours, and what is not in memory is not named before the page",
   async (t) => {
