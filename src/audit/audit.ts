@@ -11,7 +11,7 @@ import { auditConf } from "./conf/audit-conf.ts";
 import { databaseNames, visible } from "./conf/dbfilter.ts";
 import { ConfView } from "./conf/view.ts";
 import type { AuditContext, ConnectionRoom, GatewayView, Machine, Modes } from "./context.ts";
-import { type Disk, envFiles, nginxIncludes, postgresIncludes } from "./included.ts";
+import { type Disk, envFiles, nginxIncludes, postgresIncludes, systemdDropIns } from "./included.ts";
 import { auditNginx } from "./nginx/audit-nginx.ts";
 import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
@@ -23,6 +23,8 @@ import { type Dsn, shownDsn } from "./postgres/dsn.ts";
 import { readHba } from "./postgres/hba.ts";
 import { type ServerFacts, serverFacts } from "./postgres/server.ts";
 import { openSession } from "./postgres/session.ts";
+import { auditUnit } from "./systemd/audit-systemd.ts";
+import { readUnit } from "./systemd/read.ts";
 
 /** What is to be looked at; paths as the operator wrote them. */
 export interface AuditRequest {
@@ -32,6 +34,7 @@ export interface AuditRequest {
   readonly postgresqlConf: string | null;
   readonly pgDsn: Dsn | null;
   readonly nginx: readonly string[];
+  readonly systemd: readonly string[];
   /** `--host`, or the served names of the gateway; lower case, without port. */
   readonly hosts: readonly string[];
   /** `--db`. */
@@ -119,6 +122,10 @@ export async function audit(
     };
     add(auditNginx(readNginx(file, text, nginxIncludes(file, surroundings)), compared));
   }
+  for (const file of request.systemd) {
+    const text = read(file);
+    if (text !== null) add(unitNotes(file, text, request.odooConf, surroundings));
+  }
   return { findings: ordered(bounded(notes.filter(({ id }) => ids.has(id)))), problems };
 }
 
@@ -170,6 +177,25 @@ function composeNotes(
       remedy: "docker compose config shows the same",
     });
   return [];
+}
+
+function unitNotes(
+  file: string,
+  text: string,
+  odooConf: string | null,
+  surroundings: AuditSurroundings,
+): readonly Note[] {
+  const quietly = (path: string): string | null => {
+    const found = surroundings.readFile(resolve(surroundings.cwd, path));
+    return found.ok ? found.value : null;
+  };
+  const unit = readUnit(file, [{ file, text }, ...systemdDropIns(file, surroundings)]);
+  return auditUnit(unit, {
+    readEnvironment: quietly,
+    readUsers: () => quietly("/etc/passwd"),
+    modesOf: (path) => surroundings.modesOf(resolve(surroundings.cwd, path)),
+    odooConf,
+  });
 }
 
 async function askServer(

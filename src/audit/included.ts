@@ -1,5 +1,5 @@
 /** Files that an operator's file includes, found the way PostgreSQL and nginx find them. */
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { ReadFile } from "../settings/read-file.ts";
 import type { ReadEnvFile } from "./compose/read.ts";
 import type { ReadIncluded as ReadNginx } from "./nginx/parse.ts";
@@ -49,6 +49,39 @@ export function postgresIncludes(disk: Disk): ReadPostgres {
 export function envFiles(file: string, disk: Disk): ReadEnvFile {
   return (name) => texts([isAbsolute(name) ? name : join(dirname(file), name)], disk)[0] ?? null;
 }
+
+/** Where systemd looks for drop-ins of a unit in one of these folders; an earlier one hides a file of the same name in a later. */
+const systemdFolders: readonly string[] = [
+  "/etc/systemd/system",
+  "/run/systemd/system",
+  "/usr/local/lib/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+];
+
+/**
+ * systemd: `odoo.service.d/*.conf` beside the unit, of an instance `odoo@a.service` those of `odoo@.service` too, and
+ * `service.d` for every service; in name order whatever folder they come from (systemd.unit).
+ */
+export function systemdDropIns(file: string, disk: Disk): readonly Text[] {
+  const own = dirname(file);
+  const unit = basename(file);
+  const names = ["service.d", `${unit.replace(/@.*\.service$/, "@.service")}.d`, `${unit}.d`];
+  const isInstalled = systemdFolders.includes(resolve(disk.cwd, own));
+  const folders = (isInstalled ? systemdFolders : [own]).flatMap((folder) =>
+    [...new Set(names)].reverse().map((name) => join(folder, name)),
+  );
+  const byName = new Map<string, string>();
+  for (const folder of folders)
+    for (const name of disk.readFolder(resolve(disk.cwd, folder)) ?? [])
+      if (name.endsWith(".conf") && !name.startsWith(".") && !byName.has(name))
+        byName.set(name, join(folder, name));
+  const files = [...byName].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, path]) => path);
+  return texts(files.slice(0, dropInsMax), disk);
+}
+
+/** Most drop-ins of one unit that are read. */
+const dropInsMax = 200;
 
 /**
  * nginx: relative to the folder of nginx.conf. A site file lies one or two folders below it, so its own folder and three above

@@ -138,6 +138,8 @@ t.test("exit status: findings decide, and what cannot be read is 2", async (t) =
     [["--postgresql-conf", "marked.pg"], 1, /marked\.pg:1: the file begins with a byte order mark/],
     [["--nginx", "marked.nginx"], 1, /marked\.nginx:1: the file begins with a byte order mark/],
     [["--compose", "marked.yaml", "--only", "compose-ports"], 0, /1 pass/],
+    [["--systemd", "empty"], 1, /there is no ExecStart=/],
+    [["--systemd", "gone.service"], 2, /problem: gone\.service cannot be read/],
     [["--odoo-conf", "odoo.conf", "--host", "a b"], 2, /no host name/],
     [["--odoo-conf", "odoo.conf", "--env-file", "gone"], 2, /--env-file gone cannot be read/],
     [["--pg-dsn", "postgresql://u:hunter2@h:99999/x"], 2, /--pg-dsn cannot be read: the port is none/],

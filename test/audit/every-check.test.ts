@@ -45,6 +45,7 @@ const goodRequest: Partial<AuditRequest> = {
   pgHba: "good/pg_hba.conf",
   postgresqlConf: "good/postgresql.conf",
   nginx: ["good/nginx.conf"],
+  systemd: ["good/odoo.service"],
   hosts: ["prod.example.com"],
   databases: ["prod"],
   gateway,
@@ -95,6 +96,7 @@ const conf = (from: string, to: string): Change => ({ file: "good/odoo.conf", fr
 const hba = (from: string, to: string): Change => ({ file: "good/pg_hba.conf", from, to });
 const pg = (from: string, to: string): Change => ({ file: "good/postgresql.conf", from, to });
 const site = (from: string, to: string): Change => ({ file: "good/nginx.conf", from, to });
+const unit = (from: string, to: string): Change => ({ file: "good/odoo.service", from, to });
 const services = (from: string, to: string): Change => ({ file: "good/compose.yaml", from, to });
 
 /** One change of the good files for each check, and what it makes of it. */
@@ -203,12 +205,21 @@ const breaks: Readonly<Record<string, readonly [outcome: "fail" | "warn", change
   "compose-healthcheck": ["warn", services("healthcheck: {", "x-healthcheck: {")],
   "compose-depends-on": ["warn", services("service_healthy", "service_started")],
   "compose-volumes": ["fail", services("/var/lib/postgresql/data", "/data")],
+  "systemd-syntax": ["fail", unit("[Install]", "ExecStart=/opt/odoo/odoo-bin\n[Install]")],
+  "systemd-user": ["fail", unit("User=odoo\n", "")],
+  "systemd-no-new-privileges": ["warn", unit("NoNewPrivileges=yes", "NoNewPrivileges=no")],
+  "systemd-protect-system": ["warn", unit("ProtectSystem=strict", "ProtectSystem=true")],
+  "systemd-private": ["warn", unit("PrivateTmp=yes\n", "")],
+  "systemd-odoo-options": ["fail", unit("-c /etc/odoo/odoo.conf", "-c /etc/odoo/odoo.conf --dev=all")],
+  "systemd-secrets": ["fail", unit("User=odoo\n", "User=odoo\nEnvironment=PGPASSWORD=x\n")],
+  "systemd-restart": ["warn", unit("Restart=on-failure", "Restart=no")],
   "compose-odoo-options": ["fail", services("USER: odoo", "USER: odoo\n      ODOO_LOG_LEVEL: warn")],
 };
 
 /** Only what the changed file is looked at for; odoo.conf is compared with postgresql.conf. */
 function requestFor({ file }: Change): Partial<AuditRequest> {
   if (file.includes("compose")) return compose;
+  if (file.endsWith(".service")) return { systemd: [file] };
   const isSite = file.includes("nginx");
   const isConf = file.includes("odoo.conf");
   return {

@@ -82,6 +82,36 @@ t.test("no pg_hba.conf or postgresql.conf makes the audit fail", async (t) => {
   );
 });
 
+t.test("no unit of systemd makes the audit fail", async (t) => {
+  await holds(
+    t,
+    [
+      "[Service]\n",
+      "ExecStart=",
+      "/usr/bin/odoo ",
+      "-c ",
+      "User=",
+      "root",
+      "\n",
+      "\\\n",
+      "#",
+      ";",
+      "'",
+      '"',
+      "\\",
+      "$A ",
+      "${A}",
+      "Environment=",
+      "A=1 ",
+      "EnvironmentFile=f\n",
+      "ProtectSystem=strict\n",
+      "=",
+      "%",
+    ],
+    (text) => look({ systemd: ["f"] }, { f: text, "f.d/a.conf": text }),
+  );
+});
+
 t.test("no nginx site makes the audit fail", async (t) => {
   await holds(
     t,

@@ -41,6 +41,7 @@ const nothing: AuditRequest = {
   postgresqlConf: null,
   pgDsn: null,
   nginx: [],
+  systemd: [],
   hosts: [],
   databases: [],
   machine: { cores: 4, memoryBytes: 16 * 2 ** 30, from: "given" },

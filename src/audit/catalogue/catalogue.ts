@@ -3,6 +3,7 @@ import { confChecks } from "./conf.ts";
 import type { AuditCheck } from "./entry.ts";
 import { nginxChecks } from "./nginx.ts";
 import { hbaChecks, pgChecks, pgConfChecks } from "./postgres.ts";
+import { systemdChecks } from "./systemd.ts";
 
 /** The groups of the documentation, each with what it reads. */
 export const auditGroups: readonly (readonly [title: string, checks: readonly AuditCheck[]])[] = [
@@ -12,6 +13,7 @@ export const auditGroups: readonly (readonly [title: string, checks: readonly Au
   ["postgresql.conf (--postgresql-conf)", pgConfChecks],
   ["A running PostgreSQL (--pg-dsn)", pgChecks],
   ["nginx sites (--nginx)", nginxChecks],
+  ["Units of systemd (--systemd)", systemdChecks],
 ];
 
 /** Every check of the inside view, in the order of the report. */

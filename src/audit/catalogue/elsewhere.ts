@@ -163,6 +163,7 @@ const usual: Readonly<Record<string, ElsewhereOf>> = {
   hba: postgresOwn,
   pgconf: postgresOwn,
   pg: postgresOwn,
+  systemd: all("nothing to change there, the unit is Odoo's own; theirs bear the same lines."),
 };
 
 /** What a check's section says of nginx, Traefik, Caddy and us; null: nobody has written it. */
