@@ -11,7 +11,15 @@ import { auditConf } from "./conf/audit-conf.ts";
 import { databaseNames, visible } from "./conf/dbfilter.ts";
 import { ConfView } from "./conf/view.ts";
 import type { AuditContext, ConnectionRoom, GatewayView, Machine, Modes } from "./context.ts";
-import { type Disk, envFiles, nginxIncludes, postgresIncludes, systemdDropIns } from "./included.ts";
+import { auditFail2ban } from "./fail2ban/audit-fail2ban.ts";
+import {
+  type Disk,
+  envFiles,
+  fail2banFiles,
+  nginxIncludes,
+  postgresIncludes,
+  systemdDropIns,
+} from "./included.ts";
 import { auditNginx } from "./nginx/audit-nginx.ts";
 import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
@@ -35,6 +43,8 @@ export interface AuditRequest {
   readonly pgDsn: Dsn | null;
   readonly nginx: readonly string[];
   readonly systemd: readonly string[];
+  /** Files or folders. */
+  readonly fail2ban: readonly string[];
   /** `--host`, or the served names of the gateway; lower case, without port. */
   readonly hosts: readonly string[];
   /** `--db`. */
@@ -125,6 +135,10 @@ export async function audit(
   for (const file of request.systemd) {
     const text = read(file);
     if (text !== null) add(unitNotes(file, text, request.odooConf, surroundings));
+  }
+  for (const path of request.fail2ban) {
+    const isFolder = surroundings.readFolder(resolve(surroundings.cwd, path)) !== null;
+    if (isFolder || read(path) !== null) add(auditFail2ban(fail2banFiles(path, surroundings), conf));
   }
   return { findings: ordered(bounded(notes.filter(({ id }) => ids.has(id)))), problems };
 }

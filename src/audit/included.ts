@@ -2,6 +2,8 @@
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { ReadFile } from "../settings/read-file.ts";
 import type { ReadEnvFile } from "./compose/read.ts";
+import type { Fail2banFiles } from "./fail2ban/audit-fail2ban.ts";
+import { filesMax, includesOf } from "./fail2ban/config.ts";
 import type { ReadIncluded as ReadNginx } from "./nginx/parse.ts";
 import type { ReadIncluded as ReadPostgres } from "./postgres/conf.ts";
 
@@ -48,6 +50,74 @@ export function postgresIncludes(disk: Disk): ReadPostgres {
 /** Compose: `env_file` is relative to the compose file. */
 export function envFiles(file: string, disk: Disk): ReadEnvFile {
   return (name) => texts([isAbsolute(name) ? name : join(dirname(file), name)], disk)[0] ?? null;
+}
+
+/**
+ * fail2ban: a folder's jails in its own order (jail.conf, jail.d, jail.local, each with .local behind .conf), or the file that is
+ * named; filters from `filter.d` of that folder, and from beside the file.
+ */
+export function fail2banFiles(path: string, disk: Disk): Fail2banFiles {
+  const entries = disk.readFolder(resolve(disk.cwd, path));
+  const folder = entries === null ? dirname(path) : path;
+  const named = (name: string, ending: string) =>
+    (disk.readFolder(resolve(disk.cwd, join(folder, name))) ?? [])
+      .filter((one) => one.endsWith(ending))
+      .sort()
+      .map((one) => join(folder, name, one));
+  const jails =
+    entries === null
+      ? [path]
+      : [
+          join(path, "jail.conf"),
+          ...named("jail.d", ".conf"),
+          join(path, "jail.local"),
+          ...named("jail.d", ".local"),
+        ];
+  const bases =
+    entries === null
+      ? [join(folder, "filter.d"), join(folder, "../filter.d"), folder]
+      : [join(folder, "filter.d")];
+  return {
+    name: path,
+    texts: withIncludes(jails, disk),
+    readFilter: (name) => {
+      // A name, never a way out of the folder.
+      if (!/^[A-Za-z0-9_.-]+$/.test(name)) return [];
+      for (const base of bases) {
+        const found = withIncludes([join(base, `${name}.conf`), join(base, `${name}.local`)], disk);
+        if (found.length > 0) return found;
+      }
+      return [];
+    },
+  };
+}
+
+/** As deep as [INCLUDES] may nest. */
+const includeDepthMax = 5;
+
+/** `budget` bounds the files of one filter, or of all jails: a file may include itself. */
+function withIncludes(
+  files: readonly string[],
+  disk: Disk,
+  depth = 0,
+  budget = { left: filesMax },
+): readonly Text[] {
+  const found: Text[] = [];
+  for (const file of files) {
+    const [one] = budget.left > 0 ? texts([file], disk) : [];
+    if (one === undefined) continue;
+    budget.left -= 1;
+    const { before, after } = depth < includeDepthMax ? includesOf(one.text) : { before: [], after: [] };
+    const beside = (names: readonly string[]) =>
+      withIncludes(
+        names.map((name) => (isAbsolute(name) ? name : join(dirname(one.file), name))),
+        disk,
+        depth + 1,
+        budget,
+      );
+    found.push(...beside(before), one, ...beside(after));
+  }
+  return found;
 }
 
 /** Where systemd looks for drop-ins of a unit in one of these folders; an earlier one hides a file of the same name in a later. */

@@ -85,6 +85,7 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     ["--compose", values.compose],
     ["--nginx", values.nginx],
     ["--systemd", values.systemd],
+    ["--fail2ban", values.fail2ban],
     ["--host", values.host],
     ["--db", values.db],
   ] as const)
@@ -115,6 +116,7 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     pgDsn,
     nginx: values.nginx,
     systemd: values.systemd,
+    fail2ban: values.fail2ban,
     hosts: hosts.length > 0 ? hosts : here.hosts,
     databases: values.db,
     machine: machineOf(cores, memoryBytes),
@@ -139,6 +141,7 @@ function parse(args: readonly string[]) {
         "pg-dsn": { type: "string" },
         nginx: { type: "string", multiple: true, default: [] },
         systemd: { type: "string", multiple: true, default: [] },
+        fail2ban: { type: "string", multiple: true, default: [] },
         host: { type: "string", multiple: true, default: [] },
         db: { type: "string", multiple: true, default: [] },
         cores: { type: "string" },
@@ -162,7 +165,7 @@ function parse(args: readonly string[]) {
 
 /** Each thing that is looked at, by its option. */
 function partsOf(request: AuditRequest): readonly (readonly [option: string, what: string])[] {
-  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx, systemd } = request;
+  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx, systemd, fail2ban } = request;
   return [
     ...(odooConf === null ? [] : [["--odoo-conf", odooConf] as const]),
     ...compose.map((file) => ["--compose", file] as const),
@@ -171,6 +174,7 @@ function partsOf(request: AuditRequest): readonly (readonly [option: string, wha
     ...(pgDsn === null ? [] : [["--pg-dsn", shownDsn(pgDsn)] as const]),
     ...nginx.map((file) => ["--nginx", file] as const),
     ...systemd.map((file) => ["--systemd", file] as const),
+    ...fail2ban.map((path) => ["--fail2ban", path] as const),
   ];
 }
 
@@ -182,6 +186,7 @@ const options = [
   "--pg-dsn",
   "--nginx",
   "--systemd",
+  "--fail2ban",
 ];
 
 function subjectOf(request: AuditRequest): string {

@@ -139,6 +139,8 @@ t.test("exit status: findings decide, and what cannot be read is 2", async (t) =
     [["--nginx", "marked.nginx"], 1, /marked\.nginx:1: the file begins with a byte order mark/],
     [["--compose", "marked.yaml", "--only", "compose-ports"], 0, /1 pass/],
     [["--systemd", "empty"], 1, /there is no ExecStart=/],
+    [["--fail2ban", "empty"], 0, /none of them watches Odoo/],
+    [["--fail2ban", "gone"], 2, /problem: gone cannot be read/],
     [["--systemd", "gone.service"], 2, /problem: gone\.service cannot be read/],
     [["--odoo-conf", "odoo.conf", "--host", "a b"], 2, /no host name/],
     [["--odoo-conf", "odoo.conf", "--env-file", "gone"], 2, /--env-file gone cannot be read/],

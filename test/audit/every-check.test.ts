@@ -46,6 +46,7 @@ const goodRequest: Partial<AuditRequest> = {
   postgresqlConf: "good/postgresql.conf",
   nginx: ["good/nginx.conf"],
   systemd: ["good/odoo.service"],
+  fail2ban: ["good/fail2ban"],
   hosts: ["prod.example.com"],
   databases: ["prod"],
   gateway,
@@ -97,6 +98,12 @@ const hba = (from: string, to: string): Change => ({ file: "good/pg_hba.conf", f
 const pg = (from: string, to: string): Change => ({ file: "good/postgresql.conf", from, to });
 const site = (from: string, to: string): Change => ({ file: "good/nginx.conf", from, to });
 const unit = (from: string, to: string): Change => ({ file: "good/odoo.service", from, to });
+const jail = (from: string, to: string): Change => ({ file: "good/fail2ban/jail.local", from, to });
+const filter = (from: string, to: string): Change => ({
+  file: "good/fail2ban/filter.d/odoo.conf",
+  from,
+  to,
+});
 const services = (from: string, to: string): Change => ({ file: "good/compose.yaml", from, to });
 
 /** One change of the good files for each check, and what it makes of it. */
@@ -213,12 +220,18 @@ const breaks: Readonly<Record<string, readonly [outcome: "fail" | "warn", change
   "systemd-odoo-options": ["fail", unit("-c /etc/odoo/odoo.conf", "-c /etc/odoo/odoo.conf --dev=all")],
   "systemd-secrets": ["fail", unit("User=odoo\n", "User=odoo\nEnvironment=PGPASSWORD=x\n")],
   "systemd-restart": ["warn", unit("Restart=on-failure", "Restart=no")],
+  "fail2ban-syntax": ["fail", jail("maxretry = 5", "maxretry = 5 # tries")],
+  "fail2ban-filter": ["fail", filter("(?:db:\\S+ )?", "db:\\S+ ")],
+  "fail2ban-spoof": ["fail", filter("login:.* from <ADDR>\\s*$", "login:\\S+ from <HOST>")],
+  "fail2ban-log": ["warn", jail("odoo/odoo.log", "odoo.log")],
+  "fail2ban-limits": ["warn", jail("findtime = 10m", "findtime = 60")],
   "compose-odoo-options": ["fail", services("USER: odoo", "USER: odoo\n      ODOO_LOG_LEVEL: warn")],
 };
 
 /** Only what the changed file is looked at for; odoo.conf is compared with postgresql.conf. */
 function requestFor({ file }: Change): Partial<AuditRequest> {
   if (file.includes("compose")) return compose;
+  if (file.includes("fail2ban")) return { fail2ban: ["good/fail2ban"], odooConf: "good/odoo.conf" };
   if (file.endsWith(".service")) return { systemd: [file] };
   const isSite = file.includes("nginx");
   const isConf = file.includes("odoo.conf");

@@ -100,7 +100,8 @@ t.test("no unit of systemd makes the audit fail", async (t) => {
       '"',
       "\\",
       "$A ",
-      "${A}",
+      "$",
+      "{A}",
       "Environment=",
       "A=1 ",
       "EnvironmentFile=f\n",
@@ -109,6 +110,44 @@ t.test("no unit of systemd makes the audit fail", async (t) => {
       "%",
     ],
     (text) => look({ systemd: ["f"] }, { f: text, "f.d/a.conf": text }),
+  );
+});
+
+t.test("no jail and no filter of fail2ban makes the audit fail", async (t) => {
+  await holds(
+    t,
+    [
+      "[odoo]\n",
+      "[Definition]\n",
+      "[INCLUDES]\nbefore = f\n",
+      "failregex = ",
+      "filter = odoo[a=1]\n",
+      "Login failed for ",
+      "<HOST>",
+      "<F-USER>",
+      "</F-USER>",
+      "%(a)s",
+      "a = ",
+      "<a>",
+      "%%",
+      "\\S+",
+      ".*",
+      "(",
+      ")",
+      "[",
+      "maxretry = ",
+      "bantime = -",
+      "logpath = *",
+      "\n",
+      "\n  ",
+      " # ",
+      " ; ",
+    ],
+    (text) =>
+      look(
+        { fail2ban: ["f", "d"], odooConf: "o" },
+        { f: text, "d/jail.local": text, "d/filter.d/odoo.conf": text, o: "[options]\nlogfile = /x\n" },
+      ),
   );
 });
 

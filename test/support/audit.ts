@@ -42,6 +42,7 @@ const nothing: AuditRequest = {
   pgDsn: null,
   nginx: [],
   systemd: [],
+  fail2ban: [],
   hosts: [],
   databases: [],
   machine: { cores: 4, memoryBytes: 16 * 2 ** 30, from: "given" },

@@ -1,6 +1,7 @@
 import { composeChecks } from "./compose.ts";
 import { confChecks } from "./conf.ts";
 import type { AuditCheck } from "./entry.ts";
+import { fail2banChecks } from "./fail2ban.ts";
 import { nginxChecks } from "./nginx.ts";
 import { hbaChecks, pgChecks, pgConfChecks } from "./postgres.ts";
 import { systemdChecks } from "./systemd.ts";
@@ -14,6 +15,7 @@ export const auditGroups: readonly (readonly [title: string, checks: readonly Au
   ["A running PostgreSQL (--pg-dsn)", pgChecks],
   ["nginx sites (--nginx)", nginxChecks],
   ["Units of systemd (--systemd)", systemdChecks],
+  ["Jails and filters of fail2ban (--fail2ban)", fail2banChecks],
 ];
 
 /** Every check of the inside view, in the order of the report. */
