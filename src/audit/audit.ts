@@ -21,6 +21,7 @@ import {
   systemdDropIns,
 } from "./included.ts";
 import { auditNginx } from "./nginx/audit-nginx.ts";
+import { readDump } from "./nginx/dump.ts";
 import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
 import { auditPgConf, roomOf } from "./postgres/audit-conf.ts";
@@ -130,7 +131,12 @@ export async function audit(
       limitTimeRealS: conf?.whole("limit_time_real") ?? null,
       busPort: conf?.whole("gevent_port") ?? 8072,
     };
-    add(auditNginx(readNginx(file, text, nginxIncludes(file, surroundings)), compared));
+    const dump = readDump(text);
+    const nginx =
+      dump === null
+        ? readNginx(file, text, nginxIncludes(file, surroundings))
+        : readNginx(dump.file, dump.text, dump.readIncluded);
+    add(auditNginx(nginx, compared));
   }
   for (const file of request.systemd) {
     const text = read(file);

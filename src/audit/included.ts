@@ -4,6 +4,7 @@ import type { ReadFile } from "../settings/read-file.ts";
 import type { ReadEnvFile } from "./compose/read.ts";
 import type { Fail2banFiles } from "./fail2ban/audit-fail2ban.ts";
 import { filesMax, includesOf } from "./fail2ban/config.ts";
+import { globMatches, isGlob } from "./glob.ts";
 import type { ReadIncluded as ReadNginx } from "./nginx/parse.ts";
 import type { ReadIncluded as ReadPostgres } from "./postgres/conf.ts";
 
@@ -155,7 +156,7 @@ const dropInsMax = 200;
 
 /**
  * nginx: relative to the folder of nginx.conf. A site file lies one or two folders below it, so its own folder and three above
- * are tried. `*` and `?` in the last part of the name are patterns.
+ * are tried. `*`, `?` and `[a-z]` are patterns.
  */
 export function nginxIncludes(file: string, disk: Disk): ReadNginx {
   const own = dirname(file);
@@ -169,19 +170,23 @@ export function nginxIncludes(file: string, disk: Disk): ReadNginx {
   };
 }
 
+/** Most paths one pattern may name. */
+const fittingMax = 1_000;
+
+/** Paths that fit, in name order; a pattern may stand in any part, and never names what begins with a dot. */
 function fitting(path: string, { cwd, readFolder }: Disk): readonly string[] {
-  const last = path.slice(path.lastIndexOf("/") + 1);
-  if (!/[*?]/.test(last)) return [path];
-  const folder = dirname(path);
-  const pattern = new RegExp(
-    `^${last
-      .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replaceAll("*", "[^/]*")
-      .replaceAll("?", "[^/]")}$`,
-  );
-  const names = readFolder(resolve(cwd, folder)) ?? [];
-  return names
-    .filter((one) => pattern.test(one) && !one.startsWith("."))
-    .sort()
-    .map((one) => join(folder, one));
+  if (!isGlob(path)) return [path];
+  let found = [isAbsolute(path) ? "/" : "."];
+  for (const part of path.split("/").filter((one) => one !== "" && one !== "."))
+    found = found
+      .flatMap((folder) =>
+        isGlob(part)
+          ? [...(readFolder(resolve(cwd, folder)) ?? [])]
+              .filter((one) => !one.startsWith(".") && globMatches(part, one))
+              .sort()
+              .map((one) => join(folder, one))
+          : [join(folder, part)],
+      )
+      .slice(0, fittingMax);
+  return found;
 }

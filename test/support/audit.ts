@@ -27,7 +27,7 @@ export function diskOf(
       const names = [...byPath.keys()]
         .filter((one) => one.startsWith(`${path}/`))
         .map((one) => one.slice(path.length + 1));
-      return names.length === 0 ? null : names.filter((one) => !one.includes("/"));
+      return names.length === 0 ? null : [...new Set(names.map((one) => one.split("/", 1)[0] ?? ""))];
     },
     modesOf: (path) => modes[path] ?? null,
     nowMs,

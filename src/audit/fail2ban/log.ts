@@ -1,5 +1,6 @@
 import { logging } from "../conf/logging.ts";
 import type { ConfView } from "../conf/view.ts";
+import { globMatches } from "../glob.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
 import type { Jail } from "./jails.ts";
 import { formOf } from "./tried.ts";
@@ -64,15 +65,7 @@ function shown({ logpath }: Jail): string {
   return logpath.slice(0, 3).map(quoted).join(", ");
 }
 
-/** `*` and `?` as in a shell; `path tail` reads from the end. */
+/** Patterns as in a shell; `path tail` reads from the end. */
 function fits(path: string, file: string): boolean {
-  const bare = path.replace(/\s+(?:head|tail)$/, "");
-  if (!/[*?]/.test(bare)) return bare === file;
-  // Stars side by side would make a pattern that never ends.
-  const pattern = bare
-    .replaceAll(/\*+/g, "*")
-    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", "[^/]*")
-    .replaceAll("?", "[^/]");
-  return (bare.match(/\*/g) ?? []).length <= 6 && new RegExp(`^${pattern}$`).test(file);
+  return globMatches(path.replace(/\s+(?:head|tail)$/, ""), file);
 }
