@@ -1,11 +1,11 @@
 /** The inside view: reads what an operator names, and says what of it the guides would have otherwise. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { type Finding, findingOf } from "../report/finding.ts";
 import { auditChecks } from "./catalogue/catalogue.ts";
 import { auditCompose } from "./compose/audit-compose.ts";
-import { type ReadEnvFile, readCompose } from "./compose/read.ts";
+import { readCompose } from "./compose/read.ts";
 import type { Variables } from "./compose/variables.ts";
 import { auditConf } from "./conf/audit-conf.ts";
 import { databaseNames, visible } from "./conf/dbfilter.ts";
@@ -13,6 +13,8 @@ import { ConfView } from "./conf/view.ts";
 import type { AuditContext, ConnectionRoom, GatewayView, Machine, Modes } from "./context.ts";
 import { auditFail2ban } from "./fail2ban/audit-fail2ban.ts";
 import {
+  composeFiles,
+  composeOverride,
   type Disk,
   envFiles,
   fail2banFiles,
@@ -112,8 +114,8 @@ export async function audit(
     const known = { ...context, databases: [...new Set([...named, ...existing])] };
     add(auditConf(conf, resolve(surroundings.cwd, conf.file), known));
   }
-  for (const file of request.compose)
-    add(composeNotes(file, read, request.variables, problems, envFiles(file, surroundings)));
+  for (const files of composeProjects(request.compose, surroundings))
+    add(composeNotes(files, read, request.variables, problems, surroundings));
   if (request.pgHba !== null) {
     const text = read(request.pgHba);
     if (text !== null)
@@ -180,23 +182,38 @@ function textOf(path: string, { cwd, readFile }: Disk, problems: Problem[]): str
 }
 
 function composeNotes(
-  file: string,
+  files: readonly string[],
   read: (path: string) => string | null,
   variables: Variables,
   problems: Problem[],
-  readEnvFile: ReadEnvFile,
+  disk: Disk,
 ): readonly Note[] {
-  const text = read(file);
-  if (text === null) return [];
-  const compose = readCompose(file, text, variables, readEnvFile);
+  const texts = files.flatMap((file) => {
+    const text = read(file);
+    return text === null ? [] : [{ file, text }];
+  });
+  const [first] = texts;
+  if (first === undefined) return [];
+  if (files.length === 1) texts.push(...composeOverride(first.file, disk));
+  const compose = readCompose(texts, composeFiles(disk), variables, envFiles(first.file, disk));
   if (compose.ok) return auditCompose(compose.value);
-  for (const { line, thing } of compose.error)
+  for (const { place, thing } of compose.error)
     problems.push({
-      place: `${file}:${line}`,
+      place: `${place.file}:${place.line ?? 1}`,
       thing: `is no compose file: ${thing}`,
       remedy: "docker compose config shows the same",
     });
   return [];
+}
+
+/** Files of one folder are one project, as those behind several -f are. */
+function composeProjects(files: readonly string[], { cwd }: Disk): readonly (readonly string[])[] {
+  const projects = new Map<string, string[]>();
+  for (const file of files) {
+    const folder = dirname(resolve(cwd, file));
+    projects.set(folder, [...(projects.get(folder) ?? []), file]);
+  }
+  return [...projects.values()];
 }
 
 function unitNotes(

@@ -1,6 +1,7 @@
 /** Files that an operator's file includes, found the way PostgreSQL and nginx find them. */
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { ReadFile } from "../settings/read-file.ts";
+import type { ReadCompose } from "./compose/project.ts";
 import type { ReadEnvFile } from "./compose/read.ts";
 import type { Fail2banFiles } from "./fail2ban/audit-fail2ban.ts";
 import { filesMax, includesOf } from "./fail2ban/config.ts";
@@ -46,6 +47,24 @@ export function postgresIncludes(disk: Disk): ReadPostgres {
       disk,
     );
   };
+}
+
+/** Files that compose files include and extend, by their path. */
+export function composeFiles(disk: Disk): ReadCompose {
+  return (path) => texts([path], disk)[0] ?? null;
+}
+
+/** What docker compose reads by itself on top of a file of the usual name, when no -f is given. */
+export function composeOverride(file: string, disk: Disk): readonly Text[] {
+  if (!/^(?:docker-)?compose\.ya?ml$/.test(basename(file))) return [];
+  const names = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+  ];
+  const found = names.flatMap((name) => texts([join(dirname(file), name)], disk));
+  return found.slice(0, 1);
 }
 
 /** Compose: `env_file` is relative to the compose file. */

@@ -254,6 +254,12 @@ for (const [id, [outcome, change]] of Object.entries(breaks))
     );
   });
 
+t.test("compose-files: an include that is not here is said", async (t) => {
+  const change = services("services:", "include: [gone.yaml]\nservices:");
+  const all = await findings(compose, change);
+  t.equal(all.find(({ id }) => id === "compose-files")?.outcome, "skipped");
+});
+
 t.test("conf-file-mode: a file that everybody reads is seen", async (t) => {
   const seen = (modes: Readonly<Record<string, Modes>>) =>
     findings(goodRequest, undefined, modes).then(
@@ -332,6 +338,6 @@ t.test("a good server passes every check of a running one, and each can be broke
 });
 
 t.test("every check is broken once above", async (t) => {
-  const broken = [...Object.keys(breaks), "conf-file-mode", ...Object.keys(serverBreaks)];
+  const broken = [...Object.keys(breaks), "conf-file-mode", "compose-files", ...Object.keys(serverBreaks)];
   t.same(broken.sort(), auditChecks.map(({ id }) => id).sort(), "a new check brings what breaks it");
 });

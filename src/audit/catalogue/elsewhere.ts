@@ -86,6 +86,7 @@ const special: Readonly<Record<string, ElsewhereOf>> = {
     "Nothing without a plug-in.",
     "`LOGIN_BANS` counts failures by address and account, with the answers before it and no log; `docs/fail2ban` for the machine's other ports.",
   ),
+  "compose-files": everyService,
   "compose-ports": outside("direct-ports"),
   "compose-docker-socket": own(
     "It needs no socket.",
