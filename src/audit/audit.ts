@@ -3,6 +3,8 @@ import { dirname, resolve } from "node:path";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { type Finding, findingOf } from "../report/finding.ts";
+import { auditBackup } from "./backup/audit-backup.ts";
+import { type FileFacts, readBackups } from "./backup/read.ts";
 import { auditChecks } from "./catalogue/catalogue.ts";
 import { auditCompose } from "./compose/audit-compose.ts";
 import { readCompose } from "./compose/read.ts";
@@ -48,6 +50,8 @@ export interface AuditRequest {
   readonly systemd: readonly string[];
   /** Files or folders. */
   readonly fail2ban: readonly string[];
+  /** Files or folders. */
+  readonly backup: readonly string[];
   /** `--host`, or the served names of the gateway; lower case, without port. */
   readonly hosts: readonly string[];
   /** `--db`. */
@@ -60,6 +64,7 @@ export interface AuditRequest {
 
 export interface AuditSurroundings extends Disk {
   readonly modesOf: (path: string) => Modes | null;
+  readonly factsOf: (path: string) => FileFacts | null;
   readonly nowMs: number;
 }
 
@@ -147,6 +152,19 @@ export async function audit(
   for (const path of request.fail2ban) {
     const isFolder = surroundings.readFolder(resolve(surroundings.cwd, path)) !== null;
     if (isFolder || read(path) !== null) add(auditFail2ban(fail2banFiles(path, surroundings), conf));
+  }
+  for (const path of request.backup) {
+    const backups = readBackups(path, {
+      readFolder: (one) => surroundings.readFolder(resolve(surroundings.cwd, one)),
+      factsOf: (one) => surroundings.factsOf(resolve(surroundings.cwd, one)),
+    });
+    if (backups === null)
+      problems.push({
+        place: path,
+        thing: "cannot be looked at: there is nothing, or this user may not",
+        remedy: "",
+      });
+    else add(auditBackup(backups, surroundings.nowMs));
   }
   return { findings: ordered(bounded(notes.filter(({ id }) => ids.has(id)))), problems };
 }

@@ -86,6 +86,7 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     ["--nginx", values.nginx],
     ["--systemd", values.systemd],
     ["--fail2ban", values.fail2ban],
+    ["--backup", values.backup],
     ["--host", values.host],
     ["--db", values.db],
   ] as const)
@@ -117,6 +118,7 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     nginx: values.nginx,
     systemd: values.systemd,
     fail2ban: values.fail2ban,
+    backup: values.backup,
     hosts: hosts.length > 0 ? hosts : here.hosts,
     databases: values.db,
     machine: machineOf(cores, memoryBytes),
@@ -142,6 +144,7 @@ function parse(args: readonly string[]) {
         nginx: { type: "string", multiple: true, default: [] },
         systemd: { type: "string", multiple: true, default: [] },
         fail2ban: { type: "string", multiple: true, default: [] },
+        backup: { type: "string", multiple: true, default: [] },
         host: { type: "string", multiple: true, default: [] },
         db: { type: "string", multiple: true, default: [] },
         cores: { type: "string" },
@@ -165,7 +168,7 @@ function parse(args: readonly string[]) {
 
 /** Each thing that is looked at, by its option. */
 function partsOf(request: AuditRequest): readonly (readonly [option: string, what: string])[] {
-  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx, systemd, fail2ban } = request;
+  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx, systemd, fail2ban, backup } = request;
   return [
     ...(odooConf === null ? [] : [["--odoo-conf", odooConf] as const]),
     ...compose.map((file) => ["--compose", file] as const),
@@ -175,6 +178,7 @@ function partsOf(request: AuditRequest): readonly (readonly [option: string, wha
     ...nginx.map((file) => ["--nginx", file] as const),
     ...systemd.map((file) => ["--systemd", file] as const),
     ...fail2ban.map((path) => ["--fail2ban", path] as const),
+    ...backup.map((path) => ["--backup", path] as const),
   ];
 }
 
@@ -187,6 +191,7 @@ const options = [
   "--nginx",
   "--systemd",
   "--fail2ban",
+  "--backup",
 ];
 
 function subjectOf(request: AuditRequest): string {

@@ -171,6 +171,7 @@ Usage: odoo-gateway audit --odoo-conf FILE [options]
   --pg-hba FILE            pg_hba.conf  --nginx FILE     nginx site (repeat)
   --postgresql-conf FILE   --systemd FILE   a unit of Odoo, with its drop-ins
   --fail2ban PATH          /etc/fail2ban, or a file of jails or filters (repeat)
+  --backup PATH            folder of backups: how old, large, complete (repeat)
   --pg-dsn DSN             asks a server, read-only (PGPASSWORD)
   --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
                            without --host: DOMAIN of the gateway's settings

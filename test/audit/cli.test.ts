@@ -140,6 +140,8 @@ t.test("exit status: findings decide, and what cannot be read is 2", async (t) =
     [["--compose", "marked.yaml", "--only", "compose-ports"], 0, /1 pass/],
     [["--systemd", "empty"], 1, /there is no ExecStart=/],
     [["--fail2ban", "empty"], 0, /none of them watches Odoo/],
+    [["--backup", "empty"], 1, /FAIL {2}backup-age/],
+    [["--backup", "gone"], 2, /problem: gone cannot be looked at/],
     [["--fail2ban", "gone"], 2, /problem: gone cannot be read/],
     [["--systemd", "gone.service"], 2, /problem: gone\.service cannot be read/],
     [["--odoo-conf", "odoo.conf", "--host", "a b"], 2, /no host name/],

@@ -1,3 +1,4 @@
+import { backupChecks } from "./backup.ts";
 import { composeChecks } from "./compose.ts";
 import { confChecks } from "./conf.ts";
 import type { AuditCheck } from "./entry.ts";
@@ -16,6 +17,7 @@ export const auditGroups: readonly (readonly [title: string, checks: readonly Au
   ["nginx sites (--nginx)", nginxChecks],
   ["Units of systemd (--systemd)", systemdChecks],
   ["Jails and filters of fail2ban (--fail2ban)", fail2banChecks],
+  ["Backups (--backup)", backupChecks],
 ];
 
 /** Every check of the inside view, in the order of the report. */

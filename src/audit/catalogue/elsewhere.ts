@@ -170,6 +170,9 @@ const usual: Readonly<Record<string, ElsewhereOf>> = {
   hba: postgresOwn,
   pgconf: postgresOwn,
   pg: postgresOwn,
+  backup: all(
+    "nothing to change there; the gateway's own folders (`CERTS_DIR`, `STATE_DIR`, `gateway.yaml`) belong into the backup, too.",
+  ),
   fail2ban: own(
     "As it is: its own log has a 200 for a wrong password, so the jail reads Odoo's.",
     "As for nginx.",
