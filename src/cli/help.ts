@@ -11,7 +11,7 @@ Commands:
   validate     check settings and policies, print every problem, change nothing
   explain      show what happens to a request, rule by rule, and why
   check        look at any Odoo site from outside, whatever stands in front
-  audit        read odoo.conf, compose, PostgreSQL, nginx files…, from inside
+  audit        read odoo.conf, compose, PostgreSQL, nginx… files, from inside
   certs        certificates, days left, next renewal; certs ca: the local CA
   bans         list, add and remove bans of the running gateway
   cache        how full the running gateway's cache is; cache clear: empty it

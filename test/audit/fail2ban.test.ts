@@ -119,6 +119,12 @@ t.test("comments behind values: a ; is one, a # is not", async (t) => {
   t.same(seen(result, "fail2ban-limits"), ["pass 6"]);
 });
 
+t.test("a token of an action is in no message", async (t) => {
+  const result = await folder(good, `[DEFAULT]\ncftoken = hunter2 # Cloudflare\n${jail}`);
+  t.same(seen(result, "fail2ban-syntax"), ["warn 2"]);
+  t.notMatch(JSON.stringify(result), "hunter2");
+});
+
 t.test("a jail that is off, one whose filter is not here, a file fail2ban cannot read", async (t) => {
   t.same(seen(await folder(good, jail.replace("enabled = true\n", "")), "fail2ban-syntax"), ["warn 3"]);
   t.same(seen(await look({ fail2ban: ["jail.local"] }, { "jail.local": jail }), "fail2ban-syntax"), [
@@ -150,7 +156,10 @@ t.test("the journal, syslog and Docker put something in front of Odoo's line", a
   t.same(await outcome(loose, "/var/log/syslog"), ["pass"]);
   t.same(await outcome(good, "", "systemd"), ["fail"]);
   t.same(await outcome(loose, "", "systemd[journalflags=1]"), ["pass"]);
-  t.same(await outcome(good, "/var/log/nginx/access.log"), ["skipped"]);
+  const proxy = "/var/log/nginx/access.log";
+  t.same(await outcome(good, proxy), ["skipped"]);
+  t.same(await outcome('^<HOST> - - \\[\\] "POST /web/login HTTP/[0-9.]+" 200', proxy), ["pass"]);
+  t.same(await outcome('^<HOST> .* "POST /web/login', proxy), ["fail"], "303 is a right password");
 });
 
 t.test("odoo.conf says whether the line is written, where, and with whose address", async (t) => {

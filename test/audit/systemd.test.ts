@@ -145,6 +145,16 @@ t.test("passwords that every user of the machine reads", async (t) => {
   t.same(await secrets(file, { "default/odoo": "DB_PASSWORD=hunter2\n" }, 0o100600), ["pass"]);
 });
 
+t.test("NoNewPrivileges comes with other protections where there is a user", async (t) => {
+  const outcome = async (text: string) => seen(await unit(text), "systemd-no-new-privileges");
+  t.same(await outcome(base), ["warn"]);
+  t.same(await outcome(`${base}NoNewPrivileges=false\n`), ["warn 4"]);
+  t.same(await outcome(`${base}SystemCallFilter=@system-service\n`), ["pass 4"]);
+  t.same(await outcome(`${base}PrivateDevices=yes\n`), ["pass 4"]);
+  t.same(await outcome(`${base}PrivateDevices=no\n`), ["warn"]);
+  t.same(await outcome(`${base}User=\nPrivateDevices=yes\n`), ["warn"], "root keeps what he has");
+});
+
 t.test("protections that would break Odoo are seen", async (t) => {
   const home = "[Service]\nUser=odoo\nExecStart=/home/odoo/odoo-bin -c /etc/odoo.conf\n";
   t.same(seen(await unit(`${home}ProtectHome=yes\nPrivateTmp=yes\n`), "systemd-private"), ["fail 4"]);
@@ -167,7 +177,9 @@ t.test("files that are no unit of Odoo get an answer", async (t) => {
     "[Service]\n=x\n",
   ])
     t.match(seen(await unit(text), "systemd-syntax").join(), /fail/, JSON.stringify(text));
-  t.same(seen(await unit("[Service]\nExecStart=/usr/sbin/nginx\n"), "systemd-syntax"), ["warn 2"]);
+  const other = await unit("[Service]\nExecStart=/usr/sbin/sync --password hunter2\n");
+  t.same(seen(other, "systemd-syntax"), ["warn 2"]);
+  t.notMatch(JSON.stringify(other), "hunter2");
   t.match((await look({ systemd: ["gone"] }, {})).problems, [{ place: "gone" }]);
 });
 

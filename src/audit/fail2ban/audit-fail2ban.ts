@@ -59,6 +59,9 @@ function mistake({ thing, place }: Trouble): Note {
   return note("fail2ban-syntax", "fail", `${thing}; fail2ban does not start with it`, place);
 }
 
+/** Options of actions whose value is nobody's to read. */
+const secret = /token|pass|key|secret|pw$/;
+
 /** Options whose value may hold a `#`. */
 const patterns = /regex$|^datepattern$|^action|^banaction|^journalmatch$|^ignorecommand$/;
 
@@ -78,7 +81,7 @@ function syntax(
           note(
             id,
             name === "maxretry" || name === "enabled" ? "fail" : "warn",
-            `${name} = ${quoted(value)}: the # belongs to the value; fail2ban knows ; for comments behind values`,
+            `${name} = ${secret.test(name) ? "…" : quoted(value)}: the # belongs to the value; fail2ban knows ; for comments behind values`,
             place,
             { fix: "Put the comment in a line of its own." },
           ),

@@ -59,8 +59,7 @@ export function filterNotes(filter: Filter, form: Form, place: Place, jail = "")
   const where = filter.failregex === null || filter.failregex.length > 0 ? filter.place : place;
   if (form === "gateway" || filter.failregex?.some((one) => one.includes('"event":')) === true)
     return [note(id, "skipped", `${who} reads the gateway's own log`, where)];
-  if (form === "other")
-    return [note(id, "skipped", `${who} reads the log of a proxy; only lines of Odoo are tried here`, where)];
+  if (form === "other") return [accessLog(filter, who, where)];
   if (filter.failregex?.length === 0) return [note(id, "fail", `${who} has no failregex`, where)];
   const words = { fix: form === "docker" ? dockerFix : fix };
   const now = tried(filter, form, `Login failed for login:admin from ${stranger}`);
@@ -134,6 +133,35 @@ export function filterNotes(filter: Filter, form: Form, place: Place, jail = "")
     notes.push(note(id, "warn", `${who} reads addresses of IPv4 only`, where, words));
   const all = orPass(notes, id, `${who} reads the address of a failed log-in`, where);
   return [...all, ...(isFine || before.kind === "address" ? [spoof(filter, form, who, where, words)] : [])];
+}
+
+/** A log-in in a proxy's log (combined format, its date taken out): Odoo answers 200 to a wrong password, 303 to a right one. */
+function accessLog(filter: Filter, who: string, place: Place): Note {
+  const id = "fail2ban-filter";
+  const reading = (status: number) =>
+    readLine(
+      filter,
+      `${stranger} - - [] "POST /web/login HTTP/1.1" ${status} 4321 "https://erp.example.com/web/login" "Mozilla/5.0"`,
+    ).kind;
+  if (reading(303) === "address")
+    return note(
+      id,
+      "fail",
+      `${who} matches successful log-ins in the proxy's log, too: who works with Odoo is banned`,
+      place,
+      {
+        why: "Odoo answers 200 to a wrong password and 303 to a right one; a pattern without the status counts both.",
+        fix: 'Let the pattern hold the status: failregex = ^<HOST> \\S+ \\S+ \\[\\] "POST (?:/[a-z_A-Z]+)?/web/login\\S* HTTP/[0-9.]+" 200',
+      },
+    );
+  return reading(200) === "address"
+    ? note(
+        id,
+        "pass",
+        `${who} reads failed log-ins of the page /web/login; those over RPC are 200 like any call, and not seen`,
+        place,
+      )
+    : note(id, "skipped", `${who} reads the log of a proxy, and no log-in in it as it is tried here`, place);
 }
 
 function spoof(filter: Filter, form: Form, who: string, place: Place, words: { readonly fix: string }): Note {

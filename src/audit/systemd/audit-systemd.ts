@@ -100,7 +100,7 @@ function syntax(unit: Unit, commands: readonly Command[], command: Command | nul
       note(
         id,
         "warn",
-        `ExecStart=${quoted(commands[0]?.words.join(" ") ?? "")} starts no Odoo: nothing to look at`,
+        `ExecStart=${quoted(commands[0]?.words[0] ?? "")} starts no Odoo: nothing to look at`,
         commands[0]?.place,
       ),
     );

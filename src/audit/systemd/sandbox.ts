@@ -9,11 +9,35 @@ export function sandbox(unit: Unit, command: Command): readonly Note[] {
 
 const isDynamic = (unit: Unit): boolean => unit.yesNo("DynamicUser") === true;
 
+/** Settings that bring NoNewPrivileges with them where User= is set, whatever it says itself (systemd.exec). */
+const bringers: readonly string[] = [
+  "SystemCallFilter",
+  "SystemCallArchitectures",
+  "RestrictAddressFamilies",
+  "RestrictNamespaces",
+  "PrivateDevices",
+  "ProtectKernelTunables",
+  "ProtectKernelModules",
+  "ProtectKernelLogs",
+  "ProtectClock",
+  "MemoryDenyWriteExecute",
+  "RestrictRealtime",
+  "RestrictSUIDSGID",
+  "LockPersonality",
+];
+
+function isOn(unit: Unit, name: string): boolean {
+  const value = unit.last(name)?.value ?? "";
+  return value !== "" && !/^(?:0|no|n|false|f|off)$/i.test(value);
+}
+
 function newPrivileges(unit: Unit): Note {
   const id = "systemd-no-new-privileges";
   const place = unit.place("NoNewPrivileges");
   if (unit.yesNo("NoNewPrivileges") === true) return note(id, "pass", "NoNewPrivileges is on", place);
   if (isDynamic(unit)) return note(id, "pass", "DynamicUser brings it", unit.place("DynamicUser"));
+  const brings = unit.last("User") === null ? undefined : bringers.find((name) => isOn(unit, name));
+  if (brings !== undefined) return note(id, "pass", `${brings} brings it`, unit.place(brings));
   const set = unit.last("NoNewPrivileges");
   return note(
     id,
