@@ -190,6 +190,11 @@ t.test("no compose file makes the audit fail", async (t) => {
     t,
     [
       "services:\n",
+      "include: [f, g]\n",
+      "    extends: odoo\n",
+      "    extends: { file: g, service: odoo }\n",
+      "    env_file: e\n",
+      "!reset ",
       "  odoo:\n",
       "    image: odoo\n",
       "    ports:\n",
@@ -210,6 +215,6 @@ t.test("no compose file makes the audit fail", async (t) => {
       "!tag ",
       "| \n",
     ],
-    (text) => look({ compose: ["f"] }, { f: text }),
+    (text) => look({ compose: ["f", "g"] }, { f: text, g: text.slice(text.length / 2), e: text }),
   );
 });
