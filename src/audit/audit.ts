@@ -1,18 +1,31 @@
 /** The inside view: reads what an operator names, and says what of it the guides would have otherwise. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { type Finding, findingOf } from "../report/finding.ts";
+import { auditBackup } from "./backup/audit-backup.ts";
+import { type FileFacts, readBackups } from "./backup/read.ts";
 import { auditChecks } from "./catalogue/catalogue.ts";
 import { auditCompose } from "./compose/audit-compose.ts";
-import { type ReadEnvFile, readCompose } from "./compose/read.ts";
+import { readCompose } from "./compose/read.ts";
 import type { Variables } from "./compose/variables.ts";
 import { auditConf } from "./conf/audit-conf.ts";
 import { databaseNames, visible } from "./conf/dbfilter.ts";
 import { ConfView } from "./conf/view.ts";
 import type { AuditContext, ConnectionRoom, GatewayView, Machine, Modes } from "./context.ts";
-import { type Disk, envFiles, nginxIncludes, postgresIncludes } from "./included.ts";
+import { auditFail2ban } from "./fail2ban/audit-fail2ban.ts";
+import {
+  composeFiles,
+  composeOverride,
+  type Disk,
+  envFiles,
+  fail2banFiles,
+  nginxIncludes,
+  postgresIncludes,
+  systemdDropIns,
+} from "./included.ts";
 import { auditNginx } from "./nginx/audit-nginx.ts";
+import { readDump } from "./nginx/dump.ts";
 import { readNginx } from "./nginx/parse.ts";
 import { bounded, type Note, note } from "./note.ts";
 import { auditPgConf, roomOf } from "./postgres/audit-conf.ts";
@@ -23,6 +36,8 @@ import { type Dsn, shownDsn } from "./postgres/dsn.ts";
 import { readHba } from "./postgres/hba.ts";
 import { type ServerFacts, serverFacts } from "./postgres/server.ts";
 import { openSession } from "./postgres/session.ts";
+import { auditUnit } from "./systemd/audit-systemd.ts";
+import { readUnit } from "./systemd/read.ts";
 
 /** What is to be looked at; paths as the operator wrote them. */
 export interface AuditRequest {
@@ -32,6 +47,11 @@ export interface AuditRequest {
   readonly postgresqlConf: string | null;
   readonly pgDsn: Dsn | null;
   readonly nginx: readonly string[];
+  readonly systemd: readonly string[];
+  /** Files or folders. */
+  readonly fail2ban: readonly string[];
+  /** Files or folders. */
+  readonly backup: readonly string[];
   /** `--host`, or the served names of the gateway; lower case, without port. */
   readonly hosts: readonly string[];
   /** `--db`. */
@@ -44,6 +64,7 @@ export interface AuditRequest {
 
 export interface AuditSurroundings extends Disk {
   readonly modesOf: (path: string) => Modes | null;
+  readonly factsOf: (path: string) => FileFacts | null;
   readonly nowMs: number;
 }
 
@@ -98,8 +119,8 @@ export async function audit(
     const known = { ...context, databases: [...new Set([...named, ...existing])] };
     add(auditConf(conf, resolve(surroundings.cwd, conf.file), known));
   }
-  for (const file of request.compose)
-    add(composeNotes(file, read, request.variables, problems, envFiles(file, surroundings)));
+  for (const files of composeProjects(request.compose, surroundings))
+    add(composeNotes(files, read, request.variables, problems, surroundings));
   if (request.pgHba !== null) {
     const text = read(request.pgHba);
     if (text !== null)
@@ -117,7 +138,33 @@ export async function audit(
       limitTimeRealS: conf?.whole("limit_time_real") ?? null,
       busPort: conf?.whole("gevent_port") ?? 8072,
     };
-    add(auditNginx(readNginx(file, text, nginxIncludes(file, surroundings)), compared));
+    const dump = readDump(text);
+    const nginx =
+      dump === null
+        ? readNginx(file, text, nginxIncludes(file, surroundings))
+        : readNginx(dump.file, dump.text, dump.readIncluded);
+    add(auditNginx(nginx, compared));
+  }
+  for (const file of request.systemd) {
+    const text = read(file);
+    if (text !== null) add(unitNotes(file, text, request.odooConf, surroundings));
+  }
+  for (const path of request.fail2ban) {
+    const isFolder = surroundings.readFolder(resolve(surroundings.cwd, path)) !== null;
+    if (isFolder || read(path) !== null) add(auditFail2ban(fail2banFiles(path, surroundings), conf));
+  }
+  for (const path of request.backup) {
+    const backups = readBackups(path, {
+      readFolder: (one) => surroundings.readFolder(resolve(surroundings.cwd, one)),
+      factsOf: (one) => surroundings.factsOf(resolve(surroundings.cwd, one)),
+    });
+    if (backups === null)
+      problems.push({
+        place: path,
+        thing: "cannot be looked at: there is nothing, or this user may not",
+        remedy: "",
+      });
+    else add(auditBackup(backups, surroundings.nowMs));
   }
   return { findings: ordered(bounded(notes.filter(({ id }) => ids.has(id)))), problems };
 }
@@ -153,23 +200,57 @@ function textOf(path: string, { cwd, readFile }: Disk, problems: Problem[]): str
 }
 
 function composeNotes(
-  file: string,
+  files: readonly string[],
   read: (path: string) => string | null,
   variables: Variables,
   problems: Problem[],
-  readEnvFile: ReadEnvFile,
+  disk: Disk,
 ): readonly Note[] {
-  const text = read(file);
-  if (text === null) return [];
-  const compose = readCompose(file, text, variables, readEnvFile);
+  const texts = files.flatMap((file) => {
+    const text = read(file);
+    return text === null ? [] : [{ file, text }];
+  });
+  const [first] = texts;
+  if (first === undefined) return [];
+  if (files.length === 1) texts.push(...composeOverride(first.file, disk));
+  const compose = readCompose(texts, composeFiles(disk), variables, envFiles(first.file, disk));
   if (compose.ok) return auditCompose(compose.value);
-  for (const { line, thing } of compose.error)
+  for (const { place, thing } of compose.error)
     problems.push({
-      place: `${file}:${line}`,
+      place: `${place.file}:${place.line ?? 1}`,
       thing: `is no compose file: ${thing}`,
       remedy: "docker compose config shows the same",
     });
   return [];
+}
+
+/** Files of one folder are one project, as those behind several -f are. */
+function composeProjects(files: readonly string[], { cwd }: Disk): readonly (readonly string[])[] {
+  const projects = new Map<string, string[]>();
+  for (const file of files) {
+    const folder = dirname(resolve(cwd, file));
+    projects.set(folder, [...(projects.get(folder) ?? []), file]);
+  }
+  return [...projects.values()];
+}
+
+function unitNotes(
+  file: string,
+  text: string,
+  odooConf: string | null,
+  surroundings: AuditSurroundings,
+): readonly Note[] {
+  const quietly = (path: string): string | null => {
+    const found = surroundings.readFile(resolve(surroundings.cwd, path));
+    return found.ok ? found.value : null;
+  };
+  const unit = readUnit(file, [{ file, text }, ...systemdDropIns(file, surroundings)]);
+  return auditUnit(unit, {
+    readEnvironment: quietly,
+    readUsers: () => quietly("/etc/passwd"),
+    modesOf: (path) => surroundings.modesOf(resolve(surroundings.cwd, path)),
+    odooConf,
+  });
 }
 
 async function askServer(

@@ -112,6 +112,15 @@ function reads(source: string, flags: string): boolean {
  * readable in another way.
  */
 export function pythonMatcher(source: string): Matcher {
+  return python(source, (translated) => `(?<![\\s\\S])(?:${translated})`);
+}
+
+/** The same for Python's `re.search`, which finds the pattern anywhere. */
+export function pythonSearcher(source: string): Matcher {
+  return python(source, (translated) => translated);
+}
+
+function python(source: string, placed: (translated: string) => string): Matcher {
   const [, letters = "", rest = source] = /^\(\?([aimsux]+)\)([\s\S]*)$/.exec(source) ?? [];
   const flags = [...new Set(letters)].filter((letter) => letter === "i" || letter === "m" || letter === "s");
   if (letters.includes("x") || /\(\?\(|\(\?#|\(\?<(?![=!])|[*+?}]\+/.test(rest)) return () => null;
@@ -130,7 +139,7 @@ export function pythonMatcher(source: string): Matcher {
     [...rest.matchAll(/(?<!\\)(?:\\\\)*\\([1-9][0-9]?)/g)].some(([, number]) => Number(number) > groups) ||
     [...rest.matchAll(/\(\?P=(\w+)\)/g)].some(([, name]) => !rest.includes(`(?P<${name ?? ""}>`));
   if (isDangling || !reads(translated, flags.join(""))) return () => null;
-  return matcherOf(`(?<![\\s\\S])(?:${translated})`, flags.join(""));
+  return matcherOf(placed(translated), flags.join(""));
 }
 
 /** A pattern of PCRE, as nginx compiles it; `ignoreCase` for `~*`. */

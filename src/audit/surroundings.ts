@@ -3,11 +3,19 @@ import { readdirSync, statSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { readTextFileAsItIs } from "../settings/read-file.ts";
 import type { AuditSurroundings } from "./audit.ts";
+import type { FileFacts } from "./backup/read.ts";
 import type { Machine, Modes } from "./context.ts";
 
 /** This process's own disk and clock. */
 export function processSurroundings(): AuditSurroundings {
-  return { cwd: process.cwd(), readFile: readTextFileAsItIs, readFolder, modesOf, nowMs: Date.now() };
+  return {
+    cwd: process.cwd(),
+    readFile: readTextFileAsItIs,
+    readFolder,
+    modesOf,
+    factsOf,
+    nowMs: Date.now(),
+  };
 }
 
 /** Cores and memory: what is given, else this machine's, a container's bound included. */
@@ -41,6 +49,21 @@ function modesOf(path: string): Modes | null {
   try {
     const stat = statSync(path);
     return { mode: stat.mode, owner: stat.uid, isFolder: stat.isDirectory() };
+  } catch {
+    return null;
+  }
+}
+
+function factsOf(path: string): FileFacts | null {
+  try {
+    const stat = statSync(path);
+    return {
+      isFolder: stat.isDirectory(),
+      isFile: stat.isFile(),
+      sizeBytes: stat.size,
+      changedMs: stat.mtimeMs,
+      mode: process.platform === "win32" ? 0 : stat.mode,
+    };
   } catch {
     return null;
   }

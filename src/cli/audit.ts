@@ -84,6 +84,9 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
   for (const [name, list] of [
     ["--compose", values.compose],
     ["--nginx", values.nginx],
+    ["--systemd", values.systemd],
+    ["--fail2ban", values.fail2ban],
+    ["--backup", values.backup],
     ["--host", values.host],
     ["--db", values.db],
   ] as const)
@@ -113,6 +116,9 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     postgresqlConf: values["postgresql-conf"] ?? null,
     pgDsn,
     nginx: values.nginx,
+    systemd: values.systemd,
+    fail2ban: values.fail2ban,
+    backup: values.backup,
     hosts: hosts.length > 0 ? hosts : here.hosts,
     databases: values.db,
     machine: machineOf(cores, memoryBytes),
@@ -136,6 +142,9 @@ function parse(args: readonly string[]) {
         "postgresql-conf": { type: "string" },
         "pg-dsn": { type: "string" },
         nginx: { type: "string", multiple: true, default: [] },
+        systemd: { type: "string", multiple: true, default: [] },
+        fail2ban: { type: "string", multiple: true, default: [] },
+        backup: { type: "string", multiple: true, default: [] },
         host: { type: "string", multiple: true, default: [] },
         db: { type: "string", multiple: true, default: [] },
         cores: { type: "string" },
@@ -159,7 +168,7 @@ function parse(args: readonly string[]) {
 
 /** Each thing that is looked at, by its option. */
 function partsOf(request: AuditRequest): readonly (readonly [option: string, what: string])[] {
-  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx } = request;
+  const { odooConf, compose, pgHba, postgresqlConf, pgDsn, nginx, systemd, fail2ban, backup } = request;
   return [
     ...(odooConf === null ? [] : [["--odoo-conf", odooConf] as const]),
     ...compose.map((file) => ["--compose", file] as const),
@@ -167,8 +176,23 @@ function partsOf(request: AuditRequest): readonly (readonly [option: string, wha
     ...(postgresqlConf === null ? [] : [["--postgresql-conf", postgresqlConf] as const]),
     ...(pgDsn === null ? [] : [["--pg-dsn", shownDsn(pgDsn)] as const]),
     ...nginx.map((file) => ["--nginx", file] as const),
+    ...systemd.map((file) => ["--systemd", file] as const),
+    ...fail2ban.map((path) => ["--fail2ban", path] as const),
+    ...backup.map((path) => ["--backup", path] as const),
   ];
 }
+
+const options = [
+  "--odoo-conf",
+  "--compose",
+  "--pg-hba",
+  "--postgresql-conf",
+  "--pg-dsn",
+  "--nginx",
+  "--systemd",
+  "--fail2ban",
+  "--backup",
+];
 
 function subjectOf(request: AuditRequest): string {
   return partsOf(request)
@@ -178,9 +202,7 @@ function subjectOf(request: AuditRequest): string {
 
 function factsOf(request: AuditRequest, here: GatewayHere): Report["facts"] {
   const given = new Set(partsOf(request).map(([option]) => option));
-  const missing = ["--odoo-conf", "--compose", "--pg-hba", "--postgresql-conf", "--pg-dsn", "--nginx"].filter(
-    (one) => !given.has(one),
-  );
+  const missing = options.filter((one) => !given.has(one));
   const { cores, memoryBytes, from } = request.machine;
   return [
     ["machine", `${cores} cores, ${formatBytes(memoryBytes)} (${from})`],

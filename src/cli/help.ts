@@ -11,7 +11,7 @@ Commands:
   validate     check settings and policies, print every problem, change nothing
   explain      show what happens to a request, rule by rule, and why
   check        look at any Odoo site from outside, whatever stands in front
-  audit        read odoo.conf, compose, PostgreSQL and nginx files, from inside
+  audit        read odoo.conf, compose, PostgreSQL, nginx… files, from inside
   certs        certificates, days left, next renewal; certs ca: the local CA
   bans         list, add and remove bans of the running gateway
   cache        how full the running gateway's cache is; cache clear: empty it
@@ -169,7 +169,10 @@ Usage: odoo-gateway audit --odoo-conf FILE [options]
 
   --odoo-conf FILE         odoo.conf    --compose FILE   compose.yaml (repeat)
   --pg-hba FILE            pg_hba.conf  --nginx FILE     nginx site (repeat)
-  --postgresql-conf FILE   --pg-dsn DSN  asks a server, read-only (PGPASSWORD)
+  --postgresql-conf FILE   --systemd FILE   a unit of Odoo, with its drop-ins
+  --fail2ban PATH          /etc/fail2ban, or a file of jails or filters (repeat)
+  --backup PATH            folder of backups: how old, large, complete (repeat)
+  --pg-dsn DSN             asks a server, read-only (PGPASSWORD)
   --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
                            without --host: DOMAIN of the gateway's settings
   --cores N, --memory 8GiB   of Odoo's machine; without: of this one

@@ -342,3 +342,13 @@ t.test(
     t.equal(await outcome("limit_memory_hard = 2__6", "conf-syntax"), "fail");
   },
 );
+
+t.test(
+  "a file of a megabyte is read to its end, and a name that stands twice far apart is told",
+  async (t) => {
+    const lines = Array.from({ length: 80_000 }, (_, at) => `o${at} = 1`);
+    const text = `[options]\n${lines.join("\n")}\no0 = 2\n[options]\n`;
+    const result = await look({ odooConf: "odoo.conf" }, { "odoo.conf": text });
+    t.same(seen(result, "conf-syntax"), ["fail 80002", "fail 80003"]);
+  },
+);

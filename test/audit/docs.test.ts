@@ -102,7 +102,8 @@ t.test("every check has a section, and every section a check", async (t) => {
 t.test("ids are stable words of their own", async (t) => {
   const ids = auditChecks.map(({ id }) => id);
   t.equal(new Set(ids).size, ids.length, "no id twice");
-  for (const id of ids) t.match(id, /^(?:conf|compose|hba|pgconf|pg|nginx)-[a-z-]+[a-z]$/);
+  for (const id of ids)
+    t.match(id, /^(?:conf|compose|hba|pgconf|pg|nginx|systemd|fail2ban|backup)-[a-z-]+[a-z]$/);
   for (const { id, title, why, fix, from } of auditChecks)
     t.ok([title, why, fix, from].every((text) => text.length > 3) && !title.endsWith("."), id);
 });

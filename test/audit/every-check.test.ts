@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import type { AuditRequest } from "../../src/audit/audit.ts";
+import type { FileFacts } from "../../src/audit/backup/read.ts";
 import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
 import type { AuditContext, GatewayView, Modes } from "../../src/audit/context.ts";
 import { auditServer } from "../../src/audit/postgres/audit-server.ts";
@@ -40,11 +41,31 @@ interface Change {
   readonly to: string;
 }
 
+// Backups are known by name, time and size only.
+for (const name of ["prod.dump.gpg", "filestore.tar.gz.gpg", "restore-drill"])
+  files[`good/backup/${name}`] = "";
+const backupFile: FileFacts = {
+  isFolder: false,
+  isFile: true,
+  sizeBytes: 5_000_000,
+  changedMs: nowMs - 3_600_000,
+  mode: 0o100600,
+};
+const goodFacts: Readonly<Record<string, FileFacts>> = {
+  "/etc/good/backup": { ...backupFile, isFolder: true, isFile: false, mode: 0o040755 },
+  "/etc/good/backup/prod.dump.gpg": backupFile,
+  "/etc/good/backup/filestore.tar.gz.gpg": backupFile,
+  "/etc/good/backup/restore-drill": backupFile,
+};
+
 const goodRequest: Partial<AuditRequest> = {
   odooConf: "good/odoo.conf",
   pgHba: "good/pg_hba.conf",
   postgresqlConf: "good/postgresql.conf",
   nginx: ["good/nginx.conf"],
+  systemd: ["good/odoo.service"],
+  fail2ban: ["good/fail2ban"],
+  backup: ["good/backup"],
   hosts: ["prod.example.com"],
   databases: ["prod"],
   gateway,
@@ -59,6 +80,7 @@ async function findings(
   request: Partial<AuditRequest> = goodRequest,
   change?: Change,
   modes: Readonly<Record<string, Modes>> = goodModes,
+  facts: Readonly<Record<string, FileFacts>> = goodFacts,
 ): Promise<readonly Finding[]> {
   const changed = { ...files };
   if (change !== undefined) {
@@ -66,7 +88,7 @@ async function findings(
     if (!text.includes(change.from)) throw new Error(`${change.file} has no ${change.from}`);
     changed[change.file] = text.replace(change.from, () => change.to);
   }
-  return (await look(request, changed, modes)).findings;
+  return (await look(request, changed, modes, facts)).findings;
 }
 
 const compose: Partial<AuditRequest> = {
@@ -95,6 +117,13 @@ const conf = (from: string, to: string): Change => ({ file: "good/odoo.conf", fr
 const hba = (from: string, to: string): Change => ({ file: "good/pg_hba.conf", from, to });
 const pg = (from: string, to: string): Change => ({ file: "good/postgresql.conf", from, to });
 const site = (from: string, to: string): Change => ({ file: "good/nginx.conf", from, to });
+const unit = (from: string, to: string): Change => ({ file: "good/odoo.service", from, to });
+const jail = (from: string, to: string): Change => ({ file: "good/fail2ban/jail.local", from, to });
+const filter = (from: string, to: string): Change => ({
+  file: "good/fail2ban/filter.d/odoo.conf",
+  from,
+  to,
+});
 const services = (from: string, to: string): Change => ({ file: "good/compose.yaml", from, to });
 
 /** One change of the good files for each check, and what it makes of it. */
@@ -203,12 +232,27 @@ const breaks: Readonly<Record<string, readonly [outcome: "fail" | "warn", change
   "compose-healthcheck": ["warn", services("healthcheck: {", "x-healthcheck: {")],
   "compose-depends-on": ["warn", services("service_healthy", "service_started")],
   "compose-volumes": ["fail", services("/var/lib/postgresql/data", "/data")],
+  "systemd-syntax": ["fail", unit("[Install]", "ExecStart=/opt/odoo/odoo-bin\n[Install]")],
+  "systemd-user": ["fail", unit("User=odoo\n", "")],
+  "systemd-no-new-privileges": ["warn", unit("NoNewPrivileges=yes", "NoNewPrivileges=no")],
+  "systemd-protect-system": ["warn", unit("ProtectSystem=strict", "ProtectSystem=true")],
+  "systemd-private": ["warn", unit("PrivateTmp=yes\n", "")],
+  "systemd-odoo-options": ["fail", unit("-c /etc/odoo/odoo.conf", "-c /etc/odoo/odoo.conf --dev=all")],
+  "systemd-secrets": ["fail", unit("User=odoo\n", "User=odoo\nEnvironment=PGPASSWORD=x\n")],
+  "systemd-restart": ["warn", unit("Restart=on-failure", "Restart=no")],
+  "fail2ban-syntax": ["fail", jail("maxretry = 5", "maxretry = 5 # tries")],
+  "fail2ban-filter": ["fail", filter("(?:db:\\S+ )?", "db:\\S+ ")],
+  "fail2ban-spoof": ["fail", filter("login:.* from <ADDR>\\s*$", "login:\\S+ from <HOST>")],
+  "fail2ban-log": ["warn", jail("odoo/odoo.log", "odoo.log")],
+  "fail2ban-limits": ["warn", jail("findtime = 10m", "findtime = 60")],
   "compose-odoo-options": ["fail", services("USER: odoo", "USER: odoo\n      ODOO_LOG_LEVEL: warn")],
 };
 
 /** Only what the changed file is looked at for; odoo.conf is compared with postgresql.conf. */
 function requestFor({ file }: Change): Partial<AuditRequest> {
   if (file.includes("compose")) return compose;
+  if (file.includes("fail2ban")) return { fail2ban: ["good/fail2ban"], odooConf: "good/odoo.conf" };
+  if (file.endsWith(".service")) return { systemd: [file] };
   const isSite = file.includes("nginx");
   const isConf = file.includes("odoo.conf");
   return {
@@ -230,6 +274,12 @@ for (const [id, [outcome, change]] of Object.entries(breaks))
     );
   });
 
+t.test("compose-files: an include that is not here is said", async (t) => {
+  const change = services("services:", "include: [gone.yaml]\nservices:");
+  const all = await findings(compose, change);
+  t.equal(all.find(({ id }) => id === "compose-files")?.outcome, "skipped");
+});
+
 t.test("conf-file-mode: a file that everybody reads is seen", async (t) => {
   const seen = (modes: Readonly<Record<string, Modes>>) =>
     findings(goodRequest, undefined, modes).then(
@@ -250,6 +300,31 @@ t.test("conf-data-dir: a folder that everybody reads is seen", async (t) => {
   t.equal(await seen(0o040755), "fail");
   t.equal(await seen(0o040750), "pass");
 });
+
+/** What one file of the backups is like, and what is said then; null: it is not there. */
+const backupBreaks: Readonly<
+  Record<string, readonly ["fail" | "warn", name: string, facts: Partial<FileFacts> | null]>
+> = {
+  "backup-age": ["warn", "prod.dump.gpg", { changedMs: nowMs - 27 * 3_600_000 }],
+  "backup-size": ["fail", "prod.dump.gpg", { sizeBytes: 1_000_000 }],
+  "backup-complete": ["fail", "filestore.tar.gz.gpg", null],
+  "backup-mode": ["warn", "prod.dump.gpg", { mode: 0o100644 }],
+  "backup-encrypted": ["warn", "prod.dump", {}],
+  "backup-drill": ["warn", "restore-drill", { changedMs: nowMs - 101 * 86_400_000 }],
+};
+
+for (const [id, [outcome, name, change]] of Object.entries(backupBreaks))
+  t.test(`${id}: ${JSON.stringify(change)} is seen`, async (t) => {
+    const path = `/etc/good/backup/${name}`;
+    const facts = { ...goodFacts };
+    delete facts["/etc/good/backup/prod.dump.gpg"];
+    if (change === null) delete facts[path];
+    else facts[path] = { ...backupFile, ...change };
+    if (name === "prod.dump") files["good/backup/prod.dump"] = "";
+    else facts["/etc/good/backup/prod.dump.gpg"] ??= backupFile;
+    const all = await findings({ backup: ["good/backup"] }, undefined, goodModes, facts);
+    t.equal(all.find((one) => one.id === id)?.outcome, outcome);
+  });
 
 /** One change of a good server for each check of a running one. */
 const serverBreaks: Readonly<Record<string, readonly ["fail" | "warn", Partial<ServerFacts>]>> = {
@@ -308,6 +383,12 @@ t.test("a good server passes every check of a running one, and each can be broke
 });
 
 t.test("every check is broken once above", async (t) => {
-  const broken = [...Object.keys(breaks), "conf-file-mode", ...Object.keys(serverBreaks)];
+  const broken = [
+    ...Object.keys(breaks),
+    "conf-file-mode",
+    "compose-files",
+    ...Object.keys(backupBreaks),
+    ...Object.keys(serverBreaks),
+  ];
   t.same(broken.sort(), auditChecks.map(({ id }) => id).sort(), "a new check brings what breaks it");
 });

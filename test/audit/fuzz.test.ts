@@ -82,6 +82,75 @@ t.test("no pg_hba.conf or postgresql.conf makes the audit fail", async (t) => {
   );
 });
 
+t.test("no unit of systemd makes the audit fail", async (t) => {
+  await holds(
+    t,
+    [
+      "[Service]\n",
+      "ExecStart=",
+      "/usr/bin/odoo ",
+      "-c ",
+      "User=",
+      "root",
+      "\n",
+      "\\\n",
+      "#",
+      ";",
+      "'",
+      '"',
+      "\\",
+      "$A ",
+      "$",
+      "{A}",
+      "Environment=",
+      "A=1 ",
+      "EnvironmentFile=f\n",
+      "ProtectSystem=strict\n",
+      "=",
+      "%",
+    ],
+    (text) => look({ systemd: ["f"] }, { f: text, "f.d/a.conf": text }),
+  );
+});
+
+t.test("no jail and no filter of fail2ban makes the audit fail", async (t) => {
+  await holds(
+    t,
+    [
+      "[odoo]\n",
+      "[Definition]\n",
+      "[INCLUDES]\nbefore = f\n",
+      "failregex = ",
+      "filter = odoo[a=1]\n",
+      "Login failed for ",
+      "<HOST>",
+      "<F-USER>",
+      "</F-USER>",
+      "%(a)s",
+      "a = ",
+      "<a>",
+      "%%",
+      "\\S+",
+      ".*",
+      "(",
+      ")",
+      "[",
+      "maxretry = ",
+      "bantime = -",
+      "logpath = *",
+      "\n",
+      "\n  ",
+      " # ",
+      " ; ",
+    ],
+    (text) =>
+      look(
+        { fail2ban: ["f", "d"], odooConf: "o" },
+        { f: text, "d/jail.local": text, "d/filter.d/odoo.conf": text, o: "[options]\nlogfile = /x\n" },
+      ),
+  );
+});
+
 t.test("no nginx site makes the audit fail", async (t) => {
   await holds(
     t,
@@ -121,6 +190,11 @@ t.test("no compose file makes the audit fail", async (t) => {
     t,
     [
       "services:\n",
+      "include: [f, g]\n",
+      "    extends: odoo\n",
+      "    extends: { file: g, service: odoo }\n",
+      "    env_file: e\n",
+      "!reset ",
       "  odoo:\n",
       "    image: odoo\n",
       "    ports:\n",
@@ -141,6 +215,6 @@ t.test("no compose file makes the audit fail", async (t) => {
       "!tag ",
       "| \n",
     ],
-    (text) => look({ compose: ["f"] }, { f: text }),
+    (text) => look({ compose: ["f", "g"] }, { f: text, g: text.slice(text.length / 2), e: text }),
   );
 });

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { type AuditRequest, type AuditResult, type AuditSurroundings, audit } from "../../src/audit/audit.ts";
+import type { FileFacts } from "../../src/audit/backup/read.ts";
 import { auditChecks } from "../../src/audit/catalogue/catalogue.ts";
 import type { Modes } from "../../src/audit/context.ts";
 import type { ServerFacts } from "../../src/audit/postgres/server.ts";
@@ -13,6 +14,7 @@ export const nowMs = Date.UTC(2026, 10, 21);
 export function diskOf(
   files: Readonly<Record<string, string>>,
   modes: Readonly<Record<string, Modes>> = {},
+  facts: Readonly<Record<string, FileFacts>> = {},
 ): AuditSurroundings {
   const byPath = new Map(Object.entries(files).map(([path, text]) => [resolve("/etc", path), text]));
   return {
@@ -27,9 +29,10 @@ export function diskOf(
       const names = [...byPath.keys()]
         .filter((one) => one.startsWith(`${path}/`))
         .map((one) => one.slice(path.length + 1));
-      return names.length === 0 ? null : names.filter((one) => !one.includes("/"));
+      return names.length === 0 ? null : [...new Set(names.map((one) => one.split("/", 1)[0] ?? ""))];
     },
     modesOf: (path) => modes[path] ?? null,
+    factsOf: (path) => facts[path] ?? null,
     nowMs,
   };
 }
@@ -41,6 +44,9 @@ const nothing: AuditRequest = {
   postgresqlConf: null,
   pgDsn: null,
   nginx: [],
+  systemd: [],
+  fail2ban: [],
+  backup: [],
   hosts: [],
   databases: [],
   machine: { cores: 4, memoryBytes: 16 * 2 ** 30, from: "given" },
@@ -53,8 +59,9 @@ export function look(
   request: Partial<AuditRequest>,
   files: Readonly<Record<string, string>>,
   modes: Readonly<Record<string, Modes>> = {},
+  facts: Readonly<Record<string, FileFacts>> = {},
 ): Promise<AuditResult> {
-  return audit({ ...nothing, ...request }, diskOf(files, modes), allIds);
+  return audit({ ...nothing, ...request }, diskOf(files, modes, facts), allIds);
 }
 
 /** `fail 12`: outcome and line of each finding of a check. */

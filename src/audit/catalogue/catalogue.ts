@@ -1,8 +1,11 @@
+import { backupChecks } from "./backup.ts";
 import { composeChecks } from "./compose.ts";
 import { confChecks } from "./conf.ts";
 import type { AuditCheck } from "./entry.ts";
+import { fail2banChecks } from "./fail2ban.ts";
 import { nginxChecks } from "./nginx.ts";
 import { hbaChecks, pgChecks, pgConfChecks } from "./postgres.ts";
+import { systemdChecks } from "./systemd.ts";
 
 /** The groups of the documentation, each with what it reads. */
 export const auditGroups: readonly (readonly [title: string, checks: readonly AuditCheck[]])[] = [
@@ -12,6 +15,9 @@ export const auditGroups: readonly (readonly [title: string, checks: readonly Au
   ["postgresql.conf (--postgresql-conf)", pgConfChecks],
   ["A running PostgreSQL (--pg-dsn)", pgChecks],
   ["nginx sites (--nginx)", nginxChecks],
+  ["Units of systemd (--systemd)", systemdChecks],
+  ["Jails and filters of fail2ban (--fail2ban)", fail2banChecks],
+  ["Backups (--backup)", backupChecks],
 ];
 
 /** Every check of the inside view, in the order of the report. */

@@ -3,6 +3,13 @@ import { type AuditCheck, check } from "./entry.ts";
 
 export const composeChecks: readonly AuditCheck[] = [
   check(
+    "compose-files",
+    "Every file of the project was read",
+    "A port or a password may stand in a file that is included, extended or laid over; what was not read was not looked at.",
+    "Run the audit where docker compose runs, or look at what docker compose config prints.",
+    "compose's own rules (include, extends, several -f, compose.override.yaml)",
+  ),
+  check(
     "compose-ports",
     "No port of Odoo or PostgreSQL is published",
     'Docker publishes past the host\'s firewall: with ports: "8069:8069" the whole internet reaches Odoo without the gateway, or PostgreSQL itself.',

@@ -80,6 +80,13 @@ const special: Readonly<Record<string, ElsewhereOf>> = {
     "As for nginx.",
     "Its own log has a `login` line for each attempt, whatever Odoo writes; `docs/fail2ban` and `docs/crowdsec` read it.",
   ),
+  "fail2ban-limits": own(
+    "`limit_req` slows each address down beside it; it counts right passwords, too.",
+    "`rateLimit` slows each address down beside it; it counts right passwords, too.",
+    "Nothing without a plug-in.",
+    "`LOGIN_BANS` counts failures by address and account, with the answers before it and no log; `docs/fail2ban` for the machine's other ports.",
+  ),
+  "compose-files": everyService,
   "compose-ports": outside("direct-ports"),
   "compose-docker-socket": own(
     "It needs no socket.",
@@ -163,6 +170,16 @@ const usual: Readonly<Record<string, ElsewhereOf>> = {
   hba: postgresOwn,
   pgconf: postgresOwn,
   pg: postgresOwn,
+  backup: all(
+    "nothing to change there; the gateway's own folders (`CERTS_DIR`, `STATE_DIR`, `gateway.yaml`) belong into the backup, too.",
+  ),
+  fail2ban: own(
+    "As it is: its own log has a 200 for a wrong password, so the jail reads Odoo's.",
+    "As for nginx.",
+    "As for nginx.",
+    "It needs no filter of Odoo's log: it sees each answer. `docs/fail2ban` has a jail for its own log.",
+  ),
+  systemd: all("nothing to change there, the unit is Odoo's own; theirs bear the same lines."),
 };
 
 /** What a check's section says of nginx, Traefik, Caddy and us; null: nobody has written it. */

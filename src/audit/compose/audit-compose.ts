@@ -1,4 +1,4 @@
-import type { Note } from "../note.ts";
+import { type Note, note, orPass } from "../note.ts";
 import { hardening } from "./hardening.ts";
 import { odooOptions } from "./odoo-options.ts";
 import { publishedPorts } from "./ports.ts";
@@ -6,13 +6,24 @@ import type { ComposeFile } from "./read.ts";
 import { running } from "./running.ts";
 import { composeSecrets } from "./secrets.ts";
 
-/** Everything a compose file tells. Each file is looked at by itself: what a second one overrides is not known here. */
+/** Everything the compose files of a project tell, laid over each other. */
 export function auditCompose(compose: ComposeFile): readonly Note[] {
   return [
+    ...files(compose),
     ...publishedPorts(compose),
     ...composeSecrets(compose),
     ...hardening(compose),
     ...running(compose),
     ...odooOptions(compose),
   ];
+}
+
+function files({ file, files: read, unread }: ComposeFile): readonly Note[] {
+  const id = "compose-files";
+  return orPass(
+    unread.map(({ thing, place }) => note(id, "skipped", `${thing}; what it says is not known`, place)),
+    id,
+    read.length === 1 ? "one file" : `${read.slice(0, 8).join(", ")}, laid over each other`,
+    { file, line: null },
+  );
 }

@@ -1,7 +1,9 @@
 /** A compose file as services with places. Pure. */
 import { err, ok, type Result } from "../../base/result.ts";
-import { type KeyPath, parseYaml, type YamlDocument } from "../../base/yaml-positions.ts";
+import type { KeyPath } from "../../base/yaml-positions.ts";
 import type { Place } from "../../report/finding.ts";
+import type { Tree } from "./merge.ts";
+import { type ComposeMistake, type ComposeText, type ReadCompose, readProject } from "./project.ts";
 import { envLines, interpolate, type Variables } from "./variables.ts";
 
 /** Most services that are looked at. */
@@ -174,13 +176,26 @@ export class ComposeFile {
   readonly variables: Variables;
   readonly readEnvFile: ReadEnvFile;
   readonly services: readonly Service[];
-  readonly #document: YamlDocument;
+  /** Every file of the project, and what of it is not known. */
+  readonly files: readonly string[];
+  readonly unread: readonly ComposeMistake[];
+  readonly #tree: Tree;
 
-  constructor(file: string, document: YamlDocument, variables: Variables, readEnvFile: ReadEnvFile) {
-    this.file = file;
+  constructor(
+    project: {
+      readonly tree: Tree;
+      readonly files: readonly string[];
+      readonly unread: readonly ComposeMistake[];
+    },
+    variables: Variables,
+    readEnvFile: ReadEnvFile,
+  ) {
+    this.file = project.files[0] ?? "";
+    this.files = project.files;
+    this.unread = project.unread;
     this.readEnvFile = readEnvFile;
     this.variables = variables;
-    this.#document = document;
+    this.#tree = project.tree;
     this.services = Object.entries(this.record("services"))
       .slice(0, servicesMax)
       .map(([name, node]) => new Service(name, isRecord(node) ? node : {}, this));
@@ -188,38 +203,33 @@ export class ComposeFile {
 
   /** A top-level map; empty when there is none. */
   record(key: string): Readonly<Record<string, unknown>> {
-    const { value } = this.#document;
+    const { value } = this.#tree;
     const node = isRecord(value) ? value[key] : undefined;
     return isRecord(node) ? node : {};
   }
 
   valuePlace(path: KeyPath): Place {
-    return { file: this.file, line: this.#document.valuePlace(path).line };
+    return this.#tree.valuePlace(path);
   }
 
   keyPlace(path: KeyPath): Place {
-    return { file: this.file, line: this.#document.keyPlace(path).line };
+    return this.#tree.keyPlace(path);
   }
 }
 
-/** What is wrong with a file that is no compose file at all. */
-export interface ComposeMistake {
-  readonly line: number;
-  readonly thing: string;
-}
-
-/** Reads a compose file; every mistake of its YAML, or that it has no services. */
+/** Reads the files of one project; every mistake of their YAML, or that there is no service in them. */
 export function readCompose(
-  file: string,
-  text: string,
+  texts: readonly ComposeText[],
+  read: ReadCompose,
   variables: Variables,
   readEnvFile: ReadEnvFile,
 ): Result<ComposeFile, readonly ComposeMistake[]> {
-  const parsed = parseYaml(text, { foreign: true });
-  if (!parsed.ok)
-    return err(parsed.error.slice(0, 20).map(({ line, message }) => ({ line, thing: message })));
-  const compose = new ComposeFile(file, parsed.value, variables, readEnvFile);
-  return compose.services.length === 0 ? err([{ line: 1, thing: "there is no service in it" }]) : ok(compose);
+  const project = readProject(texts, read, variables);
+  if (!project.ok) return project;
+  const compose = new ComposeFile(project.value, variables, readEnvFile);
+  return compose.services.length === 0
+    ? err([{ place: { file: compose.file, line: 1 }, thing: "there is no service in it" }])
+    : ok(compose);
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

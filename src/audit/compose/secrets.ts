@@ -1,14 +1,12 @@
 import type { Place } from "../../report/finding.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
 import { gradePassword } from "../password.ts";
+import { passwordFlag, secretName } from "../secret-names.ts";
 import type { ComposeFile, Service } from "./read.ts";
 import { interpolate } from "./variables.ts";
 
-const secretName =
-  /(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|HMAC_KEY|(?:PRIVATE|SECRET|ACCESS)_KEY|(?:^|_)PASS)$/i;
 /** A word of Bitnami's images that is no password: it allows to have none. */
 const emptyAllowed = "ALLOW_EMPTY_PASSWORD";
-const passwordFlag = /^(?:--db[_-]password|--smtp-password|-w)$/;
 
 /** Passwords in the file itself, and how PostgreSQL's image is told to ask for them. */
 export function composeSecrets(compose: ComposeFile): readonly Note[] {

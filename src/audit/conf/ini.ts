@@ -40,15 +40,24 @@ interface OpenEntry {
   continued: { text: string; line: number }[];
 }
 
+interface OpenSection {
+  readonly name: string;
+  readonly line: number;
+  readonly entries: OpenEntry[];
+  /** The first of each name. */
+  readonly byName: Map<string, OpenEntry>;
+}
+
 /**
  * Sections, entries and mistakes, in file order. Python's rules (Lib/configparser.py, `_read`): a line that begins with `#` or
  * `;` is a comment, there are no comments behind a value, a line indented deeper than its entry continues it, keys and
  * sections must not be doubled, and nothing stands before the first section.
  */
 export function readIni(text: string): Ini {
-  const sections: { name: string; line: number; entries: OpenEntry[] }[] = [];
+  // By name: a file of a megabyte has a hundred thousand of them, and to search all for each takes half a minute.
+  const sections = new Map<string, OpenSection>();
   const mistakes: IniMistake[] = [];
-  let section: (typeof sections)[number] | null = null;
+  let section: OpenSection | null = null;
   let entry: OpenEntry | null = null;
   let indent = 0;
   const mistake = (line: number, thing: string) => {
@@ -72,11 +81,11 @@ export function readIni(text: string): Ini {
     indent = depth;
     const header = /^\[(.+)\]/.exec(content)?.[1];
     if (header !== undefined) {
-      const before = sections.find(({ name }) => name === header);
+      const before = sections.get(header);
       if (before !== undefined && header !== "DEFAULT")
         mistake(line, `section [${header}] stands a second time (first in line ${before.line})`);
-      section = before ?? { name: header, line, entries: [] };
-      if (before === undefined) sections.push(section);
+      section = before ?? { name: header, line, entries: [], byName: new Map() };
+      sections.set(header, section);
       entry = null;
       continue;
     }
@@ -90,13 +99,14 @@ export function readIni(text: string): Ini {
       continue;
     }
     const key = name.toLowerCase();
-    const twin = section.entries.find((one) => one.name === key);
+    const twin = section.byName.get(key);
     if (twin !== undefined) mistake(line, `${key} stands a second time (first in line ${twin.line})`);
     entry = { name: key, parts: [value], line, continued: [] };
     section.entries.push(entry);
+    if (twin === undefined) section.byName.set(key, entry);
   }
   return {
-    sections: sections.map(({ name, line, entries }) => ({
+    sections: [...sections.values()].map(({ name, line, entries }) => ({
       name,
       line,
       entries: entries.map((one) => ({ ...one, value: one.parts.join("\n").trimEnd() })),
