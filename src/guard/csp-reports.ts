@@ -5,7 +5,10 @@ import type { CspFinding, CspReading } from "./csp-report.ts";
 
 /** Different pairs of directive and source. Past it the one that a single client reported goes that was seen longest ago. */
 export const cspEntriesMax = 500;
-/** Pairs that one client alone has reported. Past it its own oldest one goes, so that nobody pushes out what others said. */
+/**
+ * Pairs that one client was the first to report. Past it the oldest of them that nobody else has reported goes, and without such a one the newcomer is turned
+ * away: two addresses that vouch for each other do not fill the table.
+ */
 export const cspEntriesOfOneClientMax = 50;
 /** Clients of a pair that are told apart; further ones are no news. */
 export const cspClientsMax = 16;
@@ -33,6 +36,7 @@ export interface CspReportDoor {
 
 interface Kept {
   count: number;
+  readonly first: number;
   readonly clients: Set<number>;
   readonly firstWallMs: number;
   lastWallMs: number;
@@ -74,7 +78,7 @@ export class CspReports implements CspReportDoor {
   /** Those of most clients first, among equals those of most reports. */
   list(): readonly CspEntry[] {
     return [...this.#entries.values()]
-      .map(({ clients, ...rest }) => ({ ...rest, clients: clients.size }))
+      .map(({ clients, first: _first, ...rest }) => ({ ...rest, clients: clients.size }))
       .sort((a, b) => b.clients - a.clients || b.count - a.count);
   }
 
@@ -114,7 +118,7 @@ export class CspReports implements CspReportDoor {
       // Their own: a piece of a text would keep the whole report.
       const texts = { directive: ownCopy(directive), source: ownCopy(source), page: ownCopy(page) };
       const times = { count: 1, firstWallMs: wallMs, lastWallMs: wallMs };
-      this.#entries.set(ownCopy(key), { ...texts, clients: new Set([mark]), ...times });
+      this.#entries.set(ownCopy(key), { ...texts, first: mark, clients: new Set([mark]), ...times });
       return;
     }
     known.count += 1;
@@ -132,15 +136,14 @@ export class CspReports implements CspReportDoor {
     let oldest: string | null = null;
     const seenMs = (key: string | null) =>
       key === null ? Infinity : (this.#entries.get(key)?.lastWallMs ?? 0);
-    for (const [key, { clients, lastWallMs }] of this.#entries) {
+    for (const [key, { first, clients, lastWallMs }] of this.#entries) {
+      if (first === mark) ownCount += 1;
       if (lastWallMs < seenMs(oldest)) oldest = key;
       if (clients.size > 1) continue;
       if (lastWallMs < seenMs(single)) single = key;
-      if (!clients.has(mark)) continue;
-      ownCount += 1;
-      if (lastWallMs < seenMs(own)) own = key;
+      if (first === mark && lastWallMs < seenMs(own)) own = key;
     }
-    if (own !== null && ownCount >= cspEntriesOfOneClientMax) return this.#entries.delete(own);
+    if (ownCount >= cspEntriesOfOneClientMax) return own !== null && this.#entries.delete(own);
     if (this.#entries.size < cspEntriesMax) return true;
     const forgotten = wallMs - seenMs(oldest) >= cspForgottenMs ? oldest : null;
     const leaving = single ?? forgotten;

@@ -278,6 +278,36 @@ t.test("odoo-gateway csp lists, and suggests only what two clients reported", as
   t.match(await cli(gateway, "list", "x"), { code: 2, out: /^"x" was not expected\n/ });
 });
 
+t.test("a reload turns reports off and on, and what was reported stays", async (t) => {
+  const options: { env: Record<string, string> } = { env: {} };
+  const gateway = await startTestGateway(options);
+  t.teardown(() => gateway.close());
+  const body = bodyOf(gateway, "https://cdn.example.net");
+  for (const [value, status] of [
+    ["yes", 204],
+    ["no", 404],
+    ["yes", 204],
+  ] as const) {
+    options.env = { CSP_REPORTS: value };
+    t.same(await gateway.running.reload(), []);
+    t.equal((await report(gateway, body)).status, status, value);
+    const page = (await h1(gateway, "GET /web/login")).text;
+    t.equal(page.includes("report-uri"), status === 204);
+  }
+  t.equal(gateway.running.shared.cspReports.list()[0]?.count, 2);
+});
+
+t.test("a point of sale over plain HTTP reports there, everybody else is led to https", async (t) => {
+  const options: { env: Record<string, string> } = { env: { POS_NETWORKS: "127.0.0.1" } };
+  const gateway = await startTestGateway(options);
+  t.teardown(() => gateway.close());
+  const body = bodyOf(gateway, "https://cdn.example.net");
+  t.equal((await h1(gateway, `POST ${path}`, [one], body, { plain: true })).status, 204);
+  options.env = {};
+  t.same(await gateway.running.reload(), []);
+  t.equal((await h1(gateway, `POST ${path}`, [one], body, { plain: true })).status, 308);
+});
+
 t.test("in strict the suggestion says that it was blocked", async (t) => {
   const gateway = await startTestGateway({ env: { PRESET: "strict" } });
   t.teardown(() => gateway.close());

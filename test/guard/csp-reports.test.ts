@@ -199,6 +199,16 @@ t.test("one client that invents sources pushes out nobody's but its own", async 
   t.ok(sources().has("https://flood-1999.example"));
 });
 
+t.test("two addresses that vouch for each other do not fill the table", async (t) => {
+  const { report, sources, reports } = table();
+  for (let i = 0; i < 1_000; i += 1)
+    for (const client of i % 2 === 0 ? ["192.0.2.1", "192.0.2.2"] : ["192.0.2.2", "192.0.2.1"])
+      report(client, `https://flood-${i}.example`);
+  t.ok(reports.list().length <= 2 * cspEntriesOfOneClientMax, `${reports.list().length} entries`);
+  report("198.51.100.1", "https://real.example");
+  t.ok(sources().has("https://real.example"));
+});
+
 t.test("many clients that invent sources push out nothing two have reported", async (t) => {
   const { report, sources, reports, clock } = table();
   for (const client of ["192.0.2.1", "192.0.2.2"]) report(client, "https://real.example");
