@@ -16,6 +16,7 @@ function pairs(): (readonly [string, string])[] {
     hstsSubdomains: true,
     hstsPreload: false,
     cspScriptSources: [],
+    cspReports: true,
   } as const;
   const flat: string[] = [];
   mergeSecurity(securityOf(settings).classFor("localhost", true), [], flat);

@@ -11,6 +11,7 @@ import type { RequestFacts } from "./message/facts.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Calls } from "./road/calls.ts";
+import { CspReportStage } from "./road/csp-reports.ts";
 import { Databases } from "./road/databases.ts";
 import { Files } from "./road/files.ts";
 import { Forwarding } from "./road/forwarding.ts";
@@ -27,6 +28,7 @@ export class Gateway implements Books {
   readonly #answer: Answering;
   readonly #admission: Admission;
   readonly #calls: Calls;
+  readonly #cspReports: CspReportStage;
   readonly #databases: Databases;
   readonly #inside: Inside;
   readonly #maintenance: MaintenanceStage;
@@ -46,6 +48,7 @@ export class Gateway implements Books {
     this.#answer = new Answering(parts);
     this.#admission = new Admission(parts, this.#answer);
     this.#calls = new Calls(this.#answer);
+    this.#cspReports = new CspReportStage(parts, this.#answer);
     this.#databases = new Databases(parts, this.#answer);
     this.#inside = new Inside(this.#answer);
     this.#maintenance = new MaintenanceStage(parts);
@@ -106,7 +109,9 @@ export class Gateway implements Books {
   /** The road. */
   async #travel(x: RunningExchange): Promise<void> {
     const facts = x.down.isReport ? this.#reportFacts(x) : this.#publicFacts(x);
-    if (facts === null || !this.#databases.admit(x, facts)) return;
+    if (facts === null) return;
+    if (this.#cspReports.takes(x, facts)) return this.#cspReports.take(x, facts);
+    if (!this.#databases.admit(x, facts)) return;
     const decision = this.#admission.decide(x, facts);
     if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);

@@ -8,6 +8,7 @@ import {
   cacheHelp,
   certsHelp,
   checkHelp,
+  cspHelp,
   demoHelp,
   explainHelp,
   healthHelp,
@@ -84,6 +85,7 @@ const commands: ReadonlyMap<string, Command> = new Map([
     "cache",
     { help: cacheHelp, load: async () => (await import("./cli/cache.ts")).cache, takesArguments: true },
   ],
+  ["csp", { help: cspHelp, load: async () => (await import("./cli/csp.ts")).csp, takesArguments: true }],
   [
     "maintenance",
     {

@@ -8,10 +8,11 @@ import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, type StagingTries, stagingCookie } from "./guard/staging.ts";
 import { odooSessionCookie } from "./message/cookies.ts";
 import type { RequestFacts } from "./message/facts.ts";
+import { cspReportPath } from "./message/own-paths.ts";
 import type { ServedHost, Site } from "./message/site.ts";
 import type { Policy } from "./policy/compile.ts";
 import { createRedirects } from "./reply/redirects.ts";
-import { type SecurityHeaders, securityHeaders } from "./reply/security.ts";
+import { asksForReports, type SecurityHeaders, securityHeaders } from "./reply/security.ts";
 import type { Settings } from "./settings/settings.ts";
 
 /**
@@ -28,6 +29,8 @@ export interface Plan {
   readonly security: SecurityHeaders;
   /** The same for rules with `frame_ancestors: any`. */
   readonly framedSecurity: SecurityHeaders;
+  /** Those fields name the address of reports. */
+  readonly takesCspReports: boolean;
   /** Redirect domains to the canonical name, plain HTTP to https; null: the exchange may stay. */
   readonly redirects: ReturnType<typeof createRedirects>;
   readonly staging: StagingGate | null;
@@ -111,6 +114,7 @@ export function buildPlan(parts: PlanParts): Plan {
     },
     security: securityHeaders(settings),
     framedSecurity: securityHeaders(settings, "any"),
+    takesCspReports: asksForReports(settings),
     redirects: createRedirects({
       domains: settings.domains,
       redirectDomains: settings.redirectDomains,
@@ -140,7 +144,7 @@ const pointOfSalePath =
   /^\/(?:pos(?:\/|$)|pos[-_][a-z_-]+\/|point_of_sale\/|web\/(?:assets|static|dataset|image|webclient|bundle|binary|content)\/|[a-z0-9_]+\/static\/|websocket(?:\/|$)|longpolling\/|bus\/)/;
 
 function isPointOfSalePath(path: string): boolean {
-  return pointOfSalePath.test(path);
+  return pointOfSalePath.test(path) || path === cspReportPath;
 }
 
 /** What of API_NETWORKS names somebody: `any` does not, and `0.0.0.0/0` says the same in other words. */

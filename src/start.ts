@@ -25,7 +25,7 @@ import type { GatewayParts } from "./road/parts.ts";
 import { createTunnelPlaces } from "./road/tunnel-places.ts";
 import { createWays } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
-import { adminBans, adminCache, adminMaintenance } from "./start/admin-orders.ts";
+import { adminBans, adminCache, adminCsp, adminMaintenance } from "./start/admin-orders.ts";
 import { admissions } from "./start/admissions.ts";
 import { createCertificates, ownFiles } from "./start/certificates.ts";
 import { edgeHandlers } from "./start/edge-handlers.ts";
@@ -114,7 +114,7 @@ export async function startGateway(
       supervisor?.banned(ban);
     },
   });
-  const { secret, limiter, jail, sessions, pendingAccounts, sharedPeers } = shared;
+  const { secret, limiter, jail, sessions, pendingAccounts, sharedPeers, cspReports } = shared;
 
   // The port that was asked for; once the listener is open, the one it has.
   let httpsPort = settings.httpsListen.port;
@@ -154,6 +154,7 @@ export async function startGateway(
     devices: deviceCookies(localSecret.value, clock),
     sharedPeers,
     pendingAccounts,
+    cspReports: worker?.cspReports ?? cspReports,
     hashAccount: accountHasher(localSecret.value),
     spool,
     cache: files.cache,
@@ -220,6 +221,7 @@ export async function startGateway(
     logLinesDropped: options.logLinesDropped ?? (() => 0),
     supervisor,
     bans: jail.bans,
+    cspReports,
     maintenance,
     spool,
     spoolBytesMax,
@@ -234,6 +236,7 @@ export async function startGateway(
       ready: readiness,
       bans: adminBans(jail, journal, supervisor, sink, clock, () => plan.settings),
       cache: adminCache(files, supervisor),
+      csp: adminCsp(cspReports, startedWallMs, () => plan.settings),
       maintenance: adminMaintenance(maintenance, clock),
       metrics: createMetrics(shown),
     },

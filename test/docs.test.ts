@@ -13,6 +13,8 @@ import * as squeezeBounds from "../src/cache/squeeze.ts";
 import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
 import * as banBounds from "../src/guard/ban-table.ts";
+import * as cspReportBounds from "../src/guard/csp-report.ts";
+import * as cspReportsBounds from "../src/guard/csp-reports.ts";
 import * as jailBounds from "../src/guard/jail.ts";
 import * as jsonBounds from "../src/guard/json-scan.ts";
 import * as storeBounds from "../src/guard/limit-store.ts";
@@ -37,6 +39,7 @@ import { listOf, type RuleDocument, verdictKeys } from "../src/policy/rule-docum
 import * as encodeBounds from "../src/reply/encode.ts";
 import * as encodedStreamBounds from "../src/reply/encoded-stream.ts";
 import * as maskBounds from "../src/reply/traceback-mask.ts";
+import * as cspStageBounds from "../src/road/csp-reports.ts";
 import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
 import * as deliveryBounds from "../src/upstream/delivery.ts";
@@ -190,6 +193,9 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/jail", jailBounds],
     ["guard/ban-table", banBounds],
     ["guard/pending-accounts", pendingBounds],
+    ["guard/csp-report", cspReportBounds],
+    ["guard/csp-reports", cspReportsBounds],
+    ["road/csp-reports", cspStageBounds],
     ["guard/shared-peers", sharedBounds],
     ["reply/traceback-mask", maskBounds],
     ["cache/rules", cacheRuleBounds],
@@ -361,6 +367,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "odoo-full": true,
     "odoo-away": true,
     "odoo-back": true,
+    "csp-report": true,
     "untrusted-forwarding": true,
     "unknown-host": true,
     listening: true,

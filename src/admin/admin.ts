@@ -7,6 +7,7 @@ import type { MetricsText } from "../observe/metrics.ts";
 import type { ListenAddress } from "../settings/settings.ts";
 import { type AdminBans, answerBans, bansField } from "./bans.ts";
 import { type AdminCache, answerCache, cacheField } from "./cache.ts";
+import { type AdminCsp, answerCsp, cspField } from "./csp.ts";
 import { isLoopback, isOwnHost } from "./host.ts";
 import { type AdminMaintenance, answerMaintenance } from "./maintenance.ts";
 import { type AdminState, type LoopDelay, statusJson } from "./state.ts";
@@ -36,6 +37,8 @@ export interface AdminOptions {
   readonly bans?: AdminBans;
   /** Left out: there is no cache to see or empty. */
   readonly cache?: AdminCache;
+  /** Left out: there are no reports of the content security policy to see. */
+  readonly csp?: AdminCsp;
   /** Left out: there is no maintenance to see or change. */
   readonly maintenance?: AdminMaintenance;
   /** The text for `/metrics`; left out: there is none. */
@@ -55,7 +58,7 @@ export interface Admin {
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
  * get exchanges (503 with reasons), `/status` tells its state, `/metrics` its numbers for Prometheus. Nobody is asked for a password, so the address should be a
  * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans), `/cache` shows and empties the cache (admin/cache),
- * `/maintenance` closes the site and opens it (admin/maintenance). Requests under a foreign name get 421.
+ * `/maintenance` closes the site and opens it (admin/maintenance), `/csp` shows what the content security policy met (admin/csp). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -131,6 +134,8 @@ const methods: ReadonlyMap<string, string> = new Map([
   ["/metrics", reading],
   ["/cache", reading],
   ["/cache/clear", "POST"],
+  ["/csp", reading],
+  ["/csp/clear", "POST"],
   ["/bans", changing],
   ["/maintenance", changing],
 ]);
@@ -178,6 +183,9 @@ function answer(
   }
   if ((path === "/cache" || path === "/cache/clear") && options.cache !== undefined) {
     return answerCache(options.cache, request.method ?? "", path, request.headers[cacheField]);
+  }
+  if ((path === "/csp" || path === "/csp/clear") && options.csp !== undefined) {
+    return answerCsp(options.csp, request.method ?? "", path, request.headers[cspField]);
   }
   if (path === "/maintenance" && options.maintenance !== undefined) {
     const field = request.headers[bansField];

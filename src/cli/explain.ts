@@ -5,6 +5,7 @@ import { keyOf } from "../cache/rules.ts";
 import { type ApiRefusal, apiPathOf, networkRefusal, pathRefusal, wantsCall } from "../guard/api-list.ts";
 import { isDatabaseList, queryNamesOther } from "../guard/database-pin.ts";
 import type { RequestFacts } from "../message/facts.ts";
+import { cspReportPath } from "../message/own-paths.ts";
 import { screen } from "../message/screen.ts";
 import { buildPlan, type Plan } from "../plan.ts";
 import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
@@ -127,6 +128,14 @@ export function explainRequest(plan: Plan, asked: Asked): string {
     say(
       `why:     ${facts.secure ? "the name is one of REDIRECT_DOMAINS" : "plain HTTP is served by redirect only"}`,
     );
+    return `${lines.join("\n")}\n`;
+  }
+  if (facts.path === cspReportPath && plan.takesCspReports) {
+    say("");
+    say(
+      `verdict: answer ${facts.method === "POST" ? 204 : 405} from the gateway, before any rule (csp-report)`,
+    );
+    say("why:     browsers send what the content security policy blocks here (CSP_REPORTS)");
     return `${lines.join("\n")}\n`;
   }
   const database = plan.databaseOf(facts.host);

@@ -15,15 +15,15 @@ Commands:
   certs        certificates, days left, next renewal; certs ca: the local CA
   bans         list, add and remove bans of the running gateway
   cache        how full the running gateway's cache is; cache clear: empty it
+  csp          what the content security policy met; csp suggest: what to set
   maintenance  close the site for everybody but some networks, and open it
   health       exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
   DOMAIN=erp.example.com              names to serve, the first is canonical
   ODOO_URL=http://127.0.0.1:8069      where Odoo answers
-  HTTPS_LISTEN=:8443 HTTP_LISTEN=:8080
   TLS_MODE=local|files|acme           own CA, your PEM files, Let's Encrypt
-  PRESET=standard|strict|staging|nginx-guide
+  HTTPS_LISTEN=:8443 PRESET=standard|strict|staging|nginx-guide
 All of them: docs/options.md. One command's help: odoo-gateway run --help
 `;
 
@@ -128,6 +128,24 @@ Usage: odoo-gateway cache [show]
 Asks the running gateway through ADMIN_LISTEN. Files with a hash in their
 address never need clearing; others are looked at again by themselves after
 CACHE_STATIC_FRESH (docs/operations.md).
+
+Exit status: 0 done, 1 no gateway, 2 not understood
+`;
+
+export const cspHelp = `odoo-gateway csp: what browsers report of the content security policy
+
+Usage: odoo-gateway csp [list] [--json]
+       odoo-gateway csp suggest [--all]
+       odoo-gateway csp clear
+
+list     directive, source, reports, clients, first, last, and a page
+suggest  what PRESET=strict would have blocked, the CSP_SCRIPT_SRC line that
+         lets its scripts pass, and what to do about the rest; only what two
+         clients or more reported, with --all what one did, too
+clear    forget what was reported, as a restart does
+
+Asks the running gateway through ADMIN_LISTEN. Anybody can forge reports: set
+nothing you do not recognise. No reports: CSP_REPORTS in docs/options.md.
 
 Exit status: 0 done, 1 no gateway, 2 not understood
 `;

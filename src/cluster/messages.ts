@@ -1,5 +1,6 @@
 import type { CacheFigures } from "../admin/cache.ts";
 import type { Ban } from "../guard/ban-table.ts";
+import type { CspReading } from "../guard/csp-report.ts";
 import type { Attempt, Entry } from "../guard/jail.ts";
 import type { Exhausted, LimitKeys, Outcome } from "../guard/limiter.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
@@ -15,7 +16,7 @@ import type { LastingSettings } from "../start/lasting-settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 5;
+export const protocolVersion = 6;
 
 export type { CacheFigures };
 
@@ -41,6 +42,7 @@ export type Tell =
   | { readonly tell: "tunnel-ended"; readonly client: string }
   | { readonly tell: "session"; readonly key: string; readonly known: boolean }
   | { readonly tell: "pending"; readonly key: string; readonly account: string }
+  | { readonly tell: "csp-reports"; readonly client: string; readonly reading: CspReading }
   | { readonly tell: "shared-peer"; readonly address: string }
   /** The bus port went away there, or came back. */
   | { readonly tell: "bus" }

@@ -1,4 +1,5 @@
 import { unreachable } from "../base/result.ts";
+import type { CspReportDoor } from "../guard/csp-reports.ts";
 import type { Jail, Ticket } from "../guard/jail.ts";
 import type { JailRules } from "../guard/jail-rules.ts";
 import type { Exhausted, Grant, LendingLimiter, Outcome } from "../guard/limiter.ts";
@@ -16,6 +17,7 @@ export interface OwnerParts {
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
   readonly sharedPeers: SharedPeers;
+  readonly cspReports: CspReportDoor;
   /** Of the plan that holds; null: nobody is banned. */
   readonly jailRules: () => JailRules | null;
   /** Looks, and tells what is new. */
@@ -144,6 +146,8 @@ export class Seat {
         for (const seat of this.#owner.seats)
           if (seat !== this) seat.send({ type: "pending", entries: [[item.key, item.account]] });
         return;
+      case "csp-reports":
+        return parts.cspReports.take(item.client, item.reading);
       case "shared-peer":
         return parts.sharedPeers.mirror(item.address);
       case "bus":

@@ -2,6 +2,7 @@ import type { Server as NetServer, Socket } from "node:net";
 import type { AdminWorker } from "../admin/state.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Ban } from "../guard/ban-table.ts";
+import type { CspReportDoor } from "../guard/csp-reports.ts";
 import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
 import type { Closed } from "../guard/maintenance.ts";
@@ -28,6 +29,7 @@ export interface WorkerSeam {
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
   readonly sharedPeers: SharedPeers;
+  readonly cspReports: CspReportDoor;
   readonly challenges: Challenges;
   readonly stagingTries: StagingTries;
   /** Places for tunnels, counted over all workers. */

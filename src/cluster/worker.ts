@@ -190,6 +190,7 @@ export class Worker {
       sessions,
       pendingAccounts: this.#pendingAccounts,
       sharedPeers: new SharedPeers(undefined, (address) => this.#link.tell({ tell: "shared-peer", address })),
+      cspReports: { take: (client, reading) => this.#link.tell({ tell: "csp-reports", client, reading }) },
       challenges: this.#challenges,
       stagingTries: async (address) => {
         const taken = await limiter.check([stagingLimit], { address, session: null, account: null });

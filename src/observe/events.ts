@@ -141,6 +141,13 @@ export type GatewayEvent =
     }
   /** An operator ended a ban. */
   | { readonly type: "ban-lifted"; readonly client: string }
+  | {
+      /** Browsers of a second client report that the content security policy blocked this, or would have. Anybody can send reports. */
+      readonly type: "csp-report";
+      readonly directive: string;
+      readonly source: string;
+      readonly page: string;
+    }
   | { readonly type: "untrusted-forwarding"; readonly peer: string; readonly field: string }
   | { readonly type: "unknown-host"; readonly client: string; readonly host: string }
   | {

@@ -15,6 +15,8 @@ export interface MetricsNow {
   /** Open connections by listener: https, http, report. */
   readonly connections: readonly { readonly listener: string; readonly open: number }[];
   readonly bans: number;
+  /** Reports of the content security policy: counted ones by directive, and noise. */
+  readonly cspReports: { readonly byDirective: ReadonlyMap<string, number>; readonly ignored: number };
   readonly maintenance: boolean;
   readonly spoolBytes: number;
   readonly spoolBytesMax: number;
@@ -156,6 +158,18 @@ function guardMetrics(
     ),
     single("counter", "odoo_gateway_bans_lifted_total", "Bans an operator ended.", () => tally.bansLifted),
     single("gauge", "odoo_gateway_bans", "Addresses that are banned now.", () => now().bans),
+    byWord(
+      "odoo_gateway_csp_reports_total",
+      "Browsers' reports of what the content security policy blocked or would have, by directive. Anybody can send them.",
+      "directive",
+      () => Object.fromEntries(now().cspReports.byDirective),
+    ),
+    single(
+      "counter",
+      "odoo_gateway_csp_reports_ignored_total",
+      "Such reports that say nothing about the site: of browser extensions, of other sites' pages.",
+      () => now().cspReports.ignored,
+    ),
     single(
       "counter",
       "odoo_gateway_unknown_host_total",

@@ -39,6 +39,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "certificate-ordered":
     case "certificate-renewed":
     case "ban-lifted":
+    case "csp-report":
     case "bus-restored":
     case "member-up":
     case "odoo-back":

@@ -11,7 +11,11 @@ function kindOf(event: GatewayEvent): string | null {
     case "untrusted-forwarding":
     case "unknown-host":
     case "odoo-full":
+    case "csp-report":
       return event.type;
+    case "limited":
+      // A page full of violations; each request has its access line, and the metrics count.
+      return event.limit === "csp-reports" ? `limited ${event.limit}` : null;
     case "shed":
       // Each of them has its access line.
       return `shed ${event.lane}`;

@@ -1,3 +1,4 @@
+import { cspReportPath } from "../message/own-paths.ts";
 import type { ServedName } from "../settings/settings.ts";
 
 /** Directives by name, in the order they are written. */
@@ -40,6 +41,43 @@ export function odooCspDirectives(
   ]);
 }
 
+/** The name of the place for reports in `Reporting-Endpoints`; not `default`, which would bring reports of other kinds. */
+export const reportGroup = "csp-report";
+
+/**
+ * The same, with the address for reports. Chromium follows `report-to` where it knows it, others `report-uri` (CSP 3 §6.5).
+ * Relative, so that each name's reports come to that name.
+ */
+export function withReports(directives: CspDirectives): CspDirectives {
+  return new Map([...directives, ["report-uri", [cspReportPath]], ["report-to", [reportGroup]]]);
+}
+
+/** Does this directive (or `default-src` in its place) let a source as in reports pass: an origin, or a keyword like `inline`. */
+export function allowsSource(directives: CspDirectives, directive: string, source: string): boolean {
+  const allowed = directives.get(directive) ?? directives.get("default-src") ?? [];
+  const word = reportedWords.get(source);
+  if (word !== undefined) return allowed.includes(word);
+  const origin = URL.canParse(source) ? new URL(source) : null;
+  if (origin === null) return false;
+  return allowed.some((one) => one === origin.protocol || one === source || isBelow(origin, one));
+}
+
+/** What lets pass what reports call by these words. */
+const reportedWords: ReadonlyMap<string, string> = new Map([
+  ["inline", "'unsafe-inline'"],
+  ["eval", "'unsafe-eval'"],
+  ["wasm-eval", "'unsafe-eval'"],
+  ["data", "data:"],
+  ["blob", "blob:"],
+  ["filesystem", "filesystem:"],
+]);
+
+/** `https://*.example.com`: all names below that one (CSP 3 §6.7.2.8). */
+function isBelow({ protocol, host }: URL, pattern: string): boolean {
+  const at = pattern.indexOf("//*.");
+  return at > 0 && pattern.slice(0, at) === protocol && host.endsWith(pattern.slice(at + 3));
+}
+
 /**
  * Scripts that modules of Odoo's own (community, 16–19) load from elsewhere, and what those load in turn: payment, video, maps and delivery points,
  * captchas, figures of visitors, meetings.
@@ -77,7 +115,7 @@ const upstreamCharsMax = 4_096;
 /**
  * One policy out of Odoo's and ours: Odoo's directives win, ours fill in what it does not name. A policy
  * with `default-src` is complete and stands alone, and so do two policies at once (`,`): what both
- * allow cannot be written as one.
+ * allow cannot be written as one. Reports go where Odoo wants them, if it does.
  */
 export function mergeCsp(upstream: string, ours: CspDirectives): string {
   if (upstream.length > upstreamCharsMax || upstream.includes(",")) return upstream;
@@ -91,7 +129,10 @@ export function mergeCsp(upstream: string, ours: CspDirectives): string {
     kept.push(directive);
   }
   if (theirs.has("default-src")) return upstream;
-  for (const [name, values] of ours) if (!theirs.has(name)) kept.push(`${name} ${values.join(" ")}`);
+  const isReported = theirs.has("report-uri") || theirs.has("report-to");
+  for (const [name, values] of ours)
+    if (!theirs.has(name) && !(isReported && name.startsWith("report-")))
+      kept.push(`${name} ${values.join(" ")}`);
   return kept.join("; ");
 }
 

@@ -5,8 +5,18 @@ import { parseIp } from "../base/ip.ts";
 import { http } from "../base/node-http.ts";
 import type { RawFields } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
+import { cspReportPath } from "../message/own-paths.ts";
 import type { Preset, Settings } from "../settings/settings.ts";
-import { type CspDirectives, guideCsp, mergeCsp, odooCspDirectives, ownPagesCsp, parseCsp } from "./csp.ts";
+import {
+  type CspDirectives,
+  guideCsp,
+  mergeCsp,
+  odooCspDirectives,
+  ownPagesCsp,
+  parseCsp,
+  reportGroup,
+  withReports,
+} from "./csp.ts";
 
 /** The finished lists for one kind of host; names and values alternate. */
 export interface SecurityClass {
@@ -20,7 +30,7 @@ export interface SecurityClass {
   readonly own: readonly string[];
   /** Lower-case names of `ifSilent`, each with a bit of its own. */
   readonly silentBits: ReadonlyMap<string, number>;
-  /** Lower-case names of `always`. */
+  /** Lower-case names of those of `always` that Odoo has no say in. */
   readonly replaced: ReadonlySet<string>;
 }
 
@@ -50,7 +60,13 @@ const localHstsSeconds = 300;
 export function securityHeaders(
   settings: Pick<
     Settings,
-    "preset" | "domains" | "hstsMaxAgeSeconds" | "hstsSubdomains" | "hstsPreload" | "cspScriptSources"
+    | "preset"
+    | "domains"
+    | "hstsMaxAgeSeconds"
+    | "hstsSubdomains"
+    | "hstsPreload"
+    | "cspScriptSources"
+    | "cspReports"
   >,
   frameAncestors: FrameAncestors = "self",
 ): SecurityHeaders {
@@ -67,7 +83,8 @@ export function securityHeaders(
     includeSubDomains: false,
     preload: false,
   };
-  const directives = odooCspDirectives(settings.domains, settings.cspScriptSources);
+  const sources = odooCspDirectives(settings.domains, settings.cspScriptSources);
+  const directives = asksForReports(settings) ? withReports(sources) : sources;
   const build = (hsts: Hsts | null) => buildClass(settings.preset, directives, hsts, frameAncestors);
   const named = build(publicHsts);
   const local = build(localHsts);
@@ -85,6 +102,11 @@ export function securityHeaders(
       return found;
     },
   };
+}
+
+/** Is the address for reports named. The guide's headers stay as the guide has them. */
+export function asksForReports({ preset, cspReports }: Pick<Settings, "preset" | "cspReports">): boolean {
+  return cspReports && preset !== "nginx-guide";
 }
 
 /**
@@ -193,6 +215,9 @@ function buildClass(
       own.push(ifSilent[i] ?? "", ifSilent[i + 1] ?? "");
   }
   own.push("Content-Security-Policy", ownPagesCsp);
+  const replaced = new Set(always.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
+  // A list of names (RFC 9651 §3.2): Odoo's own stands beside it. Answers of ours have no policy that reports.
+  if (directives.has("report-to")) always.push("Reporting-Endpoints", `${reportGroup}="${cspReportPath}"`);
   return Object.freeze({
     always: Object.freeze(always),
     ifSilent: Object.freeze(ifSilent),
@@ -201,7 +226,7 @@ function buildClass(
     silentBits: new Map(
       ifSilent.filter((_, i) => i % 2 === 0).map((name, i) => [name.toLowerCase(), 1 << i]),
     ),
-    replaced: new Set(always.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())),
+    replaced,
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Cache } from "../cache/cache.ts";
+import type { CspReportDoor } from "../guard/csp-reports.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
@@ -28,6 +29,7 @@ export interface GatewayParts {
   readonly devices: DeviceCookies;
   readonly sharedPeers: SharedPeers;
   readonly pendingAccounts: PendingAccounts;
+  readonly cspReports: CspReportDoor;
   /** Turns an account's name into what counts and logs may hold. */
   readonly hashAccount: (name: string) => string;
   readonly spool: Spool;

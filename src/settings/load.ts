@@ -152,6 +152,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
     cspScriptSources: reader.list("CSP_SCRIPT_SRC", readSource),
+    cspReports: reader.one("CSP_REPORTS", readYesNo),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
     maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),

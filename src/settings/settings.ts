@@ -156,6 +156,8 @@ export interface Settings {
   readonly websocketOrigins: readonly string[];
   /** Sources of scripts that the content security policy allows besides those of Odoo's own modules: `https://*.example.com`. */
   readonly cspScriptSources: readonly string[];
+  /** Ask browsers to report what the content security policy blocks or would block, and count it. */
+  readonly cspReports: boolean;
   /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
   /** Path patterns that ask for no staging password (webhooks). */

@@ -475,6 +475,13 @@ export const settingTable = [
       "Other sites whose scripts pages may load (figures, chats, modules from elsewhere): `https://cdn.example.com`, `https://*.example.com`. Added to the policy that preset strict enforces and the others report.",
   },
   {
+    name: "CSP_REPORTS",
+    type: "yes/no",
+    default: "true",
+    meaning:
+      "Ask browsers to report to the gateway what the content security policy blocks or, where it is only reported, would block; `odoo-gateway csp` shows it. Preset nginx-guide keeps that guide's headers and asks for none.",
+  },
+  {
     name: "STAGING_USER",
     type: "text",
     default: null,

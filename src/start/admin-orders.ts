@@ -1,10 +1,12 @@
 import type { AdminBans } from "../admin/bans.ts";
 import { type AdminCache, sumCaches } from "../admin/cache.ts";
+import type { AdminCsp } from "../admin/csp.ts";
 import type { AdminMaintenance } from "../admin/maintenance.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
 import type { BanJournal } from "../guard/ban-journal.ts";
+import { type CspReports, cspClientsMax } from "../guard/csp-reports.ts";
 import type { Jail } from "../guard/jail.ts";
 import {
   type Maintenance,
@@ -13,6 +15,8 @@ import {
   maintenanceNetworksMax,
 } from "../guard/maintenance.ts";
 import type { EventSink } from "../observe/events.ts";
+import { allowsSource, odooCspDirectives } from "../reply/csp.ts";
+import { asksForReports } from "../reply/security.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { FileCache } from "./file-cache.ts";
 
@@ -62,6 +66,31 @@ export function adminCache(files: FileCache, supervisor: SupervisorSeam | undefi
       supervisor.clearCaches();
       return caches.reduce((sum, { entries }) => sum + entries, 0);
     },
+  };
+}
+
+/** Reports of the content security policy, beside what that policy says now. */
+export function adminCsp(reports: CspReports, sinceWallMs: number, settings: () => Settings): AdminCsp {
+  return {
+    figures() {
+      const { preset, domains, cspScriptSources: scriptSources, cspReports } = settings();
+      const asks = asksForReports({ preset, cspReports });
+      const directives = odooCspDirectives(domains, scriptSources);
+      return {
+        mode: !asks ? "off" : preset === "strict" ? "enforce" : "report",
+        preset,
+        sinceWallMs,
+        scriptSources,
+        entries: reports.list().map((entry) => ({
+          ...entry,
+          allowed: allowsSource(directives, entry.directive, entry.source),
+        })),
+        clientsMax: cspClientsMax,
+        ignored: reports.ignored,
+        turnedAway: reports.turnedAway,
+      };
+    },
+    clear: () => reports.clear(),
   };
 }
 

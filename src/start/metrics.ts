@@ -3,6 +3,7 @@ import type { AdminWorker } from "../admin/state.ts";
 import { packageRoot } from "../base/package-root.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
 import type { BanTable } from "../guard/ban-table.ts";
+import type { CspReports } from "../guard/csp-reports.ts";
 import type { Maintenance } from "../guard/maintenance.ts";
 import { sumCounters } from "../observe/counters.ts";
 import { gatewayMetrics, type MetricsNow } from "../observe/gateway-metrics.ts";
@@ -20,6 +21,7 @@ import type { StatusParts } from "./status.ts";
 export interface MetricsParts extends StatusParts {
   readonly tally: Tally;
   readonly bans: BanTable;
+  readonly cspReports: CspReports;
   readonly maintenance: Maintenance;
   readonly spool: Spool;
   readonly spoolBytesMax: number;
@@ -80,6 +82,7 @@ function metricsNow(parts: MetricsParts): MetricsNow {
     tunnels: gateway.tunnels,
     connections: listeners.all.map(({ name, listener }) => ({ listener: name, open: listener.connections })),
     bans: parts.bans.held(clock.wallMs()),
+    cspReports: parts.cspReports,
     maintenance: parts.maintenance.current !== null,
     spoolBytes: spool.bytes,
     spoolBytesMax: parts.spoolBytesMax,

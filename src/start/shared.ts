@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { WorkerSeam } from "../cluster/seams.ts";
 import { BanJournal, banJournalFile } from "../guard/ban-journal.ts";
 import { type Ban, BanTable } from "../guard/ban-table.ts";
+import { CspReports } from "../guard/csp-reports.ts";
 import { Jail } from "../guard/jail.ts";
 import { createLimiter, type LendingLimiter } from "../guard/limiter.ts";
 import { PendingAccounts } from "../guard/pending-accounts.ts";
@@ -20,6 +21,7 @@ export interface Shared {
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
   readonly sharedPeers: SharedPeers;
+  readonly cspReports: CspReports;
 }
 
 export interface SharedParts {
@@ -64,6 +66,11 @@ export function createShared(parts: SharedParts): {
     sessions: worker?.sessions ?? new KnownSessions(secret),
     pendingAccounts: worker?.pendingAccounts ?? new PendingAccounts(),
     sharedPeers,
+    cspReports: new CspReports({
+      clock,
+      secret,
+      news: (found) => sink.emit({ type: "csp-report", ...found }),
+    }),
   };
   return { shared, journal };
 }

@@ -97,7 +97,7 @@ t.test("each help fits a screen of 24 lines and 80 columns", async (t) => {
   const ways = [
     [["--help"], /^Usage: odoo-gateway \[command\]/m],
     [["help"], /^Usage: odoo-gateway \[command\]/m],
-    ...["run", "demo", "validate", "explain", "certs", "health"].map((name) => [
+    ...["run", "demo", "validate", "explain", "certs", "csp", "health"].map((name) => [
       [name, "--help"],
       new RegExp(`^Usage: odoo-gateway ${name}`, "m"),
     ]),
@@ -310,7 +310,7 @@ t.test("a running gateway is asked where it listens, whatever is wrong with othe
   const [, admin = ""] = await run.printed(/^ {2}admin +http:\/\/(127\.0\.0\.1:\d+)\/status$/m);
   const broken = { ODOO_URL: "nonsense", BODY_MAX: "much", ADMIN_LISTEN: admin };
   t.equal((await call(["health"], broken)).status, 0, "others bad in the environment");
-  for (const command of [["bans"], ["maintenance"], ["cache"]])
+  for (const command of [["bans"], ["maintenance"], ["cache"], ["csp"]])
     t.match(await call(command, broken), { status: 0, errors: "" }, command.join(" "));
 
   const file = join(folder, "gateway.yaml");

@@ -75,3 +75,17 @@ t.test("explain tells what DATABASE refuses and answers", (t) => {
   t.match(explained("", "POST /web/database/list", "203.0.113.9"), /verdict: deny with 404/);
   t.end();
 });
+
+t.test("explain tells what the gateway does with reports of its policy", (t) => {
+  const path = "/.well-known/csp-report";
+  t.match(
+    explained("", `POST ${path}`, "203.0.113.9"),
+    /answer 204 from the gateway, before any rule \(csp-report\)/,
+  );
+  t.match(explained("", `GET ${path}`, "203.0.113.9"), /answer 405 from the gateway/);
+  t.match(
+    explained("csp_reports: false\n", `POST ${path}`, "203.0.113.9"),
+    /verdict: deny with 404\nrule: +csp-report,/,
+  );
+  t.end();
+});

@@ -6,6 +6,7 @@ import { OwnerLink } from "../../src/cluster/owner-link.ts";
 import { RemoteJail } from "../../src/cluster/remote-jail.ts";
 import { RemoteLimiter } from "../../src/cluster/remote-limiter.ts";
 import { BanTable } from "../../src/guard/ban-table.ts";
+import { CspReports } from "../../src/guard/csp-reports.ts";
 import { Jail } from "../../src/guard/jail.ts";
 import { jailRules } from "../../src/guard/jail-rules.ts";
 import { createLimiter, type LimitKeys } from "../../src/guard/limiter.ts";
@@ -30,6 +31,7 @@ function setUp() {
     sessions,
     pendingAccounts: new PendingAccounts(),
     sharedPeers: new SharedPeers(),
+    cspReports: new CspReports({ clock, secret, news: () => {} }),
     jailRules: () => jailRules("standard"),
     lookAtBus: () => {},
   });

@@ -94,6 +94,8 @@ export class WorkersGateway {
     options: {
       readonly agent?: Agent;
       readonly json?: object;
+      /** Of `json`; left out: application/json. */
+      readonly type?: string;
       /** As a browser posts a form of this site. */
       readonly form?: { readonly fields: URLSearchParams; readonly cookie: string };
       readonly from?: string;
@@ -102,7 +104,8 @@ export class WorkersGateway {
     const { form, json } = options;
     const text = json === undefined ? form?.fields.toString() : JSON.stringify(json);
     const body = text === undefined ? null : Buffer.from(text);
-    const type = json === undefined ? "application/x-www-form-urlencoded" : "application/json";
+    const type =
+      json === undefined ? "application/x-www-form-urlencoded" : (options.type ?? "application/json");
     return new Promise((resolve, reject) => {
       const asking = request(
         {

@@ -110,6 +110,29 @@ t.test("maintenance closes the site in every worker, and opens it again", async 
   t.same(await statuses(), new Set([200]));
 });
 
+t.test("reports of the content security policy are summed up over all workers", async (t) => {
+  const report = {
+    "document-uri": `https://odoo.test:${gateway.httpsPort}/shop`,
+    "effective-directive": "script-src-elem",
+    "blocked-uri": "https://cdn.example.net/x.js",
+  };
+  const send = (from: string) =>
+    gateway.ask("/.well-known/csp-report", {
+      json: { "csp-report": report },
+      type: "application/csp-report",
+      from,
+    });
+  // One at a time, so that the workers take turns.
+  const answers: Awaited<ReturnType<typeof send>>[] = [];
+  for (let i = 0; i < 8; i += 1) answers.push(await send(`127.0.0.${10 + (i % 4)}`));
+  t.same(new Set(answers.map(({ status }) => status)), new Set([204]));
+  const entries = async () => JSON.parse((await gateway.admin("GET", "/csp")).body).entries;
+  await gateway.until(async () => (await entries())[0]?.count === 8);
+  t.match(await entries(), [{ directive: "script-src", source: "https://cdn.example.net", clients: 4 }]);
+  const { body } = await gateway.admin("GET", "/metrics");
+  t.match(body, /^odoo_gateway_csp_reports_total\{directive="script-src"\} 8$/m);
+});
+
 t.test("/metrics sums what all workers did", async (t) => {
   const exchanges = async () => {
     const lines = (await gateway.admin("GET", "/metrics")).body.split("\n");

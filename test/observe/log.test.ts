@@ -67,6 +67,12 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     account: null,
   },
   strike: { type: "strike", client: "203.0.113.9", why: "login", account: null, marks: 5 },
+  "csp-report": {
+    type: "csp-report",
+    directive: "script-src",
+    source: "https://cdn.example.com",
+    page: "erp.example.com/shop",
+  },
   "ban-lifted": { type: "ban-lifted", client: "203.0.113.9" },
   ban: { type: "ban", client: "203.0.113.9", why: "pair", until: "2026-11-21T08:00:00.000Z", times: 1 },
   "upstream-failed": {
@@ -322,8 +328,13 @@ t.test(
     for (let i = 0; i < 100; i += 1)
       log.emit({ type: "refused", id, client: "c", code: "host-repeated", detail: "" });
     t.equal(parsed().length, 106, "refusals are always written: a ban tool counts them");
+    for (let i = 0; i < 100; i += 1) {
+      log.emit(everyEvent["csp-report"]);
+      log.emit({ ...everyEvent.limited, limit: "csp-reports" });
+    }
+    t.equal(parsed().length, 108, "a page full of violations is one line of each");
     for (let i = 0; i < 200; i += 1) log.emit({ type: "warning", what: `kind ${i}`, detail: "" });
-    t.ok(parsed().length <= 106 + 64, "the table of kinds is bounded");
+    t.ok(parsed().length <= 108 + 64, "the table of kinds is bounded");
     await log.close();
     t.ok(
       parsed().some((line) => line.host === "last" && line.suppressed === 1),

@@ -75,6 +75,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     hstsPreload: false,
     websocketOrigins: [],
     cspScriptSources: [],
+    cspReports: true,
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],
     reportListen: null,

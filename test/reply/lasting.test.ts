@@ -10,6 +10,7 @@ const plan = () =>
     hstsSubdomains: false,
     hstsPreload: false,
     cspScriptSources: [],
+    cspReports: true,
   }).classFor("odoo.test", true);
 
 t.test("after any number of reloads the fields of heads that are alike are worked out once", async (t) => {

@@ -2,7 +2,7 @@ import t from "tap";
 import type { CanonicalPath, HostName } from "../../src/base/brands.ts";
 import { parseIp } from "../../src/base/ip.ts";
 import type { RequestFacts } from "../../src/message/facts.ts";
-import { guideCsp, mergeCsp, odooCspDirectives } from "../../src/reply/csp.ts";
+import { allowsSource, guideCsp, mergeCsp, odooCspDirectives, withReports } from "../../src/reply/csp.ts";
 import { errorAnswer } from "../../src/reply/pages.ts";
 import { createRedirects, redirectAnswer } from "../../src/reply/redirects.ts";
 import { mergeSecurity, type SecurityClass, securityHeaders } from "../../src/reply/security.ts";
@@ -16,6 +16,7 @@ const settingsOf = (preset: Preset) => ({
   hstsSubdomains: true,
   hstsPreload: false,
   cspScriptSources: ["https://chat.example.net"],
+  cspReports: true,
 });
 const publicClass = (preset: Preset) => securityHeaders(settingsOf(preset)).classFor("erp.example.com", true);
 
@@ -170,6 +171,75 @@ t.test("strict enforces one policy: Odoo's directives win, ours fill the rest", 
   const two = merged(strict, ["Content-Security-Policy", "a 'self'", "Content-Security-Policy", "b 'self'"]);
   t.equal(two.get("content-security-policy"), "a 'self', b 'self'", "two policies cannot be written as one");
   t.equal(mergeCsp("", odooCspDirectives([])), mergeCsp(" ; ", odooCspDirectives([])));
+  t.end();
+});
+
+t.test("our policies name the address for reports, and Odoo's own are left as they are", (t) => {
+  const uri = "report-uri /.well-known/csp-report";
+  for (const preset of ["standard", "strict", "staging"] as const) {
+    const field = preset === "strict" ? "content-security-policy" : "content-security-policy-report-only";
+    for (const headers of [
+      publicClass(preset),
+      securityHeaders(settingsOf(preset), "any").classFor("erp.example.com", true),
+      securityHeaders(settingsOf(preset)).classFor("erp.example.com", false),
+    ]) {
+      const got = merged(headers, []);
+      t.match(got.get(field), new RegExp(`; ?${uri}; ?report-to csp-report$`), preset);
+      t.equal(got.get("reporting-endpoints"), 'csp-report="/.well-known/csp-report"');
+      t.notOk(headers.own.includes("Reporting-Endpoints"), "a page of ours reports nothing");
+    }
+    const alone = "default-src 'none'";
+    t.equal(
+      merged(publicClass(preset), ["Content-Security-Policy", alone]).get("content-security-policy"),
+      alone,
+    );
+    const only = "img-src 'self'; report-uri /odoo";
+    const reportOnly = merged(publicClass(preset), ["Content-Security-Policy-Report-Only", only]);
+    t.equal(reportOnly.get("content-security-policy-report-only"), only);
+    const out: string[] = [];
+    mergeSecurity(publicClass(preset), ["Reporting-Endpoints", 'x="/x"'], out);
+    t.same(
+      out.filter((_, i) => out[i - 1] === "Reporting-Endpoints"),
+      ['x="/x"', 'csp-report="/.well-known/csp-report"'],
+      "a list: both hold",
+    );
+    const silent = securityHeaders({ ...settingsOf(preset), cspReports: false }).classFor("a.example", true);
+    t.notMatch([...merged(silent, [])].join(), /csp-report|report-uri/i);
+  }
+  const ours = withReports(odooCspDirectives([]));
+  t.match(
+    mergeCsp("frame-ancestors 'none'", ours),
+    new RegExp(`^frame-ancestors 'none'; .*; ${uri}; report-to csp-report$`),
+  );
+  for (const own of ["report-uri /odoo", "Report-To x"]) {
+    t.match(mergeCsp(`${own}; img-src 'self'`, ours), new RegExp(`^${own}; img-src 'self'; default-src `));
+    t.notMatch(mergeCsp(own, ours), /csp-report/, "reports go where Odoo wants them");
+  }
+  t.end();
+});
+
+t.test("what a report names is held against the policy of now", (t) => {
+  const ours = odooCspDirectives([], ["https://cdn.example.com", "https://*.wide.example"]);
+  for (const [directive, source, allowed] of [
+    ["script-src", "https://cdn.example.com", true],
+    ["script-src", "https://a.b.wide.example", true],
+    ["script-src", "https://js.stripe.com", true],
+    ["script-src", "https://wide.example", false],
+    ["script-src", "https://evil-wide.example", false],
+    ["script-src", "http://a.wide.example", false],
+    ["script-src", "https://cdn.example.com:8443", false],
+    ["script-src", "https://unpkg.com", false],
+    ["script-src", "inline", true],
+    ["script-src", "eval", true],
+    ["script-src", "data", false],
+    ["style-src", "https://any.example", true],
+    ["img-src", "http://any.example", false],
+    ["img-src", "data", true],
+    ["connect-src", "wss://any.example", false],
+    ["manifest-src", "https://any.example", false],
+    ["script-src", "nonsense", false],
+  ] as const)
+    t.equal(allowsSource(ours, directive, source), allowed, `${directive} ${source}`);
   t.end();
 });
 

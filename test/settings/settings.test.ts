@@ -110,6 +110,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     hstsPreload: false,
     websocketOrigins: [],
     cspScriptSources: [],
+    cspReports: true,
     stagingLogin: null,
     stagingExempt: ["/payment/**"],
     maintenancePage: null,
@@ -266,6 +267,8 @@ t.test("each setting is read", async (t) => {
       { CSP_SCRIPT_SRC: "https://CDN.example.com/ https://*.Example.net:8443" },
       { cspScriptSources: ["https://cdn.example.com", "https://*.example.net:8443"] },
     ],
+    [{}, { cspReports: true }],
+    [{ CSP_REPORTS: "off" }, { cspReports: false }],
     [
       { WEBSOCKET_ORIGINS: "https://Shop.example.com:443/,https://x.example:8443" },
       { websocketOrigins: ["https://shop.example.com", "https://x.example:8443"] },

@@ -34,7 +34,12 @@ export interface TestBrowser {
 }
 
 /** A browser with a profile of its own that takes the gateway's certificate, and knows odoo.test and no other name (127.0.0.1 is another site). */
-export async function startBrowser(program: string, gateway: TestGateway): Promise<TestBrowser> {
+export async function startBrowser(
+  program: string,
+  gateway: TestGateway,
+  /** More of Chromium's own arguments. */
+  args: readonly string[] = [],
+): Promise<TestBrowser> {
   const profile = mkdtempSync(join(tmpdir(), "odoo-gateway-browser-"));
   const key = new X509Certificate(gateway.running.tls().fallback.certPem).publicKey;
   const keyHash = createHash("sha256")
@@ -50,6 +55,7 @@ export async function startBrowser(program: string, gateway: TestGateway): Promi
       "--no-sandbox",
       "--disable-background-networking",
       "--disable-component-update",
+      ...args,
     ],
   });
   const page = context.pages()[0] ?? (await context.newPage());

@@ -224,6 +224,7 @@ t.test("the gateway's own security fields cost some bytes each from the second a
     hstsSubdomains: true,
     hstsPreload: false,
     cspScriptSources: [],
+    cspReports: true,
   });
   const out: string[] = [];
   mergeSecurity(security.classFor("site-number-1.example.com", true), [], out);
