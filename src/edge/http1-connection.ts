@@ -205,7 +205,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
 
   /** What was decided in this turn still leaves. */
   #destroy(): void {
-    this.socket.uncork();
+    this.#turn?.due();
     this.socket.destroy();
   }
 

@@ -55,6 +55,8 @@ export class Http1Downstream implements Downstream, Due {
   #hasStarted = false;
   #ended = false;
   #over = false;
+  /** A whole answer that leaves at the end of this turn: past the socket's queue, which costs as much as its copy. */
+  #whole: Buffer | null = null;
   /** Writes that the system has not taken yet. */
   #unsent = 0;
 
@@ -131,8 +133,8 @@ export class Http1Downstream implements Downstream, Due {
     this.#ended = true;
     if (body === null || body.length === 0 || this.method === "HEAD") this.#writeText(head);
     else if (body.length <= joinBytesMax) {
-      this.#gather();
-      this.#write(joined(head, body));
+      this.#whole = joined(head, body);
+      atTurnEnd(turnOrder.answer, this);
     } else {
       const { socket } = this.#carrier;
       socket.cork();
@@ -219,7 +221,10 @@ export class Http1Downstream implements Downstream, Due {
   }
 
   due(): void {
-    this.#carrier.socket.uncork();
+    const whole = this.#whole;
+    if (whole === null) return this.#carrier.socket.uncork();
+    this.#whole = null;
+    this.#write(whole);
   }
 
   readonly #leave = (): void => this.due();
