@@ -9,9 +9,20 @@ export interface EntityTag {
 
 const tag = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/;
 const opaqueText = /^[\x21\x23-\x7e\x80-\xff]*$/;
-// RFC 9110 §5.6.7; the two obsolete forms are not read, which only means that a file is sent again.
-const date =
-  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$/;
+const months = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec";
+const time = "([0-9]{2}:[0-9]{2}:[0-9]{2})";
+/** RFC 9110 §5.6.7: the form that is sent, and the two that have to be read too. */
+const imfDate = new RegExp(
+  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (${months}) ([0-9]{4}) ${time} GMT$`,
+);
+const rfc850Date = new RegExp(
+  `^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, ([0-9]{2})-(${months})-([0-9]{2}) ${time} GMT$`,
+);
+const asctimeDate = new RegExp(
+  `^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (${months}) ([0-9]{2}| [0-9]) ${time} ([0-9]{4})$`,
+);
+/** Years of two digits from here on are of the century before, as in cookies (RFC 6265 §5.1.1). */
+const lastCentury = 70;
 
 /** Reads one entity tag; null when it is none. */
 export function parseTag(text: string | null): EntityTag | null {
@@ -21,9 +32,22 @@ export function parseTag(text: string | null): EntityTag | null {
 
 /** Reads an HTTP date as milliseconds since 1970; null when it is none. */
 export function parseHttpDate(text: string | null): number | null {
-  if (text === null || !date.test(text)) return null;
-  const ms = Date.parse(text);
+  if (text === null) return null;
+  const sent = imfDate.exec(text);
+  if (sent !== null) return utc(sent[1], sent[2], sent[3], sent[4]);
+  const dashed = rfc850Date.exec(text);
+  if (dashed !== null) return utc(dashed[1], dashed[2], fullYear(dashed[3] ?? ""), dashed[4]);
+  const plain = asctimeDate.exec(text);
+  return plain === null ? null : utc(plain[2]?.trim(), plain[1], plain[4], plain[3]);
+}
+
+function utc(day = "", month = "", year = "", clock = ""): number | null {
+  const ms = Date.parse(`${day} ${month} ${year} ${clock} GMT`);
   return Number.isNaN(ms) ? null : ms;
+}
+
+function fullYear(twoDigits: string): string {
+  return Number(twoDigits) < lastCentury ? `20${twoDigits}` : `19${twoDigits}`;
 }
 
 /** What If-None-Match asks for: the opaque texts of its tags, "any" for `*`, null when absent or not understood. */

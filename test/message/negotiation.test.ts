@@ -128,9 +128,19 @@ t.test("entity tags, dates and ranges are read strictly", async (t) => {
   t.equal(none("a"), null);
   t.equal(none(), null);
   t.equal(parseHttpDate("Fri, 20 Nov 2026 08:00:00 GMT"), Date.UTC(2026, 10, 20, 8));
+  // The three forms of RFC 9110 §5.6.7.
+  const example = Date.UTC(1994, 10, 6, 8, 49, 37);
+  t.equal(parseHttpDate("Sun, 06 Nov 1994 08:49:37 GMT"), example);
+  t.equal(parseHttpDate("Sunday, 06-Nov-94 08:49:37 GMT"), example);
+  t.equal(parseHttpDate("Sun Nov  6 08:49:37 1994"), example);
+  t.equal(parseHttpDate("Friday, 20-Nov-26 08:00:00 GMT"), Date.UTC(2026, 10, 20, 8));
+  t.equal(parseHttpDate("Wednesday, 20-Nov-69 08:00:00 GMT"), Date.UTC(2069, 10, 20, 8));
+  t.equal(parseHttpDate("Friday, 20-Nov-70 08:00:00 GMT"), Date.UTC(1970, 10, 20, 8));
   for (const bad of [
     "20 Nov 2026",
-    "Friday, 20-Nov-26 08:00:00 GMT",
+    "Fri, 20-Nov-26 08:00:00 GMT",
+    "Sun Nov 06 08:49:37 1994 GMT",
+    "Sun Nov 6 08:49:37 1994",
     "Fri, 20 Nov 2026 08:00:00 +0100",
     "Fri, 99 Nov 2026 08:00:00 GMT",
   ])
