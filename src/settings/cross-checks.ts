@@ -16,6 +16,7 @@ export function checkSettings(settings: Settings, reader: SettingReader, cores: 
   checkUpstreams(settings, reader);
   checkMembers(settings, reader);
   checkCores(settings, reader, cores);
+  checkCacheShare(settings, reader);
   checkTls(settings, reader);
   checkNetworks(settings, reader);
   checkHsts(settings, reader);
@@ -132,6 +133,19 @@ function checkCores({ workers }: Settings, reader: SettingReader, cores: number 
   reader.warn("WORKERS", {
     thing: `is ${workers}, and this machine has ${cores === 1 ? "one processor core" : `${cores} processor cores`}`,
     remedy: "more processes than cores take memory and serve nobody sooner",
+  });
+}
+
+/** A process keeps no file above half its part (cache/cache), and the web client has one of 6 MB. */
+const cacheBytesEachMin = 16 * 1024 * 1024;
+
+function checkCacheShare({ cache, workers }: Settings, reader: SettingReader): void {
+  if (!cache.on || !reader.good("CACHE", "CACHE_BYTES", "WORKERS")) return;
+  const each = cache.bytesMax / workers;
+  if (each >= cacheBytesEachMin) return;
+  reader.warn("CACHE_BYTES", {
+    thing: `is shared by WORKERS=${workers} processes: each keeps no file above ${formatBytes(Math.floor(each / 2))}, and Odoo has larger ones`,
+    remedy: `set at least ${formatBytes(cacheBytesEachMin * workers)}`,
   });
 }
 

@@ -845,6 +845,20 @@ t.test("more processes than processor cores are warned of", async (t) => {
   t.same(warned("2", 1), [], "two take over from each other, on any machine");
 });
 
+t.test("a cache of which each process has too little for Odoo's largest file is warned of", async (t) => {
+  const warned = (more: Record<string, string>) => {
+    const env = { WORKERS: "2", CACHE_BYTES: "16MiB", ...more };
+    const loaded = loadSettings({ env, cwd: "/srv", readFile: memory({}), cores: 4 });
+    return loaded.ok ? loaded.value.warnings.map(problemLine) : ["PROBLEM"];
+  };
+  t.match(warned({}), [
+    /^environment CACHE_BYTES is shared by WORKERS=2 processes: each keeps no file above 4MiB,.*; set at least 32MiB$/,
+  ]);
+  t.same(warned({ CACHE_BYTES: "32MiB" }), []);
+  t.same(warned({ WORKERS: "1" }), []);
+  t.same(warned({ CACHE: "no" }), [], "there is nothing to share");
+});
+
 t.test("names and addresses survive the way through text; no text makes the reader throw", async () => {
   const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,20}[a-z0-9])?$/);
   const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
