@@ -523,6 +523,19 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /refused/,
     ({ path, method }, good) => (path === "/web/login" && method === "POST" ? null : good),
   ],
+  [
+    "login-limit-doors",
+    "fail",
+    /tried by POST \/en\/web\/login, POST \/web\/session\/authenticate, POST \/jsonrpc, POST \/xmlrpc\/2\/common\.$/,
+    everyDoorButTheForm(200),
+  ],
+  [
+    "login-limit-doors",
+    "pass",
+    /POST \/xmlrpc\/2\/common: Guess 1 was answered with 429/,
+    everyDoorButTheForm(429),
+  ],
+  ["login-limit-doors", "skipped", /The form itself is not limited/, answers(login, 200, loginPage)],
 ];
 
 /** What each check has said of the sites of this file. */
@@ -547,6 +560,17 @@ function reportOnly(value: string): Change {
   return (request, good) => {
     const first = enforced(request, good);
     return first === null ? null : tried(request, first);
+  };
+}
+
+/** What Odoo says to a wrong password wherever it is not asked for at /web/login. */
+function everyDoorButTheForm(status: number): Change {
+  return ({ path, method }, good) => {
+    if (method !== "POST") return good;
+    if (path === "/en/web/login") return { status, fields: [], body: loginPage };
+    if (path === "/xmlrpc/2/common") return { status, fields: [], body: "<methodResponse></methodResponse>" };
+    const isJson = path === "/jsonrpc" || path === "/web/session/authenticate";
+    return isJson ? { status, fields: [], body: '{"jsonrpc": "2.0", "id": 1, "error": {}}' } : good;
   };
 }
 
