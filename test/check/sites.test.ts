@@ -82,6 +82,38 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /303 to \/fr\/web\/login: the log-in page is elsewhere on this site/,
     answers(login, 303, "", ["Location", "/fr/web/login"]),
   ],
+  [
+    "odoo-answers",
+    "fail",
+    /goes round without end \(\/web\/login, \/fr\/web\/login, \/web\/login\)/,
+    ({ path }, good) =>
+      path.endsWith("/web/login")
+        ? {
+            status: 302,
+            body: "",
+            fields: ["Location", path === "/web/login" ? "/fr/web/login" : "/web/login"],
+          }
+        : good,
+  ],
+  [
+    "odoo-answers",
+    "fail",
+    /10 redirects in a row/,
+    ({ path, target }, good) =>
+      path === "/web/login"
+        ? { status: 302, body: "", fields: ["Location", `${path}?n=${target.slice(13)}1`] }
+        : good,
+  ],
+  [
+    "odoo-answers",
+    "warn",
+    /302 to \/web\/login: the log-in page is elsewhere/,
+    ({ path, headers }, good) =>
+      path === "/web/login" && headers.cookie !== "seen=1"
+        ? { status: 302, body: "", fields: ["Location", "/web/login", "Set-Cookie", "seen=1; Path=/"] }
+        : good,
+  ],
+  ["odoo-answers", "warn", /no log-in form/, answers(login, 200, "<p>Odoo is being moved</p>")],
   ["plain-redirect", "fail", /200; content is served/, plain(200, null)],
   ["plain-redirect", "fail", /302 to http:\/\/.*no https/, plain(302, () => "http://odoo.test/")],
   ["plain-redirect", "warn", /path and query are lost/, plain(301, () => "https://odoo.test/")],
