@@ -832,6 +832,24 @@ t.test("a foreign page's WebSocket, https, and ports past the gateway", async (t
   t.same(troubles(clear), ["hsts skipped", "https fail", "plain-redirect fail"]);
 });
 
+// Other systems have no 127.0.0.2.
+const linuxOnly = { skip: process.platform === "linux" ? false : "one loopback address only" };
+t.test("a port that is open on another address of the name is told", linuxOnly, async (t) => {
+  const site = await startSite();
+  const direct = createServer((socket) => socket.destroy());
+  const port = await closedPort();
+  await new Promise<void>((resolve) => direct.listen(port, "127.0.0.2", resolve));
+  t.teardown(() => Promise.all([site.close(), direct.close()]));
+  const report = await lookAt(site.url, {
+    authorities: site.authority,
+    directPorts: [port],
+    address: null,
+    resolve: resolvesTo("127.0.0.1", "127.0.0.2"),
+    ids: ["direct-ports"],
+  });
+  t.match(findingIn(report, "direct-ports"), { outcome: "fail", seen: `Open on 127.0.0.2: ${port} (` });
+});
+
 t.test("every check has met a site where it passes and one where it does not", async (t) => {
   for (const { id } of outsideChecks) {
     t.ok(said.get(id)?.has("pass"), `${id} passes somewhere above`);
