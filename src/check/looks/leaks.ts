@@ -1,3 +1,4 @@
+import { endOfSeriesMs, seriesOf } from "../../base/odoo-series.ts";
 import type { Look } from "../../report/finding.ts";
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
@@ -73,13 +74,11 @@ const tellers = [
   { question: { method: "GET", target: "/website/info" }, tells: /(Installed Applications|Odoo Version)/i },
 ] as const;
 
-/**
- * Odoo mends its three newest series. One comes each autumn, 19.0 in 2025; a series is taken for ended from November of the third
- * year after its own on. Null: it is not.
- */
+/** That a series gets no fixes any more; null: it does. */
 function oldWords(series: number, wallMs: number): string | null {
-  const ended = Date.UTC(2006 + series + 3, 10, 1);
-  return wallMs < ended ? null : `Odoo ${series} gets no fixes any more, security fixes included: upgrade`;
+  return wallMs < endOfSeriesMs(series)
+    ? null
+    : `Odoo ${series} gets no fixes any more, security fixes included: upgrade`;
 }
 
 const versions: Check = {
@@ -102,8 +101,7 @@ const versions: Check = {
       const what = tells.exec(asked.value.body.toString("latin1"))?.[1];
       if (asked.value.status === 200 && what !== undefined) {
         told.push(`${question.target} (${what})`);
-        const found = /^(?:saas~)?([1-9][0-9])\./.exec(what)?.[1];
-        if (found !== undefined) series ??= Number(found);
+        series ??= seriesOf(what);
       } else quiet.push(`${question.target} ${asked.value.status}`);
     }
     if (told.length === 0) {
