@@ -209,7 +209,7 @@ function composeNotes(
   read: (path: string) => string | null,
   variables: Variables,
   problems: Problem[],
-  disk: Disk,
+  disk: AuditSurroundings,
 ): readonly Note[] {
   const texts = files.flatMap((file) => {
     const text = read(file);
@@ -219,7 +219,7 @@ function composeNotes(
   if (first === undefined) return [];
   if (files.length === 1) texts.push(...composeOverride(first.file, disk));
   const compose = readCompose(texts, composeFiles(disk), variables, envFiles(first.file, disk));
-  if (compose.ok) return auditCompose(compose.value);
+  if (compose.ok) return auditCompose(compose.value, disk.nowMs);
   for (const { place, thing } of compose.error)
     problems.push({
       place: `${place.file}:${place.line ?? 1}`,

@@ -211,6 +211,7 @@ const breaks: Readonly<Record<string, readonly [outcome: "fail" | "warn", change
     "fail",
     services("image: odoo:19.0-20261101", 'image: odoo:19.0-20261101\n    ports: ["8069:8069"]'),
   ],
+  "compose-image-age": ["fail", services("postgres:17.2", "postgres:13")],
   "compose-image-tag": ["fail", services("postgres:17.2", "postgres:latest")],
   "compose-secrets": ["fail", services(":?set it in .env}", ":-postgres}")],
   "compose-postgres-auth": [

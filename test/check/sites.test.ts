@@ -419,6 +419,12 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /\/web\/version \(19\.0\)/,
     answers(/^\/web\/version$/, 200, '{"version": "19.0"}'),
   ],
+  [
+    "version-leaks",
+    "warn",
+    /\/web\/version \(99\.0-20250101\); this build is [0-9]+ days old: update\.$/,
+    answers(/^\/web\/version$/, 200, '{"version": "99.0-20250101"}'),
+  ],
   ["websocket", "fail", /200: the proxy answered with a page/, answers(/^\/websocket/, 200, "<html>")],
   [
     "websocket",

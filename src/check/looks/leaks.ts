@@ -74,6 +74,16 @@ const tellers = [
   { question: { method: "GET", target: "/website/info" }, tells: /(Installed Applications|Odoo Version)/i },
 ] as const;
 
+/** A build older than this misses half a year of fixes. */
+const buildDaysMax = 180;
+
+/** That a build is old, by the day its version names (`17.0-20240401`); null: it is not, or does not say. */
+function buildWords(version: string, wallMs: number): string | null {
+  const [, year, month, day] = /-([0-9]{4})([0-9]{2})([0-9]{2})$/.exec(version) ?? [];
+  const days = Math.floor((wallMs - Date.parse(`${year}-${month}-${day}T00:00:00Z`)) / 86_400_000);
+  return days > buildDaysMax ? `this build is ${days} days old: update` : null;
+}
+
 /** That a series gets no fixes any more; null: it does. */
 function oldWords(series: number, wallMs: number): string | null {
   return wallMs < endOfSeriesMs(series)
@@ -90,6 +100,7 @@ const versions: Check = {
     const told: string[] = [];
     const quiet: string[] = [];
     let series: number | null = null;
+    let build: string | null = null;
     let trouble: Look | null = null;
     for (const { question, tells } of tellers) {
       const asked = await view.ask(question);
@@ -102,6 +113,7 @@ const versions: Check = {
       if (asked.value.status === 200 && what !== undefined) {
         told.push(`${question.target} (${what})`);
         series ??= seriesOf(what);
+        build ??= buildWords(what, view.wallMs());
       } else quiet.push(`${question.target} ${asked.value.status}`);
     }
     if (told.length === 0) {
@@ -110,7 +122,8 @@ const versions: Check = {
       return trouble ?? pass(`Not told: ${quiet.join(", ")}.`);
     }
     const old = series === null ? null : oldWords(series, view.wallMs());
-    return warn(`Told by ${told.join(", ")}${old === null ? "" : `; ${old}`}.`);
+    const words = [`Told by ${told.join(", ")}`, old ?? build].filter((one) => one !== null);
+    return warn(`${words.join("; ")}.`);
   },
 };
 
