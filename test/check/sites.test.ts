@@ -425,6 +425,20 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /\/web\/version \(99\.0-20250101\); this build is [0-9]+ days old: update\.$/,
     answers(/^\/web\/version$/, 200, '{"version": "99.0-20250101"}'),
   ],
+  [
+    "error-details",
+    "warn",
+    /A traceback came with POST \/web\/dataset\/call_kw, POST \/jsonrpc, POST \/xmlrpc\/2\/common\.$/,
+    ({ path }, good) =>
+      path === "/xmlrpc/2/common"
+        ? { status: 200, fields: [], body: 'File "/opt/odoo/http.py", line 3, in dispatch' }
+        : path === "/jsonrpc"
+          ? { status: 200, fields: [], body: String.raw`{"debug": "File \"/opt/odoo/http.py\", line 3"}` }
+          : path === "/web/dataset/call_kw"
+            ? { status: 200, fields: [], body: '{"debug": "Traceback (most recent call last):"}' }
+            : good,
+  ],
+  ["error-details", "pass", /POST \/jsonrpc closed/, ({ path }, good) => (path === "/jsonrpc" ? null : good)],
   ["websocket", "fail", /200: the proxy answered with a page/, answers(/^\/websocket/, 200, "<html>")],
   [
     "websocket",
