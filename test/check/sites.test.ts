@@ -509,6 +509,19 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   ],
   ["proxy-mode", "skipped", /cannot be told/, answers(/^\/web\/\/health/, 404)],
   [
+    "proxy-mode",
+    "fail",
+    /the page names http:\/\/odoo\.test\/web\/login; Odoo takes itself/,
+    ({ path }, good) => {
+      const body = `${loginPage}<a href="http://other.test/"></a><link href="http://odoo.test/web/login"/>`;
+      return path === "/web//health"
+        ? { status: 404, fields: [], body: "" }
+        : path === "/web/login"
+          ? { ...good, body }
+          : good;
+    },
+  ],
+  [
     "cache-private",
     "fail",
     /\.css: 303 with Cache-Control: public/,
