@@ -27,7 +27,9 @@ import {
 import { auditNginx } from "./nginx/audit-nginx.ts";
 import { readDump } from "./nginx/dump.ts";
 import { readNginx } from "./nginx/parse.ts";
-import { bounded, type Note, note } from "./note.ts";
+import { bounded, type Note, note, quoted } from "./note.ts";
+import { auditOdoo } from "./odoo/audit-odoo.ts";
+import { type OdooFacts, odooFacts } from "./odoo/read.ts";
 import { auditPgConf, roomOf } from "./postgres/audit-conf.ts";
 import { auditHba } from "./postgres/audit-hba.ts";
 import { auditServer, serverRole, serverRoom } from "./postgres/audit-server.ts";
@@ -93,7 +95,8 @@ export async function audit(
       : new PgConf(request.postgresqlConf ?? "", pgConfText, postgresIncludes(surroundings));
   const confText = request.odooConf === null ? null : read(request.odooConf);
   const conf = confText === null ? null : new ConfView(request.odooConf ?? "", confText);
-  const server = request.pgDsn === null ? null : await askServer(request.pgDsn, conf, read, problems);
+  const asked = request.pgDsn === null ? null : await askServer(request.pgDsn, conf, read, problems);
+  const server = asked?.server ?? null;
 
   const named = [...new Set([...request.databases, ...(conf === null ? [] : databaseNames(conf))])];
   const room = serverOrFile(request.pgDsn, server, pgConf);
@@ -131,6 +134,8 @@ export async function audit(
     const meant = { ...context, databases: named.length > 0 ? named : served(conf, request.hosts, server) };
     add(auditServer(server, request.pgDsn, meant, surroundings.nowMs));
   }
+  if (asked !== null && request.pgDsn !== null)
+    add(odooNotes(asked.odoo, request.pgDsn, context, surroundings.nowMs));
   for (const file of request.nginx) {
     const text = read(file);
     if (text === null) continue;
@@ -204,7 +209,7 @@ function composeNotes(
   read: (path: string) => string | null,
   variables: Variables,
   problems: Problem[],
-  disk: Disk,
+  disk: AuditSurroundings,
 ): readonly Note[] {
   const texts = files.flatMap((file) => {
     const text = read(file);
@@ -214,7 +219,7 @@ function composeNotes(
   if (first === undefined) return [];
   if (files.length === 1) texts.push(...composeOverride(first.file, disk));
   const compose = readCompose(texts, composeFiles(disk), variables, envFiles(first.file, disk));
-  if (compose.ok) return auditCompose(compose.value);
+  if (compose.ok) return auditCompose(compose.value, disk.nowMs);
   for (const { place, thing } of compose.error)
     problems.push({
       place: `${place.file}:${place.line ?? 1}`,
@@ -253,12 +258,31 @@ function unitNotes(
   });
 }
 
+/** What the database we are connected to tells when it is Odoo's; one line when it is not. */
+function odooNotes(
+  odoo: Result<OdooFacts | null, string>,
+  dsn: Dsn,
+  context: AuditContext,
+  nowMs: number,
+): readonly Note[] {
+  if (odoo.ok && odoo.value !== null) return auditOdoo(odoo.value, context, nowMs);
+  const why = odoo.ok
+    ? `${quoted(dsn.database)} is no database of Odoo; name one in --pg-dsn to have its users and settings looked at`
+    : `the users and settings of Odoo were not looked at: ${odoo.error}`;
+  return [note("odoo-version", "skipped", why, { file: shownDsn(dsn), line: null })];
+}
+
+interface AskedServer {
+  readonly server: ServerFacts;
+  readonly odoo: Result<OdooFacts | null, string>;
+}
+
 async function askServer(
   dsn: Dsn,
   conf: ConfView | null,
   read: (path: string) => string | null,
   problems: Problem[],
-): Promise<ServerFacts | null> {
+): Promise<AskedServer | null> {
   const authorities = dsn.rootCertificateFile === null ? null : read(dsn.rootCertificateFile);
   if (dsn.rootCertificateFile !== null && authorities === null) return null;
   const place = shownDsn(dsn);
@@ -278,8 +302,9 @@ async function askServer(
     });
     facts = await serverFacts(session, null);
   }
+  const odoo = await odooFacts(session, dsn.database);
   session.close();
-  if (facts.ok) return facts.value;
+  if (facts.ok) return { server: facts.value, odoo };
   problems.push({ place, thing: `was not looked at: ${facts.error}`, remedy: "" });
   return null;
 }

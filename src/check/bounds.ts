@@ -1,4 +1,4 @@
-/** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. Redirects are told, never followed. */
+/** What one look at a site may cost, it and us. A site that is hostile, broken or huge ends within these. Redirects are told; followed are those of the log-in page alone, to see whether they end. */
 export const checkBounds = {
   /**
    * Connections to the site and requests together; each TCP connection, handshake and request asked for counts one. Enough for a site where

@@ -5,6 +5,7 @@ import { certificateChecks } from "./looks/certificate.ts";
 import { cookieChecks } from "./looks/cookies.ts";
 import { databaseChecks } from "./looks/database.ts";
 import { defaultLoginChecks } from "./looks/default-logins.ts";
+import { errorDetailChecks } from "./looks/error-details.ts";
 import { forwardingChecks } from "./looks/forwarding.ts";
 import { headerChecks } from "./looks/headers.ts";
 import { hstsChecks } from "./looks/hsts.ts";
@@ -26,6 +27,7 @@ export const outsideChecks: readonly Check[] = [
   ...headerChecks,
   ...cookieChecks,
   ...leakChecks,
+  ...errorDetailChecks,
   ...websocketChecks,
   ...forwardingChecks,
   ...cachingChecks,

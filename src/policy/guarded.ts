@@ -112,6 +112,11 @@ export function isServiceAnswer(body: string): boolean {
   return /^\s*\{/.test(body) && /"result"\s*:\s*(?:"|\[)/.test(body);
 }
 
+/** Does an answer's text come from a service at all, whatever it says: a result, an error or a fault. */
+export function isServiceReply(body: string): boolean {
+  return body.includes("<methodResponse>") || /^\s*\{[^{}]{0,80}"jsonrpc"/.test(body);
+}
+
 function get(target: string, spelling: string): GuardedRequest {
   return { method: "GET", target, contentType: null, body: null, spelling, odd: false };
 }

@@ -21,7 +21,7 @@ export function sarifText(report: Report): string {
     ruleId: finding.id,
     ruleIndex: ids.indexOf(finding.id),
     ...kindOf(finding.outcome),
-    message: { text: `${finding.title}. Seen: ${finding.seen} Fix: ${finding.fix}` },
+    message: { text: messageOf(finding) },
     locations: [{ physicalLocation: locationOf(finding, report) }],
     // The same finding in the next run is the same alert, whatever the measured values are.
     partialFingerprints: { "finding/v1": fingerprint(finding, report, index) },
@@ -38,6 +38,12 @@ export function sarifText(report: Report): string {
     ],
   };
   return `${JSON.stringify(log, null, 2)}\n`;
+}
+
+/** What is good, or was not looked at, has nothing to be mended. */
+function messageOf({ title, seen, fix, outcome }: Finding): string {
+  const told = `${title}. Seen: ${seen}${/[.!?]$/.test(seen) ? "" : "."}`;
+  return outcome === "fail" || outcome === "warn" ? `${told} Fix: ${fix}` : told;
 }
 
 /** §3.27.9, §3.27.10: a kind other than "fail" has the level "none". */
@@ -58,8 +64,13 @@ function kindOf(outcome: Outcome): { readonly kind: string; readonly level: stri
 
 function locationOf({ place }: Finding, report: Report): object {
   if (place === null) return { artifactLocation: { uri: encodeURI(report.subject) } };
-  const artifactLocation = { uri: encodeURI(place.file.replaceAll("\\", "/")) };
+  const artifactLocation = { uri: uriOf(place.file) };
   return place.line === null ? { artifactLocation } : { artifactLocation, region: { startLine: place.line } };
+}
+
+/** A name of a file as a URI reference (RFC 3986 §3.3): # and ? would end the path. */
+function uriOf(file: string): string {
+  return encodeURI(file.replaceAll("\\", "/")).replaceAll("#", "%23").replaceAll("?", "%3F");
 }
 
 function fingerprint({ id, place }: Finding, report: Report, index: number): string {

@@ -138,6 +138,33 @@ t.test("a file that only adds to another is not blamed for what it leaves out", 
   t.same(seen(result, "compose-image-tag"), ["fail 7"]);
 });
 
+t.test("an image that gets no fixes any more is told by its tag", async (t) => {
+  for (const [image, outcome, words] of [
+    ["odoo:16", "fail", /Odoo 16 has had no fixes since 2025-11/],
+    ["odoo:14.0-20220101@sha256:0f", "fail", /Odoo 14/],
+    ["ghcr.io/acme/odoo:15.0-acme.3", "fail", /Odoo 15/],
+    ["odoo:18.0-20260101", "warn", /was built 324 days ago/],
+    ["bitnami/odoo:18.0.20260101-debian-12-r0", "warn", /324 days/],
+    ["odoo:18.0-20260901", "pass", /Odoo 18: still mended/],
+    ["odoo:19.0", "pass", /Odoo 19/],
+    ["registry.example.com/odoo:12", "skipped", /no image tells/],
+    ["odoo:latest", "skipped", /no image tells/],
+    ["odoo:2.1", "skipped", /no image tells/],
+    ["postgres:9.6", "fail", /PostgreSQL 9 has had no fixes for years/],
+    ["postgres:14-alpine", "fail", /PostgreSQL 14 has had no fixes since 2026-11/],
+    ["pgvector/pgvector:0.8.0-pg15", "pass", /PostgreSQL 15/],
+    ["pgvector/pgvector:pg16", "pass", /PostgreSQL 16/],
+    ["postgis/postgis:15-3.4", "pass", /PostgreSQL 15/],
+    ["postgres:25", "pass", /PostgreSQL 25/],
+    ["postgres:bookworm", "skipped", /no image tells/],
+  ] as const) {
+    const result = await audited(`services: { one: { image: "${image}" } }`);
+    const found = result.findings.find(({ id }) => id === "compose-image-age");
+    t.equal(found?.outcome, outcome, `${image}: ${found?.seen}`);
+    t.match(found?.seen, words);
+  }
+});
+
 t.test("helpers around PostgreSQL and Odoo are neither", async (t) => {
   const result = await audited(`services:
   backup: { image: "prodrigestivill/postgres-backup-local:15" }

@@ -103,7 +103,7 @@ t.test("ids are stable words of their own", async (t) => {
   const ids = auditChecks.map(({ id }) => id);
   t.equal(new Set(ids).size, ids.length, "no id twice");
   for (const id of ids)
-    t.match(id, /^(?:conf|compose|hba|pgconf|pg|nginx|systemd|fail2ban|backup)-[a-z-]+[a-z]$/);
+    t.match(id, /^(?:conf|compose|hba|pgconf|pg|odoo|nginx|systemd|fail2ban|backup)-[a-z-]+[a-z]$/);
   for (const { id, title, why, fix, from } of auditChecks)
     t.ok([title, why, fix, from].every((text) => text.length > 3) && !title.endsWith("."), id);
 });

@@ -65,16 +65,26 @@ t.test("the gateway passes, wrong guesses included", async (t) => {
   t.same(heard, [], "Odoo heard of nothing guarded");
 });
 
-t.test("the gateway's standard preset tells the version to the mobile app, and fails nothing", async (t) => {
-  const gateway = await startTestGateway();
-  t.teardown(() => gateway.close());
-  const { caFile, httpPort } = gateway;
-  const report = await lookAt(`https://odoo.test:${gateway.httpsPort}`, { caFile, httpPort });
-  t.same(
-    troubles(report),
-    ["default-logins skipped", "login-limit skipped", "version-leaks warn", ...always].sort(),
-  );
-});
+t.test(
+  "the gateway's standard preset tells the version to the mobile app and tracebacks to programs, and fails nothing",
+  async (t) => {
+    const gateway = await startTestGateway();
+    t.teardown(() => gateway.close());
+    const { caFile, httpPort } = gateway;
+    const report = await lookAt(`https://odoo.test:${gateway.httpsPort}`, { caFile, httpPort });
+    t.same(
+      troubles(report),
+      [
+        "default-logins skipped",
+        "error-details warn",
+        "login-limit skipped",
+        "login-limit-doors skipped",
+        "version-leaks warn",
+        ...always,
+      ].sort(),
+    );
+  },
+);
 
 t.test("a copy behind the staging preset's password fails nothing", async (t) => {
   const env = { PRESET: "staging", STAGING_USER: "tester", STAGING_PASSWORD: "a password for testers" };
@@ -129,10 +139,21 @@ t.test(
   },
 );
 
-t.test("the guide's limit on guesses is seen", { skip: peerMissing("nginx") ?? false }, async (t) => {
-  const options = { loginCanary: true, ids: ["login-limit"] };
+t.test("every door of the standard preset limits guesses", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const { caFile, httpPort } = gateway;
+  const url = `https://odoo.test:${gateway.httpsPort}`;
+  const ids = ["login-limit", "login-limit-doors"];
+  t.same(troubles(await lookAt(url, { caFile, httpPort, loginCanary: true, ids })), []);
+});
+
+t.test("the guide limits one door of five", { skip: peerMissing("nginx") ?? false }, async (t) => {
+  const options = { loginCanary: true, ids: ["login-limit", "login-limit-doors"] };
   const report = await throughPeer(t, "nginx", guideNginx, {}, options);
   t.match(findingIn(report, "login-limit"), { outcome: "pass", seen: /^Guess \d was answered with 429/ });
+  const doors = "POST /en/web/login, POST /web/session/authenticate, POST /jsonrpc, POST /xmlrpc/2/common";
+  t.match(findingIn(report, "login-limit-doors"), { outcome: "fail", seen: doors });
 });
 
 t.test("nginx as Odoo's documentation has it", { skip: peerMissing("nginx") ?? false }, async (t) => {

@@ -82,6 +82,38 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /303 to \/fr\/web\/login: the log-in page is elsewhere on this site/,
     answers(login, 303, "", ["Location", "/fr/web/login"]),
   ],
+  [
+    "odoo-answers",
+    "fail",
+    /goes round without end \(\/web\/login, \/fr\/web\/login, \/web\/login\)/,
+    ({ path }, good) =>
+      path.endsWith("/web/login")
+        ? {
+            status: 302,
+            body: "",
+            fields: ["Location", path === "/web/login" ? "/fr/web/login" : "/web/login"],
+          }
+        : good,
+  ],
+  [
+    "odoo-answers",
+    "fail",
+    /10 redirects in a row/,
+    ({ path, target }, good) =>
+      path === "/web/login"
+        ? { status: 302, body: "", fields: ["Location", `${path}?n=${target.slice(13)}1`] }
+        : good,
+  ],
+  [
+    "odoo-answers",
+    "warn",
+    /302 to \/web\/login: the log-in page is elsewhere/,
+    ({ path, headers }, good) =>
+      path === "/web/login" && headers.cookie !== "seen=1"
+        ? { status: 302, body: "", fields: ["Location", "/web/login", "Set-Cookie", "seen=1; Path=/"] }
+        : good,
+  ],
+  ["odoo-answers", "warn", /no log-in form/, answers(login, 200, "<p>Odoo is being moved</p>")],
   ["plain-redirect", "fail", /200; content is served/, plain(200, null)],
   ["plain-redirect", "fail", /302 to http:\/\/.*no https/, plain(302, () => "http://odoo.test/")],
   ["plain-redirect", "warn", /path and query are lost/, plain(301, () => "https://odoo.test/")],
@@ -387,6 +419,26 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /\/web\/version \(19\.0\)/,
     answers(/^\/web\/version$/, 200, '{"version": "19.0"}'),
   ],
+  [
+    "version-leaks",
+    "warn",
+    /\/web\/version \(99\.0-20250101\); this build is [0-9]+ days old: update\.$/,
+    answers(/^\/web\/version$/, 200, '{"version": "99.0-20250101"}'),
+  ],
+  [
+    "error-details",
+    "warn",
+    /A traceback came with POST \/web\/dataset\/call_kw, POST \/jsonrpc, POST \/xmlrpc\/2\/common\.$/,
+    ({ path }, good) =>
+      path === "/xmlrpc/2/common"
+        ? { status: 200, fields: [], body: 'File "/opt/odoo/http.py", line 3, in dispatch' }
+        : path === "/jsonrpc"
+          ? { status: 200, fields: [], body: String.raw`{"debug": "File \"/opt/odoo/http.py\", line 3"}` }
+          : path === "/web/dataset/call_kw"
+            ? { status: 200, fields: [], body: '{"debug": "Traceback (most recent call last):"}' }
+            : good,
+  ],
+  ["error-details", "pass", /POST \/jsonrpc closed/, ({ path }, good) => (path === "/jsonrpc" ? null : good)],
   ["websocket", "fail", /200: the proxy answered with a page/, answers(/^\/websocket/, 200, "<html>")],
   [
     "websocket",
@@ -457,6 +509,19 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
   ],
   ["proxy-mode", "skipped", /cannot be told/, answers(/^\/web\/\/health/, 404)],
   [
+    "proxy-mode",
+    "fail",
+    /the page names http:\/\/odoo\.test\/web\/login; Odoo takes itself/,
+    ({ path }, good) => {
+      const body = `${loginPage}<a href="http://other.test/"></a><link href="http://odoo.test/web/login"/>`;
+      return path === "/web//health"
+        ? { status: 404, fields: [], body: "" }
+        : path === "/web/login"
+          ? { ...good, body }
+          : good;
+    },
+  ],
+  [
     "cache-private",
     "fail",
     /\.css: 303 with Cache-Control: public/,
@@ -523,6 +588,19 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     /refused/,
     ({ path, method }, good) => (path === "/web/login" && method === "POST" ? null : good),
   ],
+  [
+    "login-limit-doors",
+    "fail",
+    /tried by POST \/en\/web\/login, POST \/web\/session\/authenticate, POST \/jsonrpc, POST \/xmlrpc\/2\/common\.$/,
+    everyDoorButTheForm(200),
+  ],
+  [
+    "login-limit-doors",
+    "pass",
+    /POST \/xmlrpc\/2\/common: Guess 1 was answered with 429/,
+    everyDoorButTheForm(429),
+  ],
+  ["login-limit-doors", "skipped", /The form itself is not limited/, answers(login, 200, loginPage)],
 ];
 
 /** What each check has said of the sites of this file. */
@@ -547,6 +625,17 @@ function reportOnly(value: string): Change {
   return (request, good) => {
     const first = enforced(request, good);
     return first === null ? null : tried(request, first);
+  };
+}
+
+/** What Odoo says to a wrong password wherever it is not asked for at /web/login. */
+function everyDoorButTheForm(status: number): Change {
+  return ({ path, method }, good) => {
+    if (method !== "POST") return good;
+    if (path === "/en/web/login") return { status, fields: [], body: loginPage };
+    if (path === "/xmlrpc/2/common") return { status, fields: [], body: "<methodResponse></methodResponse>" };
+    const isJson = path === "/jsonrpc" || path === "/web/session/authenticate";
+    return isJson ? { status, fields: [], body: '{"jsonrpc": "2.0", "id": 1, "error": {}}' } : good;
   };
 }
 
@@ -774,6 +863,24 @@ t.test("a foreign page's WebSocket, https, and ports past the gateway", async (t
     ids: ["https", "plain-redirect", "hsts"],
   });
   t.same(troubles(clear), ["hsts skipped", "https fail", "plain-redirect fail"]);
+});
+
+// Other systems have no 127.0.0.2.
+const linuxOnly = { skip: process.platform === "linux" ? false : "one loopback address only" };
+t.test("a port that is open on another address of the name is told", linuxOnly, async (t) => {
+  const site = await startSite();
+  const direct = createServer((socket) => socket.destroy());
+  const port = await closedPort();
+  await new Promise<void>((resolve) => direct.listen(port, "127.0.0.2", resolve));
+  t.teardown(() => Promise.all([site.close(), direct.close()]));
+  const report = await lookAt(site.url, {
+    authorities: site.authority,
+    directPorts: [port],
+    address: null,
+    resolve: resolvesTo("127.0.0.1", "127.0.0.2"),
+    ids: ["direct-ports"],
+  });
+  t.match(findingIn(report, "direct-ports"), { outcome: "fail", seen: `Open on 127.0.0.2: ${port} (` });
 });
 
 t.test("every check has met a site where it passes and one where it does not", async (t) => {

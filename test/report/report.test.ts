@@ -94,6 +94,16 @@ t.test("SARIF names rules, kinds, levels and places", async (t) => {
       ["four", 3, "pass", "none"],
     ],
   );
+  t.equal(results[1].message.text, "Nothing names a version. Seen: weak. Fix: another remedy");
+  t.equal(
+    results[3].message.text,
+    "Nothing names a version. Seen: good.",
+    "nothing to mend where all is well",
+  );
+  const odd = { file: "conf #1?.conf", line: null };
+  const named = { ...report, findings: [made({ outcome: "fail", seen: "x", place: odd }, "one")] };
+  const [one] = JSON.parse(formText(named, "sarif")).runs[0].results;
+  t.equal(one.locations[0].physicalLocation.artifactLocation.uri, "conf%20%231%3F.conf");
   t.equal(results[0].locations[0].physicalLocation.artifactLocation.uri, "https://erp.example.com/");
   t.same(results[3].locations[0].physicalLocation, {
     artifactLocation: { uri: "odoo.conf" },

@@ -4,6 +4,7 @@ import { confChecks } from "./conf.ts";
 import type { AuditCheck } from "./entry.ts";
 import { fail2banChecks } from "./fail2ban.ts";
 import { nginxChecks } from "./nginx.ts";
+import { odooChecks } from "./odoo.ts";
 import { hbaChecks, pgChecks, pgConfChecks } from "./postgres.ts";
 import { systemdChecks } from "./systemd.ts";
 
@@ -14,6 +15,7 @@ export const auditGroups: readonly (readonly [title: string, checks: readonly Au
   ["pg_hba.conf (--pg-hba)", hbaChecks],
   ["postgresql.conf (--postgresql-conf)", pgConfChecks],
   ["A running PostgreSQL (--pg-dsn)", pgChecks],
+  ["The database of an Odoo (--pg-dsn)", odooChecks],
   ["nginx sites (--nginx)", nginxChecks],
   ["Units of systemd (--systemd)", systemdChecks],
   ["Jails and filters of fail2ban (--fail2ban)", fail2banChecks],

@@ -24,6 +24,13 @@ export const composeChecks: readonly AuditCheck[] = [
     "guide 5",
   ),
   check(
+    "compose-image-age",
+    "Images still get fixes",
+    "Odoo mends its three newest series, PostgreSQL each version for five years. A build half a year old misses what was mended since.",
+    "Name a newer build, and pull it each week or two; upgrade from what gets no fixes any more.",
+    "guide 2, guide 4, guide 5",
+  ),
+  check(
     "compose-secrets",
     "No password stands in the file",
     `Compose files go into version control and chats, and a default such as \${PASSWORD:-odoo} holds in silence when the variable is forgotten.`,

@@ -132,6 +132,19 @@ const special: Readonly<Record<string, ElsewhereOf>> = {
     "As it is: failed guesses over RPC count like those of the form; `API_NETWORKS` says who may call at all.",
   ),
   "nginx-tls": asOutside("https"),
+  "odoo-base-url": outside("forwarded-host"),
+  "odoo-report-url": own(
+    "A `server` on an address inside, without limits and TLS, for `report.url`.",
+    "An entry point of its own on an internal network.",
+    "A site on an internal address, `http://10.0.0.5:8070`.",
+    "`REPORT_LISTEN`, for `ODOO_NETWORKS` only.",
+  ),
+  "odoo-upload-limit": own(
+    "`client_max_body_size 128m;`",
+    "No bound unless `buffering.maxRequestBodyBytes` is set: then 134217728.",
+    "No bound unless `request_body { max_size … }` is set: then 128MiB.",
+    "`BODY_MAX`, 128 MiB as it is.",
+  ),
   "nginx-redirect": asOutside("plain-redirect"),
   "nginx-tls-protocols": asOutside("tls-versions"),
   "nginx-banner": asOutside("banner"),
@@ -170,6 +183,7 @@ const usual: Readonly<Record<string, ElsewhereOf>> = {
   hba: postgresOwn,
   pgconf: postgresOwn,
   pg: postgresOwn,
+  odoo: all("nothing to change there, the setting is Odoo's own."),
   backup: all(
     "nothing to change there; the gateway's own folders (`CERTS_DIR`, `STATE_DIR`, `gateway.yaml`) belong into the backup, too.",
   ),

@@ -1,5 +1,6 @@
 import { type Note, note, orPass } from "../note.ts";
 import { hardening } from "./hardening.ts";
+import { imageAge } from "./image-age.ts";
 import { odooOptions } from "./odoo-options.ts";
 import { publishedPorts } from "./ports.ts";
 import type { ComposeFile } from "./read.ts";
@@ -7,13 +8,14 @@ import { running } from "./running.ts";
 import { composeSecrets } from "./secrets.ts";
 
 /** Everything the compose files of a project tell, laid over each other. */
-export function auditCompose(compose: ComposeFile): readonly Note[] {
+export function auditCompose(compose: ComposeFile, nowMs: number): readonly Note[] {
   return [
     ...files(compose),
     ...publishedPorts(compose),
     ...composeSecrets(compose),
     ...hardening(compose),
     ...running(compose),
+    ...imageAge(compose, nowMs),
     ...odooOptions(compose),
   ];
 }

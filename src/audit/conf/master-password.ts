@@ -1,13 +1,11 @@
-import { pbkdf2Sync } from "node:crypto";
 import { type Note, note } from "../note.ts";
 import { gradePassword, triedPasswords } from "../password.ts";
+import { isPasswordOf, readPbkdf2 } from "../pbkdf2.ts";
 import type { ConfView } from "./view.ts";
 
 const id = "conf-master-password";
 /** Fewest rounds that are no news; passlib's default when it was introduced, and the guides' example. */
 const roundsLeast = 25_000;
-/** All guesses together cost at most this many rounds: about two seconds. */
-const roundsMax = 4_000_000;
 
 /**
  * The master password: who has it can copy, replace and drop every database. Odoo takes a hash of passlib's
@@ -65,9 +63,8 @@ export function masterPassword(conf: ConfView): Note {
 
 function hashed(value: string, conf: ConfView): Note {
   const place = conf.place("admin_passwd");
-  const [, digits = "", salt = "", sum = ""] =
-    /^\$pbkdf2-sha512\$([1-9][0-9]{0,8})\$([A-Za-z0-9./]{1,1400})\$([A-Za-z0-9./]{86})$/.exec(value) ?? [];
-  if (digits === "")
+  const hash = readPbkdf2(value);
+  if (hash === null)
     return note(
       id,
       "fail",
@@ -78,27 +75,12 @@ function hashed(value: string, conf: ConfView): Note {
         fix: "Write a whole pbkdf2-sha512 hash, with nothing behind it: python3 -c 'from passlib.hash import pbkdf2_sha512 as h; print(h.hash(input()))'.",
       },
     );
-  const rounds = Number(digits);
-  const guessed = guess(salt, sum, rounds);
-  if (guessed)
+  const { rounds } = hash;
+  if (isPasswordOf(value, triedPasswords))
     return note(id, "fail", "it is hashed, but the password is one that every attacker tries first", place);
   if (rounds < roundsLeast)
     return note(id, "warn", `a pbkdf2-sha512 hash of only ${rounds} rounds`, place, {
       fix: `Hash it again with at least ${roundsLeast} rounds; passlib does so by itself.`,
     });
   return note(id, "pass", `a pbkdf2-sha512 hash of ${rounds} rounds`, place);
-}
-
-function guess(salt: string, sum: string, rounds: number): boolean {
-  const saltBytes = adaptedBase64(salt);
-  const sumBytes = adaptedBase64(sum);
-  const tries = Math.floor(roundsMax / rounds);
-  return triedPasswords
-    .slice(0, tries)
-    .some((one) => pbkdf2Sync(one, saltBytes, rounds, 64, "sha512").equals(sumBytes));
-}
-
-/** passlib's base64: `.` for `+`, no padding. */
-function adaptedBase64(text: string): Buffer {
-  return Buffer.from(text.replaceAll(".", "+"), "base64");
 }

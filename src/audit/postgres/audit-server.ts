@@ -3,19 +3,8 @@ import { type Note, note, quoted } from "../note.ts";
 import { isOnText } from "./conf.ts";
 import { type Dsn, shownDsn } from "./dsn.ts";
 import type { RoleFacts, ServerFacts } from "./server.ts";
+import { lastDayOf } from "./versions.ts";
 
-/** Last day of each version (postgresql.org/support/versioning). */
-const lastDays: ReadonlyMap<number, string> = new Map([
-  [10, "2022-11-10"],
-  [11, "2023-11-09"],
-  [12, "2024-11-21"],
-  [13, "2025-11-13"],
-  [14, "2026-11-12"],
-  [15, "2027-11-11"],
-  [16, "2028-11-09"],
-  [17, "2029-11-08"],
-  [18, "2030-11-14"],
-]);
 const warnBeforeMs = 90 * 86_400_000;
 
 /** What the running server tells about Odoo's role, its databases and itself. */
@@ -193,12 +182,10 @@ function logs({ settings }: ServerFacts): Note {
 function version({ version: number }: ServerFacts, nowMs: number): Note {
   const id = "pg-version";
   const major = Math.floor(number / 10_000);
-  const last = lastDays.get(major);
+  const last = lastDayOf(major);
   const words = `PostgreSQL ${major}.${number % 10_000}`;
-  if (last === undefined)
-    return major < 10
-      ? note(id, "fail", `${words} has had no fixes for years`)
-      : note(id, "pass", `${words}, newer than this program's table`);
+  if (last === "past") return note(id, "fail", `${words} has had no fixes for years`);
+  if (last === null) return note(id, "pass", `${words}, newer than this program's table`);
   const leftMs = Date.parse(last) - nowMs;
   if (leftMs < 0) return note(id, "fail", `${words} has had no fixes since ${last}`);
   return note(id, leftMs < warnBeforeMs ? "warn" : "pass", `${words}, with fixes until ${last}`);

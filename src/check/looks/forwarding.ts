@@ -76,6 +76,17 @@ const foreignHost: Check = {
   },
 };
 
+/** An address of the site itself over plain HTTP in the log-in page; null: there is none. One over https may come from settings, and tells nothing. */
+async function plainLinkOf(view: SiteView): Promise<string | null> {
+  const login = await view.login();
+  if (!login.ok) return null;
+  for (const [, url = ""] of login.value.body
+    .toString("latin1")
+    .matchAll(/(?:href|src|action|content)="(http:\/\/[^"\s<>]{1,200})"/g))
+    if (URL.canParse(url) && new URL(url).hostname === new URL(view.target.url).hostname) return url;
+  return null;
+}
+
 const proxyMode: Check = {
   id: "proxy-mode",
   title: "Odoo knows its https address (proxy_mode)",
@@ -87,8 +98,15 @@ const proxyMode: Check = {
     const asked = await view.ask({ method: "GET", target: tellingTarget, alone: true });
     if (!asked.ok) return untold(asked.error);
     const location = fieldsOf(asked.value.fields, "location")[0] ?? "";
-    if (!/^https?:\/\//i.test(location) || !URL.canParse(location))
+    if (!/^https?:\/\//i.test(location) || !URL.canParse(location)) {
+      const plain = await plainLinkOf(view);
+      if (plain !== null)
+        return fail(
+          `GET /web/login: the page names ${plain}; Odoo takes itself for plain http.`,
+          `${proxyMode.fix} With proxy_mode on it is the domain in the settings of Odoo's website, or web.base.url.`,
+        );
       return skipped(`GET ${tellingTarget}: ${asked.value.status}; Odoo's address cannot be told from it.`);
+    }
     const { protocol, host } = new URL(location);
     const seen = `GET ${tellingTarget}: redirected to ${location}`;
     if (protocol !== "https:") return fail(`${seen}; Odoo takes itself for plain http.`);

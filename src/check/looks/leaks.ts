@@ -1,3 +1,4 @@
+import { endOfSeriesMs, seriesOf } from "../../base/odoo-series.ts";
 import type { Look } from "../../report/finding.ts";
 import { fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
@@ -73,13 +74,21 @@ const tellers = [
   { question: { method: "GET", target: "/website/info" }, tells: /(Installed Applications|Odoo Version)/i },
 ] as const;
 
-/**
- * Odoo mends its three newest series. One comes each autumn, 19.0 in 2025; a series is taken for ended from November of the third
- * year after its own on. Null: it is not.
- */
+/** A build older than this misses half a year of fixes. */
+const buildDaysMax = 180;
+
+/** That a build is old, by the day its version names (`17.0-20240401`); null: it is not, or does not say. */
+function buildWords(version: string, wallMs: number): string | null {
+  const [, year, month, day] = /-([0-9]{4})([0-9]{2})([0-9]{2})$/.exec(version) ?? [];
+  const days = Math.floor((wallMs - Date.parse(`${year}-${month}-${day}T00:00:00Z`)) / 86_400_000);
+  return days > buildDaysMax ? `this build is ${days} days old: update` : null;
+}
+
+/** That a series gets no fixes any more; null: it does. */
 function oldWords(series: number, wallMs: number): string | null {
-  const ended = Date.UTC(2006 + series + 3, 10, 1);
-  return wallMs < ended ? null : `Odoo ${series} gets no fixes any more, security fixes included: upgrade`;
+  return wallMs < endOfSeriesMs(series)
+    ? null
+    : `Odoo ${series} gets no fixes any more, security fixes included: upgrade`;
 }
 
 const versions: Check = {
@@ -91,6 +100,7 @@ const versions: Check = {
     const told: string[] = [];
     const quiet: string[] = [];
     let series: number | null = null;
+    let build: string | null = null;
     let trouble: Look | null = null;
     for (const { question, tells } of tellers) {
       const asked = await view.ask(question);
@@ -102,8 +112,8 @@ const versions: Check = {
       const what = tells.exec(asked.value.body.toString("latin1"))?.[1];
       if (asked.value.status === 200 && what !== undefined) {
         told.push(`${question.target} (${what})`);
-        const found = /^(?:saas~)?([1-9][0-9])\./.exec(what)?.[1];
-        if (found !== undefined) series ??= Number(found);
+        series ??= seriesOf(what);
+        build ??= buildWords(what, view.wallMs());
       } else quiet.push(`${question.target} ${asked.value.status}`);
     }
     if (told.length === 0) {
@@ -112,7 +122,8 @@ const versions: Check = {
       return trouble ?? pass(`Not told: ${quiet.join(", ")}.`);
     }
     const old = series === null ? null : oldWords(series, view.wallMs());
-    return warn(`Told by ${told.join(", ")}${old === null ? "" : `; ${old}`}.`);
+    const words = [`Told by ${told.join(", ")}`, old ?? build].filter((one) => one !== null);
+    return warn(`${words.join("; ")}.`);
   },
 };
 

@@ -26,16 +26,17 @@ export function formOf(page: Asked): LoginForm | null {
   return token === undefined ? null : { token, cookie };
 }
 
-/** One attempt to log in by the form. */
+/** One attempt to log in by the form; `target` is the form's address in another spelling. */
 export function tryLogin(
   view: SiteView,
   { token, cookie }: LoginForm,
   account: string,
   password: string,
+  target = "/web/login",
 ): Promise<Asked> {
   return view.ask({
     method: "POST",
-    target: "/web/login",
+    target,
     fields: ["Content-Type", "application/x-www-form-urlencoded", "Cookie", cookie],
     body: new URLSearchParams({ csrf_token: token, login: account, password }).toString(),
     alone: true,

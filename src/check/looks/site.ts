@@ -1,6 +1,7 @@
-import { fieldsOf } from "../answer.ts";
+import { type Answer, fieldsOf } from "../answer.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import { authorityOf, type Target } from "../target.ts";
+import type { SiteView } from "../view.ts";
 
 const odooAnswers: Check = {
   id: "odoo-answers",
@@ -18,11 +19,13 @@ const odooAnswers: Check = {
     if (status >= 300 && status < 400) {
       if (location?.includes("/web/database/selector") === true)
         return pass(`${seen}: Odoo, which wants a database chosen first.`);
-      const loop = loopOf(view.target, location ?? "");
-      if (loop === "itself")
+      const loop = await loopOf(view, login.value);
+      if (loop !== null && loop !== "plain")
         return fail(
-          `${seen}: it redirects to itself without end.`,
-          "Look for two redirects to https in a row: what stands in front (a CDN with “flexible” TLS, a load balancer) must ask over https, or say X-Forwarded-Proto: https to a proxy that believes it.",
+          `${seen}: ${loop}.`,
+          loop !== toItself
+            ? "Look for two rules that send to each other: in what stands in front, and among the redirects, languages and domains of Odoo's website."
+            : "Look for two redirects to https in a row: what stands in front (a CDN with “flexible” TLS, a load balancer) must ask over https, or say X-Forwarded-Proto: https to a proxy that believes it.",
         );
       if (loop === "plain")
         return fail(
@@ -33,9 +36,11 @@ const odooAnswers: Check = {
         return warn(`${seen}: the log-in page is elsewhere on this site, so it was not looked at.`);
       return warn(`${seen}: the site lives under another address; look at that one.`);
     }
-    if (status === 200 && /oe_login_form|name="csrf_token"|odoo/i.test(body.toString("latin1")))
+    const page = body.toString("latin1");
+    const isOdoo = /odoo/i.test(page);
+    if (status === 200 && (/oe_login_form/.test(page) || (isOdoo && /name="csrf_token"/.test(page))))
       return pass(`${seen}, Odoo's log-in page.`);
-    return warn(`${seen}, and nothing in it says Odoo.`);
+    return warn(isOdoo ? `${seen}, and no log-in form is in it.` : `${seen}, and nothing in it says Odoo.`);
   },
 };
 
@@ -44,14 +49,58 @@ function plainName(name: string): string {
   return name.replace(/^www\.|^\[|\]$/g, "");
 }
 
-/** Where a redirect of the log-in page leads when that is itself, or itself over plain HTTP; null: elsewhere. */
-function loopOf({ url, host }: Target, location: string): "itself" | "plain" | null {
-  const from = `${url}/web/login`;
-  if (!URL.canParse(location, from)) return null;
-  const to = new URL(location, from);
-  if (to.href === new URL(from).href) return "itself";
-  const isPlain = to.protocol === "http:" && url.startsWith("https:");
-  return isPlain && plainName(to.hostname) === plainName(host) ? "plain" : null;
+const toItself = "it redirects to itself without end";
+
+/** More redirects in a row than any log-in page has; browsers give up at 20. */
+const hopsMax = 10;
+
+/**
+ * Follows the redirects of the log-in page inside the site, with the cookies they set: a page that only wants its cookie back is
+ * no loop. How it goes round, in words; `plain`: to itself over plain HTTP; null: it ends, or leads elsewhere.
+ */
+async function loopOf(view: SiteView, first: Answer): Promise<string | null> {
+  const { url, host } = view.target;
+  const cookies = new Map<string, string>();
+  let at = new URL("/web/login", url);
+  const way = [at.pathname];
+  const met = new Set([at.href]);
+  let answer = first;
+  for (let hop = 1; hop <= hopsMax; hop += 1) {
+    const location = fieldsOf(answer.fields, "location")[0];
+    if (answer.status < 300 || answer.status > 399 || location === undefined) return null;
+    if (!URL.canParse(location, at.href)) return null;
+    const to = new URL(location, at);
+    const isPlain = to.protocol === "http:" && url.startsWith("https:");
+    if (isPlain && plainName(to.hostname) === plainName(host)) return "plain";
+    if (!leadsInside(view.target, to.href)) return null;
+    const isNewCookie = take(cookies, answer);
+    at = to;
+    way.push(to.pathname + to.search);
+    if (met.has(to.href) && !isNewCookie)
+      return way.length === 2 ? toItself : `it goes round without end (${way.join(", ")})`;
+    met.add(to.href);
+    const asked = await view.ask({
+      method: "GET",
+      target: to.pathname + to.search,
+      ...(cookies.size === 0 ? {} : { fields: ["Cookie", [...cookies.values()].join("; ")] }),
+      headOnly: true,
+    });
+    if (!asked.ok) return null;
+    answer = asked.value;
+  }
+  return `${hopsMax} redirects in a row, and no page`;
+}
+
+/** Keeps the cookies of an answer; whether one was not known before, or had another value. */
+function take(cookies: Map<string, string>, { fields }: Answer): boolean {
+  let isNew = false;
+  for (const line of fieldsOf(fields, "set-cookie").slice(0, 20)) {
+    const [pair = ""] = line.split(";", 1);
+    const [name = ""] = pair.split("=", 1);
+    isNew ||= cookies.get(name) !== pair;
+    cookies.set(name, pair);
+  }
+  return isNew;
 }
 
 function leadsInside({ url }: Target, location: string): boolean {
