@@ -506,7 +506,8 @@ export const settingTable = [
     name: "STAGING_EXEMPT",
     type: "path patterns",
     default: "/payment/**",
-    meaning: "Paths that ask for no staging password (webhooks); `none` exempts nothing.",
+    meaning:
+      "Paths that ask for no staging password (webhooks: `/web/hook/**`); `none` exempts nothing. Behind two letters, which could be a language, the rest has to be named as well: `/my/x /x`.",
   },
   {
     name: "MAINTENANCE_PAGE",
