@@ -11,6 +11,7 @@ import type { RequestFacts } from "./message/facts.ts";
 import { cspReportPath } from "./message/own-paths.ts";
 import type { ServedHost, Site } from "./message/site.ts";
 import type { Policy } from "./policy/compile.ts";
+import { type Cors, compileCors } from "./reply/cors.ts";
 import { createRedirects } from "./reply/redirects.ts";
 import { asksForReports, type SecurityHeaders, securityHeaders } from "./reply/security.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -38,6 +39,8 @@ export interface Plan {
   readonly jailRules: JailRules | null;
   /** Who may call what; null: API_NETWORKS alone says so. */
   readonly api: ApiList | null;
+  /** Which other sites' scripts may read answers; null: Odoo alone says so. */
+  readonly cors: Cors | null;
   /** The one database this host shows; null: Odoo chooses. */
   databaseOf(host: string): string | null;
   /** Are tracebacks taken out of Odoo's answers for this client. */
@@ -123,6 +126,7 @@ export function buildPlan(parts: PlanParts): Plan {
     staging: stagingGate(parts),
     jailRules: jailRules(settings.loginBans),
     api: settings.api === null ? null : apiList(settings.api),
+    cors: compileCors(settings.cors),
     databaseOf: (host) => settings.hostDatabases.get(host) ?? settings.database,
     masksTracebacks: (ip) => settings.preset === "strict" && !known.contains(ip),
     ownCookie: staging ? stagingCookie : null,

@@ -7,6 +7,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
+import { withoutCors } from "../reply/cors.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { lastingFields } from "../reply/lasting.ts";
 import type { PageHead } from "../reply/page-files.ts";
@@ -340,7 +341,12 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     const coding = codes && encoding.count < encodersMax ? passingCoding(facts) : null;
     const own = this.#ownCookies();
     // A head without cookies and redirects becomes the same for every client.
-    const lasts = likeness != null && own === null && headLength === null && this.#location === null;
+    const lasts =
+      likeness != null &&
+      own === null &&
+      headLength === null &&
+      this.#location === null &&
+      x.crossOrigin === null;
     const out = lasts
       ? lastingFields(likeness, x.security(), codes ? (coding ?? "none") : null, () =>
           this.#fieldsOf(head, codes, coding, headLength),
@@ -368,7 +374,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     });
     const out: string[] = [];
     mergeSecurity(x.security(), codes ? encodedFields(inbound, coding) : inbound, out);
-    return out;
+    return x.crossOrigin === null ? out : [...withoutCors(out), ...x.crossOrigin.fields];
   }
 
   /** Set-Cookie lines of ours; null: none. */

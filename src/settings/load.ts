@@ -5,6 +5,7 @@ import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
 import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
+import { readCors } from "./cors.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readAddressOrOff, readListenAddress, readOrigin, readServedName, readSource } from "./hosts.ts";
@@ -126,6 +127,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
     apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
     api,
+    cors: readCors(reader.section("cors"), reader.complainAt),
     database: reader.maybe("DATABASE", readDatabaseName),
     hostDatabases: readHostDatabases(reader.section("hosts"), served, reader.complainAt),
     posNetworks: networks(reader, "POS_NETWORKS"),

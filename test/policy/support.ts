@@ -54,6 +54,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
     apiNetworks: preset === "strict" ? emptyIpSet : null,
+    cors: [],
     api: null,
     database: null,
     hostDatabases: new Map(),

@@ -88,6 +88,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     preset: "standard",
     apiNetworks: null,
     api: null,
+    cors: [],
     database: null,
     hostDatabases: new Map(),
     bodyBytesMax: 134_217_728,
