@@ -9,6 +9,7 @@ import { readCors } from "./cors.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readAddressOrOff, readListenAddress, readOrigin, readServedName, readSource } from "./hosts.ts";
+import { proxyNetworks } from "./known-proxies.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
@@ -122,7 +123,8 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     stateDir: reader.one("STATE_DIR", path),
     policiesDir: reader.maybe("POLICIES_DIR", path),
     preset,
-    trustedProxies: networks(reader, "TRUSTED_PROXIES"),
+    trustedProxies: networks(reader, "TRUSTED_PROXIES", proxyNetworks),
+    requireTrustedProxy: reader.one("REQUIRE_TRUSTED_PROXY", readYesNo),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
     apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
@@ -215,8 +217,15 @@ function readTlsMode(text: string): Read<TlsMode> {
   return readChoice<TlsMode>(text, ["local", "files", "acme"]);
 }
 
-function networks(reader: SettingReader, name: SettingName): IpSet {
-  const items = reader.items(name);
+/** `meant`: what one item stands for. */
+function networks(
+  reader: SettingReader,
+  name: SettingName,
+  meant: (text: string) => readonly string[] = (text) => [text],
+): IpSet {
+  const items = reader
+    .items(name)
+    .flatMap(({ text, place }) => meant(text).map((one) => ({ text: one, place })));
   const set = readNetworks(items.map((item) => item.text));
   if (set.ok) {
     return set.value;

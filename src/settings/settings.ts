@@ -127,6 +127,8 @@ export interface Settings {
   readonly policiesDir: string | null;
   readonly preset: Preset;
   readonly trustedProxies: IpSet;
+  /** Nobody but these and the networks named below may connect. */
+  readonly requireTrustedProxy: boolean;
   readonly trustedNetworks: IpSet;
   readonly adminNetworks: IpSet;
   /** null: any (the default of `standard`, `staging`, `nginx-guide`); `strict` defaults to an empty set. */

@@ -311,7 +311,15 @@ export const settingTable = [
     name: "TRUSTED_PROXIES",
     type: "networks",
     default: "none",
-    meaning: "Proxies in front of us whose `X-Forwarded-For` is believed.",
+    meaning:
+      "Proxies in front of us whose `X-Forwarded-For` is believed. `cloudflare` stands for the networks Cloudflare publishes.",
+  },
+  {
+    name: "REQUIRE_TRUSTED_PROXY",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "Close connections of everybody but TRUSTED_PROXIES, TRUSTED_NETWORKS, ADMIN_NETWORKS and this machine, before a certificate is shown: nobody goes around the CDN or firewall in front.",
   },
   {
     name: "TRUSTED_NETWORKS",

@@ -17,6 +17,12 @@ export function edgeHandlers(
     },
     draining: () => gateway.isDraining,
     trouble: (detail) => sink.emit({ type: "warning", what: "listener", detail }),
+    shutOut: (address) =>
+      sink.emit({
+        type: "warning",
+        what: "REQUIRE_TRUSTED_PROXY",
+        detail: `${address} connected and is none of TRUSTED_PROXIES: closed; if it is your proxy, name it there`,
+      }),
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan: plan(), sink, clock }),
     malformed: (connection, code) => {

@@ -51,6 +51,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     policiesDir: null,
     preset,
     trustedProxies: emptyIpSet,
+    requireTrustedProxy: false,
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
     apiNetworks: preset === "strict" ? emptyIpSet : null,
