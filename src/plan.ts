@@ -1,6 +1,6 @@
 import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
-import type { Ip } from "./base/ip.ts";
+import { type Ip, ipNetworkText } from "./base/ip.ts";
 import { emptyIpSet, type IpSet, ipSetUnion, parseIpSet } from "./base/ip-set.ts";
 import { remembered } from "./base/remembered.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
@@ -55,6 +55,8 @@ export interface Plan {
   mayStayPlain(facts: RequestFacts): boolean;
   /** LAN networks that open the point of sale over plain HTTP: their session cookie travels without Secure. */
   isPointOfSale(ip: Ip): boolean;
+  /** How an access line names this address (LOG_ADDRESSES). */
+  addressShown(ip: Ip): string;
   /** Never limited. */
   isTrusted(ip: Ip): boolean;
   /** May choose a database by header. */
@@ -137,6 +139,7 @@ export function buildPlan(parts: PlanParts): Plan {
       (settings.posNetworks.contains(facts.client) && isPointOfSalePath(facts.path)),
     // Each exchange asks several times, and a connection has one address.
     isPointOfSale: remembered((ip) => settings.posNetworks.contains(ip)),
+    addressShown: settings.logAddresses === "full" ? (ip) => ip.text : remembered(ipNetworkText),
     isTrusted: remembered((ip) => free.contains(ip)),
     // A header from anywhere does not choose a database.
     mayChooseDatabase: remembered((ip) => known.contains(ip)),

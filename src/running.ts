@@ -178,13 +178,13 @@ export class RunningExchange implements Attendant {
   }
 
   #record(status: number): AccessRecord {
-    const { down, facts } = this;
+    const { down, facts, plan } = this;
     return {
       type: "access",
       wallMs: this.#clock.wallMs(),
       id: this.id,
-      client: facts?.client.text ?? down.peer.text,
-      peer: down.peer.text,
+      client: plan.addressShown(facts?.client ?? down.peer),
+      peer: plan.addressShown(down.peer),
       protocol: down.protocol,
       method: facts?.method ?? methodAsked(down.method),
       host: facts?.authority ?? hostAsked(down),

@@ -146,6 +146,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),
     logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text"])),
+    logAddresses: reader.one("LOG_ADDRESSES", (text) => readChoice(text, ["full", "network"])),
     methods: [...new Set(reader.list("METHODS", readMethod))],
     databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),
     databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),

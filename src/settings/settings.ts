@@ -153,6 +153,8 @@ export interface Settings {
   readonly earlyHints: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Addresses in access lines: whole, or their networks. */
+  readonly logAddresses: "full" | "network";
   /** Upper-case, closed list. */
   readonly methods: readonly string[];
   /** What the denied database manager answers: 404, 403, or a redirect to the log-in page. */

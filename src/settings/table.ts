@@ -406,6 +406,14 @@ export const settingTable = [
     meaning: "One JSON object a line, or lines for people.",
   },
   {
+    name: "LOG_ADDRESSES",
+    type: "choice",
+    choices: ["full", "network"],
+    default: "full",
+    meaning:
+      "Addresses in access lines: whole, or only their network (IPv4 /24, IPv6 /48). Lines of the stream `security` keep them, for bans.",
+  },
+  {
     name: "METHODS",
     type: "methods",
     default:

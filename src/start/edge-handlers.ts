@@ -26,7 +26,7 @@ export function edgeHandlers(
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan: plan(), sink, clock }),
     malformed: (connection, code) => {
-      const unread = { connection, status: 400, code, id: gateway.newId(), sink, clock };
+      const unread = { connection, status: 400, code, id: gateway.newId(), plan: plan(), sink, clock };
       recordUnread(unread, "HTTP/2", 0);
     },
   };

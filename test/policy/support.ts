@@ -52,6 +52,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     preset,
     trustedProxies: emptyIpSet,
     requireTrustedProxy: false,
+    logAddresses: "full",
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
     apiNetworks: preset === "strict" ? emptyIpSet : null,

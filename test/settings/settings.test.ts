@@ -102,6 +102,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     policiesDir: null,
     preset: "standard",
     requireTrustedProxy: false,
+    logAddresses: "full",
     apiNetworks: null,
     api: null,
     cors: [],
