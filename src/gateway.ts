@@ -115,6 +115,7 @@ export class Gateway implements Books {
     const decision = this.#admission.decide(x, facts);
     if (this.#databases.answersList(x, facts, decision)) return this.#databases.list(x, facts);
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
+    if (this.#admission.preflight(x, facts)) return;
     if (this.#admission.foreign(x, facts)) return;
     const passing = this.#admission.staging(x, facts, decision);
     const staging = passing instanceof Promise ? await passing : passing;

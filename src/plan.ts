@@ -1,6 +1,6 @@
 import type { HostName } from "./base/brands.ts";
 import type { Clock } from "./base/clock.ts";
-import type { Ip } from "./base/ip.ts";
+import { type Ip, ipNetworkText } from "./base/ip.ts";
 import { emptyIpSet, type IpSet, ipSetUnion, parseIpSet } from "./base/ip-set.ts";
 import { remembered } from "./base/remembered.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
@@ -11,6 +11,7 @@ import type { RequestFacts } from "./message/facts.ts";
 import { cspReportPath } from "./message/own-paths.ts";
 import type { ServedHost, Site } from "./message/site.ts";
 import type { Policy } from "./policy/compile.ts";
+import { type Cors, compileCors } from "./reply/cors.ts";
 import { createRedirects } from "./reply/redirects.ts";
 import { asksForReports, type SecurityHeaders, securityHeaders } from "./reply/security.ts";
 import type { Settings } from "./settings/settings.ts";
@@ -38,6 +39,8 @@ export interface Plan {
   readonly jailRules: JailRules | null;
   /** Who may call what; null: API_NETWORKS alone says so. */
   readonly api: ApiList | null;
+  /** Which other sites' scripts may read answers; null: Odoo alone says so. */
+  readonly cors: Cors | null;
   /** The one database this host shows; null: Odoo chooses. */
   databaseOf(host: string): string | null;
   /** Are tracebacks taken out of Odoo's answers for this client. */
@@ -52,6 +55,8 @@ export interface Plan {
   mayStayPlain(facts: RequestFacts): boolean;
   /** LAN networks that open the point of sale over plain HTTP: their session cookie travels without Secure. */
   isPointOfSale(ip: Ip): boolean;
+  /** How an access line names this address (LOG_ADDRESSES). */
+  addressShown(ip: Ip): string;
   /** Never limited. */
   isTrusted(ip: Ip): boolean;
   /** May choose a database by header. */
@@ -123,6 +128,7 @@ export function buildPlan(parts: PlanParts): Plan {
     staging: stagingGate(parts),
     jailRules: jailRules(settings.loginBans),
     api: settings.api === null ? null : apiList(settings.api),
+    cors: compileCors(settings.cors),
     databaseOf: (host) => settings.hostDatabases.get(host) ?? settings.database,
     masksTracebacks: (ip) => settings.preset === "strict" && !known.contains(ip),
     ownCookie: staging ? stagingCookie : null,
@@ -133,6 +139,7 @@ export function buildPlan(parts: PlanParts): Plan {
       (settings.posNetworks.contains(facts.client) && isPointOfSalePath(facts.path)),
     // Each exchange asks several times, and a connection has one address.
     isPointOfSale: remembered((ip) => settings.posNetworks.contains(ip)),
+    addressShown: settings.logAddresses === "full" ? (ip) => ip.text : remembered(ipNetworkText),
     isTrusted: remembered((ip) => free.contains(ip)),
     // A header from anywhere does not choose a database.
     mayChooseDatabase: remembered((ip) => known.contains(ip)),

@@ -12,6 +12,7 @@ import { firstField, nameIs } from "./message/fields.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
+import type { CrossOrigin } from "./reply/cors.ts";
 import type { OwnAnswer } from "./reply/pages.ts";
 import type { SecurityClass } from "./reply/security.ts";
 import type { LaneName } from "./upstream/lanes.ts";
@@ -62,6 +63,8 @@ export class RunningExchange implements Attendant {
   failure: FailureKind | null = null;
   /** Its rule lets other sites show the answer in a frame. */
   isFramedByAny = false;
+  /** What another site's script may do here; null: the section `cors:` does not say. */
+  crossOrigin: CrossOrigin | null = null;
   /** Its browser was told what the page will need. */
   isHinted = false;
   /** What the cache was for it; null: it was not asked. */
@@ -121,7 +124,8 @@ export class RunningExchange implements Attendant {
     this.#answered = true;
     this.status = answer.status;
     if (this.down.method !== "HEAD") this.bytesOut += answer.body.length;
-    this.down.answer(answer.status, [...answer.fields, ...this.security().own], answer.body, close);
+    const fields = [...answer.fields, ...this.security().own, ...(this.crossOrigin?.fields ?? [])];
+    this.down.answer(answer.status, fields, answer.body, close);
   }
 
   /** The security fields of this exchange's answer. Where plain HTTP was opened on purpose, HSTS would close it again. */
@@ -174,13 +178,13 @@ export class RunningExchange implements Attendant {
   }
 
   #record(status: number): AccessRecord {
-    const { down, facts } = this;
+    const { down, facts, plan } = this;
     return {
       type: "access",
       wallMs: this.#clock.wallMs(),
       id: this.id,
-      client: facts?.client.text ?? down.peer.text,
-      peer: down.peer.text,
+      client: plan.addressShown(facts?.client ?? down.peer),
+      peer: plan.addressShown(down.peer),
       protocol: down.protocol,
       method: facts?.method ?? methodAsked(down.method),
       host: facts?.authority ?? hostAsked(down),

@@ -12,6 +12,7 @@ const ipCharsMax = 45;
 const mappedPrefix = 0xffffn << 32n;
 const low32 = 0xffff_ffffn;
 const low64 = 0xffff_ffff_ffff_ffffn;
+const low80 = (1n << 80n) - 1n;
 
 /**
  * Reads one address, strictly: no zone (`%eth0`), no port, no brackets, no spaces, no octet with a leading zero
@@ -46,6 +47,11 @@ export function parseSocketIp(text: string): Ip | null {
 /** The key limits count by: an IPv4 address itself, of IPv6 the /64, since one host owns 2⁶⁴ addresses of it. */
 export function ipKey64(ip: Ip): string {
   return ip.family === 4 ? ip.text : `${ipv6Text(ip.value & ~low64)}/64`;
+}
+
+/** Where an address is, without whose it is: its /24, of IPv6 the /48, which is what a household or company has. */
+export function ipNetworkText(ip: Ip): string {
+  return ip.family === 4 ? `${ipv4Text(ip.value & ~0xffn)}/24` : `${ipv6Text(ip.value & ~low80)}/48`;
 }
 
 /** 127.0.0.0/8 or ::1. */

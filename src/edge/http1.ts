@@ -26,6 +26,8 @@ export interface EdgeHandlers {
   malformed(connection: Connection, code: "message-malformed" | "header-timeout" | "http2-flood"): void;
   /** Connections cannot be accepted, and why; told each time, the sink is quiet about repetition. */
   trouble(detail: string): void;
+  /** Closed a connection of this address, which is none of those that may connect. */
+  shutOut(address: string): void;
   /** The gateway is stopping: every answer closes its connection. */
   draining(): boolean;
 }

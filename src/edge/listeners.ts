@@ -17,6 +17,8 @@ export interface Admission {
   readonly connectionsPerClientMax: number;
   /** Banned, and the operator wants no answer for it: a direct peer's connection is not even opened. */
   isBanned(ip: Ip): boolean;
+  /** May only this machine, and not this address, connect: it would go around the proxies in front. */
+  isShutTo(ip: Ip): boolean;
   /** Trusted networks and proxies hold as many as they like. */
   isExempt(ip: Ip): boolean;
 }
@@ -135,7 +137,7 @@ export function listenTls(
       challenges.sort(socket, (sorted) => tls.emit("connection", sorted));
     else takeHello(socket, (ready) => tls.emit("connection", ready));
   };
-  return listen(at, "tls", admission, accept, handlers.trouble, elsewhere, {
+  return listen(at, "tls", admission, accept, handlers, elsewhere, {
     tls,
     retire: () => http2.retire(),
     stop() {
@@ -156,7 +158,7 @@ export function listenPlain(
 ): Promise<Result<Listener, string>> {
   const http1 = createHttp1(handlers, bounds);
   const accept = (socket: Socket, connection: Connection) => http1.accept(socket, connection);
-  return listen(at, kind, admission, accept, handlers.trouble, elsewhere, {
+  return listen(at, kind, admission, accept, handlers, elsewhere, {
     tls: null,
     retire() {},
     stop() {
@@ -170,13 +172,14 @@ function listen(
   kind: "tls" | "plain" | "report",
   admission: () => Admission,
   accept: (socket: Socket, connection: Accepted) => void,
-  trouble: (detail: string) => void,
+  handlers: Pick<EdgeHandlers, "trouble" | "shutOut">,
   elsewhere: Elsewhere,
   above: Above,
 ): Promise<Result<Listener, string>> {
   const open = new Set<Socket>();
   const perClient = new Map<string, number>();
   const { attach, handOver } = elsewhere;
+  const { trouble } = handlers;
   const server = createTcpServer({
     noDelay: true,
     // A TLS handshake whose client has left would be kept until its time is over.
@@ -193,6 +196,11 @@ function listen(
     if (peer === null) return void socket.destroy();
     const rules = admission();
     if (rules.isBanned(peer)) return void socket.destroy();
+    // Whoever comes from this machine has its own address on both ends.
+    if (rules.isShutTo(peer) && socket.remoteAddress !== socket.localAddress) {
+      handlers.shutOut(peer.text);
+      return void socket.destroy();
+    }
     const key = ipKey64(peer);
     const held = perClient.get(key) ?? 0;
     // The cheapest refusal there is: no handshake, no answer.

@@ -19,12 +19,18 @@ export interface RawAnswerInput {
 
 /** The two records of a message that never became an exchange: there is no method, no path, nothing but who sent it. */
 export function recordUnread(
-  { connection, status, code, id, sink, clock }: Omit<RawAnswerInput, "plan">,
+  { connection, status, code, id, plan, sink, clock }: RawAnswerInput,
   protocol: "HTTP/1" | "HTTP/2",
   bytesOut: number,
 ): void {
-  const client = connection.peer.text;
-  sink.emit({ type: "refused", id, client, code, detail: "the message could not be read" });
+  const client = plan.addressShown(connection.peer);
+  sink.emit({
+    type: "refused",
+    id,
+    client: connection.peer.text,
+    code,
+    detail: "the message could not be read",
+  });
   sink.emit({
     type: "access",
     wallMs: clock.wallMs(),

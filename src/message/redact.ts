@@ -13,7 +13,9 @@ const namesElsewhere = [
 ];
 const secretNames: ReadonlySet<string> = new Set(["db", "login", "code", "state", "key", ...namesElsewhere]);
 const secretPart =
-  /token|secret|passw|pwd|api[_-]?key|csrf|sess(?:ion)?[_-]?id|authoriz|bearer|credential|signature/;
+  /token|secret|passw|pwd|api[_-]?key|csrf|sess(?:ion)?[_-]?id|authoriz|bearer|credential|signature|e-?mail/;
+/** A person's address, whatever the parameter is called: who was invited, looked for or unsubscribed; decoded. */
+const mailAddress = /[^\s@/?&=]@[^\s@/?&=]*\.[^\s@/?&=.]/;
 // A secret parameter inside a value, as in ?redirect=%2Fweb%2Freset_password%3Ftoken%3D…; decoded, lower case.
 const secretWithin = new RegExp(
   `(?:${secretPart.source})[^=&]{0,32}=|(?:^|[?&;#])(?:db|login|code|state|key|${namesElsewhere.join("|")})=`,
@@ -32,7 +34,7 @@ const invisible = /[^!-~]/g;
 const mark = "***";
 
 /**
- * A request target for logs: values of secret parameters become `***`, also where a whole parameter value
+ * A request target for logs: values of secret parameters and e-mail addresses become `***`, also where a whole parameter value
  * carries one inside (a redirect to a link with a token). Names are compared percent-decoded and in lower
  * case. The path stays, but for tokens in it and user information of an absolute form; characters outside
  * visible ASCII become `?`. At most 2,048 characters come back, the last of them `…` when something was cut.
@@ -70,13 +72,14 @@ function redactQuery(query: string): string {
 
 function redactParameter(parameter: string): string {
   const equals = parameter.indexOf("=");
-  if (equals === -1) return maskPath(parameter);
+  if (equals === -1) return mailAddress.test(decodeLoosely(parameter)) ? mark : maskPath(parameter);
   const name = parameter.slice(0, equals);
   if (isSecretName(decodeLoosely(name))) return `${name}=${mark}`;
   const value = parameter.slice(equals + 1);
   // Twice: a link inside a link is encoded twice.
   const inner = decodeLoosely(decodeLoosely(value));
-  const isSecret = secretWithin.test(inner) || (inner.includes("/") && maskPath(inner) !== inner);
+  const isSecret =
+    secretWithin.test(inner) || mailAddress.test(inner) || (inner.includes("/") && maskPath(inner) !== inner);
   return isSecret ? `${name}=${mark}` : parameter;
 }
 

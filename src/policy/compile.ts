@@ -1,3 +1,4 @@
+import type { CanonicalPath } from "../base/brands.ts";
 import { emptyIpSet, parseIpSet } from "../base/ip-set.ts";
 import { parseBytes, parseDurationMs, parseRatePerSecond } from "../base/units.ts";
 import type { KeyPath } from "../base/yaml-positions.ts";
@@ -65,7 +66,7 @@ export interface Policy {
   /** Every host that a rule names, and where first: for these, and for the others, it may decide otherwise. */
   readonly hosts: ReadonlyMap<string, string>;
   /**
-   * Does STAGING_EXEMPT free this path from the staging password? Every reading of the path must be listed:
+   * Does STAGING_EXEMPT free this path from the staging password? Behind a language the rest must be listed too:
    * what opens a door is read strictly, what closes one widely.
    */
   readonly isStagingExempt: (facts: RequestFacts) => boolean;
@@ -155,7 +156,7 @@ export function compilePolicy(
     pathRules: new PathRules(compiled, indexRules(patterns)),
     clientRules: new ClientRules(clients),
     hosts,
-    isStagingExempt: exemptTest(settings.stagingExempt),
+    isStagingExempt: opensFor(settings.stagingExempt),
   };
 }
 
@@ -175,9 +176,17 @@ function storesTest(texts: RuleDocument["store"]): ForwardDecision["stores"] {
   return (path) => tests.some((test) => test(path));
 }
 
-function exemptTest(texts: readonly string[]): (facts: RequestFacts) => boolean {
+/** What Odoo calls languages in addresses: two letters with a region or not, Filipino and Kabyle. `/web`, `/api`, `/im_livechat` are none. */
+const languageAhead = /^\/(?:[a-z]{2}|fil|kab)(?:[_@-][a-z0-9]{2,5})?(?:\/|$)/i;
+
+/** Are these patterns what Odoo will read: for what opens a door, so behind what could be a language they must name the rest as well. */
+export function opensFor(texts: readonly string[]): (facts: Pick<RequestFacts, "paths">) => boolean {
   const tests = patternsOf(texts).map(compilePath);
-  return (facts) => facts.paths.every((path) => tests.some((test) => test(path)));
+  const isNamed = (path: CanonicalPath) => tests.some((test) => test(path));
+  return ({ paths: [path, behind] }) =>
+    path !== undefined &&
+    isNamed(path) &&
+    (behind === undefined || !languageAhead.test(path) || isNamed(behind));
 }
 
 /** The patterns of checked texts. */

@@ -6,6 +6,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { screen } from "../message/screen.ts";
 import { decide } from "../policy/decide.ts";
 import type { Decision, ForwardDecision } from "../policy/decision.ts";
+import { isPreflight, preflightFields } from "../reply/cors.ts";
 import { redirectAnswer } from "../reply/redirects.ts";
 import type { RunningExchange } from "../running.ts";
 import type { Answering } from "./answering.ts";
@@ -34,6 +35,7 @@ export class Admission {
     const read = screen(x.down, x.down.isReport ? x.plan.reportSite : x.plan.site);
     if (read.ok) {
       x.facts = read.value;
+      if (!x.down.isReport) x.crossOrigin = x.plan.cors?.of(read.value) ?? null;
       const field = read.value.untrustedForwarding;
       if (field !== null) {
         this.#parts.sink.emit({ type: "untrusted-forwarding", peer: x.down.peer.text, field });
@@ -85,6 +87,22 @@ export class Admission {
     x.verdict = decision.verdict;
     x.isFramedByAny = decision.verdict === "forward" && decision.framedByAny;
     return decision;
+  }
+
+  /** reply/cors: may a script of another site send this. Asked without a password or session, so before anybody wants one. */
+  preflight(x: RunningExchange, facts: RequestFacts): boolean {
+    const { crossOrigin } = x;
+    if (crossOrigin === null || !isPreflight(facts)) return false;
+    if (!crossOrigin.isAllowed) {
+      const text = "This site's pages may not call here from another site (cors: of gateway.yaml).";
+      this.#answer.refuse(x, 403, "cors-origin", text);
+      return true;
+    }
+    x.rule = "cors-preflight";
+    x.verdict = "answer";
+    const fields = [...preflightFields(facts, x.plan.site.methods)];
+    x.reply({ status: 204, fields, body: Buffer.alloc(0) }, false);
+    return true;
   }
 
   /** guard/cross-site: does another site's page knock at a door in this browser's name? Before it is counted. */

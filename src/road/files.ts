@@ -211,6 +211,7 @@ export class Files {
     const out: string[] = [];
     mergeSecurity(x.security(), fields, out);
     if (staging.setCookie !== null) out.push("Set-Cookie", staging.setCookie);
+    if (x.crossOrigin !== null) out.push(...x.crossOrigin.fields);
     // RFC 9218 §8: the answer's word goes before the browser's.
     if (known !== null) out.push("Priority", `u=${known}`);
     x.status = status;

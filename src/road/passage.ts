@@ -7,6 +7,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { firstField } from "../message/fields.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { Relay, type RelayEnds } from "../relay.ts";
+import { withoutCors } from "../reply/cors.ts";
 import { encodedFields, encodersMax, mayEncode, passingCoding } from "../reply/encode.ts";
 import { lastingFields } from "../reply/lasting.ts";
 import type { PageHead } from "../reply/page-files.ts";
@@ -152,6 +153,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#head = head;
     if (this.#own !== null) x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
     if (head.status === 101) return;
+    if (isLeftToProxy(head, this.#facts.method)) return this.#leftToUs();
     this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
@@ -340,7 +342,12 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     const coding = codes && encoding.count < encodersMax ? passingCoding(facts) : null;
     const own = this.#ownCookies();
     // A head without cookies and redirects becomes the same for every client.
-    const lasts = likeness != null && own === null && headLength === null && this.#location === null;
+    const lasts =
+      likeness != null &&
+      own === null &&
+      headLength === null &&
+      this.#location === null &&
+      x.crossOrigin === null;
     const out = lasts
       ? lastingFields(likeness, x.security(), codes ? (coding ?? "none") : null, () =>
           this.#fieldsOf(head, codes, coding, headLength),
@@ -368,7 +375,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     });
     const out: string[] = [];
     mergeSecurity(x.security(), codes ? encodedFields(inbound, coding) : inbound, out);
-    return out;
+    return x.crossOrigin === null ? out : [...withoutCors(out), ...x.crossOrigin.fields];
   }
 
   /** Set-Cookie lines of ours; null: none. */
@@ -385,9 +392,25 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     return own.length === 0 ? null : own;
   }
 
+  /** Everything would be there but the files, and look whole. */
+  #leftToUs(): void {
+    const detail =
+      "Odoo left the file for a proxy that reads its disk, and the gateway does not: set x_sendfile = False in odoo.conf";
+    this.tryFailed("answer-malformed", detail, this.#own?.memberName ?? "");
+    this.failure("answer-malformed");
+  }
+
   #failed(kind: FailureKind): void {
     this.#more.noAnswer.failed(this.#x, this.#facts, kind, this.#relay);
   }
+}
+
+/** `x_sendfile`: no body, and where the file is on Odoo's disk (odoo-wire a). */
+function isLeftToProxy({ fields, framing }: AnswerHead, method: string): boolean {
+  const isEmpty = framing.kind === "length" ? framing.bytes === 0 : method === "HEAD";
+  return (
+    isEmpty && (firstField(fields, "x-sendfile") !== null || firstField(fields, "x-accel-redirect") !== null)
+  );
 }
 
 /** The head of an answer whose body is another one now. */

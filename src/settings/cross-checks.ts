@@ -184,6 +184,10 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
       remedy: "name the proxy's own address or network",
     });
   }
+  if (settings.requireTrustedProxy && settings.trustedProxies.isEmpty && reader.good("TRUSTED_PROXIES")) {
+    const thing = "needs TRUSTED_PROXIES: nobody could connect";
+    reader.complain("REQUIRE_TRUSTED_PROXY", { thing, remedy: "name the proxies, or take it out" });
+  }
   const warnings: readonly (readonly [SettingName, IpSet, string])[] = [
     ["TRUSTED_NETWORKS", settings.trustedNetworks, "nobody is ever limited or banned"],
     ["ADMIN_NETWORKS", settings.adminNetworks, "everybody reaches the database manager"],

@@ -5,9 +5,11 @@ import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
 import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
+import { readCors } from "./cors.ts";
 import { checkSettings } from "./cross-checks.ts";
 import { readDatabaseName, readHostDatabases } from "./host-section.ts";
 import { readAddressOrOff, readListenAddress, readOrigin, readServedName, readSource } from "./hosts.ts";
+import { proxyNetworks } from "./known-proxies.ts";
 import { maintenancePageFrom } from "./maintenance-page.ts";
 import { readMembers } from "./members.ts";
 import type { ReadFile } from "./read-file.ts";
@@ -121,11 +123,13 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     stateDir: reader.one("STATE_DIR", path),
     policiesDir: reader.maybe("POLICIES_DIR", path),
     preset,
-    trustedProxies: networks(reader, "TRUSTED_PROXIES"),
+    trustedProxies: networks(reader, "TRUSTED_PROXIES", proxyNetworks),
+    requireTrustedProxy: reader.one("REQUIRE_TRUSTED_PROXY", readYesNo),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
     apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
     api,
+    cors: readCors(reader.section("cors"), reader.complainAt),
     database: reader.maybe("DATABASE", readDatabaseName),
     hostDatabases: readHostDatabases(reader.section("hosts"), served, reader.complainAt),
     posNetworks: networks(reader, "POS_NETWORKS"),
@@ -142,6 +146,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),
     logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text"])),
+    logAddresses: reader.one("LOG_ADDRESSES", (text) => readChoice(text, ["full", "network"])),
     methods: [...new Set(reader.list("METHODS", readMethod))],
     databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),
     databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),
@@ -213,8 +218,15 @@ function readTlsMode(text: string): Read<TlsMode> {
   return readChoice<TlsMode>(text, ["local", "files", "acme"]);
 }
 
-function networks(reader: SettingReader, name: SettingName): IpSet {
-  const items = reader.items(name);
+/** `meant`: what one item stands for. */
+function networks(
+  reader: SettingReader,
+  name: SettingName,
+  meant: (text: string) => readonly string[] = (text) => [text],
+): IpSet {
+  const items = reader
+    .items(name)
+    .flatMap(({ text, place }) => meant(text).map((one) => ({ text: one, place })));
   const set = readNetworks(items.map((item) => item.text));
   if (set.ok) {
     return set.value;

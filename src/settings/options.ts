@@ -34,7 +34,7 @@ admin_networks:
   - 2001:db8:1::/48
 body_max: 256MiB
 
-# The two sections that have no variable of the environment.
+# The three sections that have no variable of the environment.
 hosts:
   shop.example.com: { database: shop }
 api:
@@ -43,10 +43,13 @@ api:
     models: [sale.*, res.partner]
     methods: [read, search*]
     rate: 60/min
+cors:
+  - paths: [/json/2/**]
+    origins: [https://app.example.net]
 \`\`\`
 
 \`hosts:\` names the database of single hosts, as \`DATABASE\` does for all. \`api:\` says which programs may call what:
-[operations](operations.md#programs).
+[operations](operations.md#programs). \`cors:\` says which other sites' pages may: [operations](operations.md#pages-of-other-sites).
 `;
 }
 

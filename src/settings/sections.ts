@@ -2,7 +2,7 @@ import { nearestName } from "../base/nearest.ts";
 import type { KeyPath } from "../base/yaml-positions.ts";
 
 /** The parts of gateway.yaml that are no single values: they stand in the file only. */
-export const sectionNames = ["api", "hosts"] as const;
+export const sectionNames = ["api", "cors", "hosts"] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 /** Is this key of gateway.yaml a section. */

@@ -69,6 +69,16 @@ export interface ApiEntry {
   readonly rate: { readonly perSecond: number; readonly burst: number } | null;
 }
 
+/** One entry of `cors:`: scripts of these sites may call these paths and read the answers. */
+export interface CorsEntry {
+  /** Path patterns. */
+  readonly paths: readonly string[];
+  /** `https://host` or `https://host:port`. */
+  readonly origins: readonly string[];
+  /** With the session of whoever is logged in. */
+  readonly credentials: boolean;
+}
+
 /** Everything an operator can say, checked and in units. Documented in docs/options.md, one row each. */
 export interface Settings {
   /** First is canonical. Without DOMAIN: localhost, 127.0.0.1 and [::1]. */
@@ -117,12 +127,16 @@ export interface Settings {
   readonly policiesDir: string | null;
   readonly preset: Preset;
   readonly trustedProxies: IpSet;
+  /** Nobody but these and the networks named below may connect. */
+  readonly requireTrustedProxy: boolean;
   readonly trustedNetworks: IpSet;
   readonly adminNetworks: IpSet;
   /** null: any (the default of `standard`, `staging`, `nginx-guide`); `strict` defaults to an empty set. */
   readonly apiNetworks: IpSet | null;
   /** The section `api:` of gateway.yaml, first match decides; null: there is none. */
   readonly api: readonly ApiEntry[] | null;
+  /** The section `cors:` of gateway.yaml, first match decides; empty: there is none. */
+  readonly cors: readonly CorsEntry[];
   /** The one database of the site; null: Odoo chooses. */
   readonly database: string | null;
   /** The same for single hosts. */
@@ -139,6 +153,8 @@ export interface Settings {
   readonly earlyHints: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Addresses in access lines: whole, or their networks. */
+  readonly logAddresses: "full" | "network";
   /** Upper-case, closed list. */
   readonly methods: readonly string[];
   /** What the denied database manager answers: 404, 403, or a redirect to the log-in page. */

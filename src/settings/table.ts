@@ -311,7 +311,15 @@ export const settingTable = [
     name: "TRUSTED_PROXIES",
     type: "networks",
     default: "none",
-    meaning: "Proxies in front of us whose `X-Forwarded-For` is believed.",
+    meaning:
+      "Proxies in front of us whose `X-Forwarded-For` is believed. `cloudflare` stands for the networks Cloudflare publishes.",
+  },
+  {
+    name: "REQUIRE_TRUSTED_PROXY",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "Close connections of everybody but TRUSTED_PROXIES, TRUSTED_NETWORKS, ADMIN_NETWORKS and this machine, before a certificate is shown: nobody goes around the CDN or firewall in front.",
   },
   {
     name: "TRUSTED_NETWORKS",
@@ -396,6 +404,14 @@ export const settingTable = [
     choices: ["json", "text"],
     default: "json",
     meaning: "One JSON object a line, or lines for people.",
+  },
+  {
+    name: "LOG_ADDRESSES",
+    type: "choice",
+    choices: ["full", "network"],
+    default: "full",
+    meaning:
+      "Addresses in access lines: whole, or only their network (IPv4 /24, IPv6 /48). Lines of the stream `security` keep them, for bans.",
   },
   {
     name: "METHODS",
@@ -506,7 +522,8 @@ export const settingTable = [
     name: "STAGING_EXEMPT",
     type: "path patterns",
     default: "/payment/**",
-    meaning: "Paths that ask for no staging password (webhooks); `none` exempts nothing.",
+    meaning:
+      "Paths that ask for no staging password (webhooks: `/web/hook/**`); `none` exempts nothing. Behind two letters, which could be a language, the rest has to be named as well: `/my/x /x`.",
   },
   {
     name: "MAINTENANCE_PAGE",

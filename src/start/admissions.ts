@@ -18,6 +18,8 @@ export function admissions(plan: () => Plan, jail: Jail, isLetIn: boolean): Admi
       connectionsPerClientMax: now.settings.connectionsPerClientMax,
       isBanned: (ip) =>
         now.settings.banAnswer === "drop" && jail.banOf(ipKey64(ip)) !== null && !isSpared(now, ip),
+      isShutTo: (ip) =>
+        now.settings.requireTrustedProxy && !isSpared(now, ip) && !now.settings.adminNetworks.contains(ip),
       isExempt: (ip) => isSpared(now, ip),
     };
   };
@@ -27,6 +29,7 @@ export function admissions(plan: () => Plan, jail: Jail, isLetIn: boolean): Admi
     return {
       connectionsPerClientMax: settings.connectionsPerClientMax,
       isBanned: () => false,
+      isShutTo: () => false,
       isExempt: (ip) => settings.odooNetworks.contains(ip),
     };
   };
@@ -37,6 +40,7 @@ export function admissions(plan: () => Plan, jail: Jail, isLetIn: boolean): Admi
 const letIn: Admission = {
   connectionsPerClientMax: Number.MAX_SAFE_INTEGER,
   isBanned: () => false,
+  isShutTo: () => false,
   isExempt: () => true,
 };
 

@@ -17,10 +17,16 @@ export function edgeHandlers(
     },
     draining: () => gateway.isDraining,
     trouble: (detail) => sink.emit({ type: "warning", what: "listener", detail }),
+    shutOut: (address) =>
+      sink.emit({
+        type: "warning",
+        what: "REQUIRE_TRUSTED_PROXY",
+        detail: `${address} connected and is none of TRUSTED_PROXIES: closed; if it is your proxy, name it there`,
+      }),
     broken: (connection, status, code) =>
       rawAnswer({ connection, status, code, id: gateway.newId(), plan: plan(), sink, clock }),
     malformed: (connection, code) => {
-      const unread = { connection, status: 400, code, id: gateway.newId(), sink, clock };
+      const unread = { connection, status: 400, code, id: gateway.newId(), plan: plan(), sink, clock };
       recordUnread(unread, "HTTP/2", 0);
     },
   };

@@ -174,11 +174,13 @@ const handlers: EdgeHandlers = {
   malformed: () => {},
   draining: () => false,
   trouble: () => {},
+  shutOut() {},
 };
 const admission = (): Admission => ({
   connectionsPerClientMax: 1_000,
   isExempt: () => false,
   isBanned: () => false,
+  isShutTo: () => false,
 });
 const anywhere = { host: "127.0.0.1", port: 0 };
 

@@ -21,7 +21,12 @@ t.test("handshakes that are begun and not finished hold up those who began them"
     { cert: certPem, key: keyPem },
     () => {
       received += 1;
-      return { connectionsPerClientMax: 100, isBanned: () => false, isExempt: () => false };
+      return {
+        connectionsPerClientMax: 100,
+        isBanned: () => false,
+        isShutTo: () => false,
+        isExempt: () => false,
+      };
     },
     {
       clock: systemClock,
@@ -30,6 +35,7 @@ t.test("handshakes that are begun and not finished hold up those who began them"
       malformed: () => {},
       draining: () => false,
       trouble: () => {},
+      shutOut() {},
     },
     { ...edgeBounds, handshakesMax: 4, handshakesPerClientMax: 2, handshakeTimeoutMs: 100_000 },
   );

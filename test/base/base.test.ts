@@ -9,6 +9,7 @@ import {
   ipBits,
   ipFromBits,
   ipKey64,
+  ipNetworkText,
   isLoopback,
   parseIp,
   parseSocketIp,
@@ -116,6 +117,8 @@ t.test("addresses agree with Node's own reader and survive the way through text"
 });
 
 t.test("one IPv6 host cannot be many clients", async (t) => {
+  t.equal(ipNetworkText(ip("2001:db8:1:2:3:4:5:6")), "2001:db8:1::/48");
+  t.equal(ipNetworkText(ip("203.0.113.77")), "203.0.113.0/24");
   t.equal(ipKey64(ip("2001:db8:1:2:3:4:5:6")), "2001:db8:1:2::/64");
   t.equal(ipKey64(ip("2001:db8:1:2:ffff::")), ipKey64(ip("2001:db8:1:2::1")));
   t.not(ipKey64(ip("2001:db8:1:3::1")), ipKey64(ip("2001:db8:1:2::1")));

@@ -99,3 +99,30 @@ t.test("of several members each is probed by the path of its pool", async (t) =>
   const busPath = "GET /websocket/health HTTP/1.1";
   t.same(asked, [web, web, busPath, busPath]);
 });
+
+t.test(
+  "a file that Odoo leaves to a proxy with its disk is a failure with a remedy, not an empty file",
+  async (t) => {
+    const where =
+      "X-Accel-Redirect: /web/filestore/prod/aa/aabb\r\nX-Sendfile: /var/lib/odoo/filestore/prod/aa/aabb";
+    const odoo = await startScripted((socket) =>
+      socket.end(
+        `HTTP/1.0 200 OK\r\nContent-Type: application/javascript\r\nCache-Control: public, max-age=31536000, immutable\r\n${where}\r\nContent-Length: 0\r\n\r\n`,
+      ),
+    );
+    const gateway = await startTestGateway({ upstream: { webPort: odoo.port, busPort: odoo.port } });
+    t.teardown(async () => {
+      await gateway.close();
+      await odoo.close();
+    });
+    for (const path of ["/web/content/7", "/web/assets/abcdef0/web.assets_web.min.js"])
+      for (const method of ["GET", "HEAD"]) {
+        const answer = await h1(gateway, `${method} ${path}?${method}`);
+        t.equal(answer.status, 502, `${method} ${path}`);
+        t.same(valuesOf(answer, "x-accel-redirect"), []);
+        t.equal((await recordOf(gateway, `${path}?${method}`)).failure, "answer-malformed");
+      }
+    const event = await gateway.event((one) => one.type === "upstream-failed");
+    t.match(event, { detail: /x_sendfile = False/ });
+  },
+);

@@ -149,3 +149,19 @@ t.test("a link that lets in whoever has it is in no line of the log, in either f
     t.notMatch(lines, /3f2b8c1e|aBcDeFgHiJ/);
   }
 });
+
+t.test("with LOG_ADDRESSES=network access lines do not say who it was, and security lines do", async (t) => {
+  const gateway = await startTestGateway({
+    env: { LOG_ADDRESSES: "network", TRUSTED_PROXIES: "127.0.0.9" },
+  });
+  t.teardown(() => gateway.close());
+  const lines = ["X-Forwarded-For: 2001:db8:1:2::7"];
+  const socket = await openTls(gateway, "127.0.0.9");
+  await h1(gateway, "GET /.env", lines, "", { socket });
+  t.match(await recordOf(gateway, "/.env"), { client: "2001:db8:1::/48", peer: "127.0.0.0/24" });
+  t.match(await gateway.event((event) => event.type === "denied"), { client: "2001:db8:1:2::7" });
+  t.match(await gateway.event((event) => event.type === "strike"), { client: "2001:db8:1:2::7" });
+  await rawTalk(0, "GET\r\n\r\n", { socket: await openTls(gateway) });
+  t.match(gateway.records().at(-1), { status: 400, client: "127.0.0.0/24", peer: "127.0.0.0/24" });
+  t.match(await gateway.event((event) => event.type === "refused"), { client: "127.0.0.1" });
+});

@@ -334,6 +334,12 @@ t.test("records keep no secrets", async (t) => {
     ["//bob@h/x", "***@h/x"],
     ["/a\r\nb\u00e9", "/a??b?"],
     ["/web/login?db=%zz", "/web/login?db=***"],
+    ["/web/signup?signup_email=anna", "/web/signup?signup_email=***"],
+    ["/mailing/unsubscribe?res_id=7&email=anna%40example.com", "/mailing/unsubscribe?res_id=7&email=***"],
+    ["/shop?search=anna@example.com&order=name", "/shop?search=***&order=name"],
+    ["/x?redirect=%2Fweb%2Fsignup%3Fe%3Danna%2540example.com", "/x?redirect=***"],
+    ["/x?anna%40example.com", "/x?***"],
+    ["/slides?search=@anna&mailing_id=7&at=a@b", "/slides?search=@anna&mailing_id=7&at=a@b"],
   ];
   for (const [target, expected] of table) t.equal(redactTarget(target), expected, JSON.stringify(target));
   const long = redactTarget(`/x?token=secret&a=${"b".repeat(20_000)}`);

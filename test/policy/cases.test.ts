@@ -278,6 +278,15 @@ t.test("a webhook is freed from the staging password only under its own name", a
   t.equal(exempt("/shop"), false);
   t.equal(exempt("/payments"), false);
   t.equal(exempt("/fr/payment/stripe/webhook"), false, "two readings, one of them not listed");
+  const own = settingsFor("staging", {
+    stagingExempt: ["/web/hook/**", "/im_livechat/x", "/my/**", "/*/hook"],
+  });
+  const freed = (path: string) => shippedPolicy(own).isStagingExempt(factsFor({ path }));
+  t.equal(freed("/web/hook/3f2b8c1e"), true, "where Odoo's own webhooks are: web is no language");
+  t.equal(freed("/im_livechat/x"), true);
+  t.equal(freed("/my/web/login"), false, "Burmese: whoever frees the portal does not free the log-in");
+  t.equal(freed("/fr/hook"), false);
+  t.equal(freed("/fr/web/hook/3f2b8c1e"), false);
   t.equal(shippedPolicy(settingsFor("standard")).isStagingExempt(factsFor({ path: "/payment/x" })), false);
 });
 

@@ -54,6 +54,21 @@ const yaml = (text: string): Files => ({ "gateway.yaml": text });
 const acme: Env = { TLS_MODE: "acme", DOMAIN: "erp.example.com" };
 const staging: Env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
 
+t.test("a CDN can be named by a word, and asked for only where it is named", (t) => {
+  const { trustedProxies } = settingsOf({ TRUSTED_PROXIES: "Cloudflare, 192.0.2.1" });
+  const holds = ["173.245.48.9", "2606:4700::1", "192.0.2.1", "192.0.2.2"].map((text) => {
+    const ip = parseIp(text);
+    return ip !== null && trustedProxies.contains(ip);
+  });
+  t.same(holds, [true, true, true, false]);
+  t.match(problemsOf({ TRUSTED_PROXIES: "cloudfare" }), [/TRUSTED_PROXIES "cloudfare"/]);
+  t.match(problemsOf({ TRUSTED_NETWORKS: "cloudflare" }), [/TRUSTED_NETWORKS "cloudflare"/]);
+  t.match(problemsOf({ REQUIRE_TRUSTED_PROXY: "yes" }), [
+    /REQUIRE_TRUSTED_PROXY needs TRUSTED_PROXIES: nobody could connect/,
+  ]);
+  t.end();
+});
+
 t.test("without any setting the gateway serves this machine", async (t) => {
   const { trustedProxies, trustedNetworks, adminNetworks, posNetworks, odooNetworks, ...plain } = settingsOf(
     {},
@@ -86,8 +101,11 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     stateDir: "/srv/state",
     policiesDir: null,
     preset: "standard",
+    requireTrustedProxy: false,
+    logAddresses: "full",
     apiNetworks: null,
     api: null,
+    cors: [],
     database: null,
     hostDatabases: new Map(),
     bodyBytesMax: 134_217_728,

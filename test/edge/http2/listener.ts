@@ -25,7 +25,12 @@ export async function listenHttp2(
   const listener = await listenTls(
     { host: "127.0.0.1", port: 0 },
     { cert: certPem, key: keyPem },
-    () => ({ connectionsPerClientMax: 10, isBanned: () => false, isExempt: () => false }),
+    () => ({
+      connectionsPerClientMax: 10,
+      isBanned: () => false,
+      isShutTo: () => false,
+      isExempt: () => false,
+    }),
     {
       clock: systemClock,
       exchange,
@@ -35,6 +40,7 @@ export async function listenHttp2(
       },
       draining: () => false,
       trouble: () => {},
+      shutOut() {},
     },
     { ...edgeBounds, ...bounds },
   );
