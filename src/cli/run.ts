@@ -2,9 +2,10 @@ import type { Problem } from "../base/problem.ts";
 import { ok } from "../base/result.ts";
 import type { Supervisor } from "../cluster/supervisor.ts";
 import type { Demo } from "../demo/start.ts";
-import { type LogDestination, openDestination } from "../observe/destination.ts";
+import { type BufferedDestination, type LogDestination, openDestination } from "../observe/destination.ts";
 import type { EventSink } from "../observe/events.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
+import { splitDestination } from "../observe/split-destination.ts";
 import { unservedHosts } from "../policy/unserved-hosts.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { RunningGateway } from "../start/running-gateway.ts";
@@ -31,9 +32,10 @@ export async function run(signals: Signals): Promise<number> {
   const { settings, demo } = await withOdoo(forPeople(loaded.value.settings));
   const isFound = loaded.value.settings.odoo === null;
   const shape = { level: settings.logLevel, format: settings.logFormat };
-  const output = settings.workers === 1 ? null : openDestination(1);
+  const output = outputOf(settings);
   const log = createLog(output === null ? shape : { ...shape, destination: output });
-  const supervisor = output === null ? null : await supervise(settings, log, output);
+  const supervisor =
+    output === null || settings.workers === 1 ? null : await supervise(settings, log, output);
   let warnings: readonly Problem[] = [];
   const started = await startGateway({
     settings,
@@ -84,6 +86,13 @@ export async function run(signals: Signals): Promise<number> {
   await demo?.close();
   endIfStuck(log);
   return 0;
+}
+
+/** Where the lines of all processes go; null: where `createLog` writes by itself. */
+function outputOf({ workers, logFormat }: Settings): BufferedDestination | null {
+  // As with nginx's own image: exchanges there, all that happens besides here.
+  if (logFormat === "combined") return splitDestination(openDestination(1), openDestination(2));
+  return workers === 1 ? null : openDestination(1);
 }
 
 function tellAlone(sink: EventSink): void {

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { BoundedMap } from "../base/bounded-map.ts";
 import type { Clock } from "../base/clock.ts";
 import { joinCookies, readCookie } from "../message/cookies.ts";
 import type { RequestFacts } from "../message/facts.ts";
@@ -15,6 +16,8 @@ const wrongPerSecond = 5 / 60;
 const wrongBurst = 5;
 /** The longest Authorization value that is looked at. */
 const credentialCharsMax = 1_024;
+/** Addresses whose last wrong password is known; past it the one that tried longest ago is forgotten, and its next one counts. */
+const lastWrongMax = 10_000;
 
 /** One try at the password. */
 export type Try =
@@ -52,8 +55,16 @@ export type StagingVerdict =
       readonly setCookie: string | null;
       /** The Authorization field is ours and must not reach Odoo. */
       readonly dropAuthorization: boolean;
+      /** The right password of an address that sent wrong ones before. */
+      readonly afterGuess?: true;
     }
-  | { readonly kind: "ask"; readonly status: 401; readonly fields: readonly string[] }
+  | {
+      readonly kind: "ask";
+      readonly status: 401;
+      readonly fields: readonly string[];
+      /** A wrong password came, and not the one that this address sent last. */
+      readonly isGuess: boolean;
+    }
   | { readonly kind: "exhausted"; readonly status: 429; readonly retryAfterSeconds: number };
 
 export interface StagingGate {
@@ -75,7 +86,9 @@ const ask: StagingVerdict = Object.freeze({
   kind: "ask",
   status: 401,
   fields: Object.freeze(["WWW-Authenticate", 'Basic realm="staging", charset="UTF-8"']),
+  isGuess: false,
 });
+const askAfterGuess: StagingVerdict = Object.freeze({ ...ask, isGuess: true });
 
 /** The question for a password that keeps strangers and search engines off a staging site (RFC 7617). */
 export function createStagingGate(options: StagingOptions): StagingGate {
@@ -85,6 +98,8 @@ export function createStagingGate(options: StagingOptions): StagingGate {
   const expected = digest(`${options.user}:${options.password}`);
   const cookieKey = createHash("sha256").update(secret).update(expected).digest();
   const tries = options.tries ?? ownTries(clock);
+  /** Hashes of passwords, by address. */
+  const lastWrong = new BoundedMap<string, Buffer>(lastWrongMax);
 
   const sign = (expiry: string) => createHmac("sha256", cookieKey).update(expiry).digest("base64url");
 
@@ -104,14 +119,26 @@ export function createStagingGate(options: StagingOptions): StagingGate {
     return `${stagingCookie}=${expiry}.${sign(expiry)}; ${attributes}`;
   };
 
-  const judge = (taken: Try, credentials: string): StagingVerdict => {
+  /** A browser repeats what it was told once with every file of a page, also after the password was changed: no guess, whoever guesses does not repeat himself. */
+  const isGuess = (addressKey: string, tried: Buffer): boolean => {
+    const before = lastWrong.get(addressKey);
+    lastWrong.set(addressKey, tried);
+    return before === undefined || !timingSafeEqual(before, tried);
+  };
+
+  const judge = (taken: Try, addressKey: string, credentials: string): StagingVerdict => {
     if (!taken.ok) {
       const retryAfterSeconds = Math.max(1, Math.ceil(taken.retryAfterMs / 1000));
       return { kind: "exhausted", status: 429, retryAfterSeconds };
     }
-    const isRight = timingSafeEqual(digest(credentials), expected);
+    const tried = digest(credentials);
+    const isRight = timingSafeEqual(tried, expected);
     taken.end(isRight);
-    return isRight ? { kind: "pass", setCookie: newCookie(), dropAuthorization: true } : ask;
+    if (isRight) {
+      const pass = { kind: "pass", setCookie: newCookie(), dropAuthorization: true } as const;
+      return lastWrong.delete(addressKey) ? { ...pass, afterGuess: true } : pass;
+    }
+    return isGuess(addressKey, tried) ? askAfterGuess : ask;
   };
 
   return {
@@ -128,8 +155,8 @@ export function createStagingGate(options: StagingOptions): StagingGate {
       // The point is taken before the comparison: over the limit a right password is told from a wrong one no more.
       const taken = tries(addressKey);
       return taken instanceof Promise
-        ? taken.then((one) => judge(one, credentials))
-        : judge(taken, credentials);
+        ? taken.then((one) => judge(one, addressKey, credentials))
+        : judge(taken, addressKey, credentials);
     },
   };
 }

@@ -1,10 +1,12 @@
 import { isatty } from "node:tty";
 import { pino } from "pino";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { unreachable } from "../base/result.ts";
 import type { LogFormat, LogLevel } from "../settings/settings.ts";
 import { accessLine } from "./access-line.ts";
+import { combinedLine } from "./combined-line.ts";
 import { type BufferedDestination, type LogDestination, openDestination } from "./destination.ts";
-import type { EventSink, GatewayEvent } from "./events.ts";
+import type { AccessRecord, EventSink, GatewayEvent } from "./events.ts";
 import { levelOf, lineOf } from "./line.ts";
 import { createQuiet } from "./quiet.ts";
 import { textLine } from "./text-line.ts";
@@ -16,7 +18,10 @@ const weight = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 } as cons
 export interface LogOptions {
   /** `silent` writes nothing. */
   readonly level: LogLevel;
-  /** `json`: one object a line. `text`: for a person; coloured on a terminal. */
+  /**
+   * `json`: one object a line. `text`: for a person; coloured on a terminal. `combined`: exchanges as nginx writes them, everything else
+   * as objects, for `splitDestination`.
+   */
   readonly format: LogFormat;
   /** Where lines go; standard output, buffered, when left out. */
   readonly destination?: LogDestination & Partial<Pick<BufferedDestination, "dropped" | "isStuck" | "close">>;
@@ -37,7 +42,7 @@ export function createLog(options: LogOptions): Log {
   const clock = options.clock ?? systemClock;
   const destination = options.destination ?? openDestination(1);
   const colours = options.destination === undefined && isatty(1);
-  const write = options.format === "json" ? jsonWriter(destination) : textWriter(destination, colours);
+  const write = writerOf(options.format, destination, colours);
   const quiet = createQuiet();
   const least = weight[options.level];
   let isClosed = false;
@@ -72,7 +77,20 @@ export function createLog(options: LogOptions): Log {
 
 type Write = (event: GatewayEvent, wallMs: number, suppressed: number) => void;
 
-function jsonWriter(stream: LogDestination): Write {
+function writerOf(format: LogFormat, stream: LogDestination, colours: boolean): Write {
+  switch (format) {
+    case "json":
+      return objectWriter(stream, accessLine);
+    case "combined":
+      return objectWriter(stream, combinedLine);
+    case "text":
+      return textWriter(stream, colours);
+    default:
+      return unreachable(format);
+  }
+}
+
+function objectWriter(stream: LogDestination, accessLineOf: (record: AccessRecord) => string): Write {
   let wallMs = 0;
   const logger = pino(
     {
@@ -86,7 +104,7 @@ function jsonWriter(stream: LogDestination): Write {
     stream,
   );
   return (event, atMs, suppressed) => {
-    if (event.type === "access") return stream.write(accessLine(event));
+    if (event.type === "access") return stream.write(accessLineOf(event));
     const { level, fields } = lineOf(event);
     wallMs = atMs;
     logger[level](suppressed > 0 ? { ...fields, suppressed } : fields);

@@ -22,7 +22,21 @@ const xmlParams = /^(?:<\?xml[^>]*>)?\s*<methodResponse>\s*<params>/;
 /** The first element of any XML, behind declarations and comments. */
 const xmlRoot = /^(?:\xef\xbb\xbf)?\s*(?:<[?!][^>]*>\s*)*<([A-Za-z_][\w.:-]*)[\s/>]/;
 
-type Kind = "json-rpc" | "json-error" | "xml-rpc";
+/**
+ * What pages write for a quotation mark. Odoo's exports and reports fail with a page of status 500 that holds the exception as JSON, escaped; reports of
+ * add-ons say 200 with it. The web client reads it there.
+ */
+const quotes = ["&#34;", "&quot;", '"'] as const;
+const escapedQuotes = /&#34;|&quot;/g;
+const exceptionPage = new RegExp(
+  `^\\s*\\{\\s*(${quotes.join("|")})code\\1\\s*:\\s*\\d{1,4}\\s*,\\s*\\1message\\1\\s*:\\s*\\1Odoo`,
+);
+/** `"debug": "…"`. Each character has one way to match: the time is linear. */
+const debugValues = quotes.map(
+  (q) => new RegExp(`(${q}debug${q}\\s*:\\s*${q})(?:\\\\(?:${q}|(?!${q})[^])|(?!${q})[^\\\\])*(?=${q})`, "g"),
+);
+
+type Kind = "json-rpc" | "json-error" | "xml-rpc" | "page" | "error-page" | "error-text";
 
 /**
  * Takes tracebacks out of Odoo's error answers: they name files, versions, queries and arguments, and Odoo sends them to everybody, log-in or
@@ -44,11 +58,12 @@ export class TracebackMask {
   push(chunk: Buffer): readonly Buffer[] | null {
     const before = this.#bytes;
     this.#bytes += chunk.length;
-    if (this.#bytes > maskedBytesMax) {
+    if (this.#bytes > maskedBytesMax && !this.#isLongPage()) {
       this.#held = [];
       return null;
     }
     this.#held.push(chunk);
+    if (this.#bytes > maskedBytesMax) return this.#held;
     return before < beginningBytesMax && this.#passes() ? this.#held : null;
   }
 
@@ -56,7 +71,26 @@ export class TracebackMask {
   end(): Buffer {
     if (this.#bytes > maskedBytesMax) return this.#general();
     const whole = Buffer.concat(this.#held);
-    return this.#kind === "xml-rpc" ? this.#maskXml(whole) : this.#maskJson(whole);
+    switch (this.#kind) {
+      case "xml-rpc":
+        return this.#maskXml(whole);
+      case "json-rpc":
+      case "json-error":
+        return this.#maskJson(whole);
+      case "page":
+      case "error-page":
+      case "error-text":
+        return this.#maskPage(whole);
+    }
+  }
+
+  /** A long page of a website that could not be found is no error of Odoo's: tracebacks stand in front. */
+  #isLongPage(): boolean {
+    return (
+      this.#kind === "error-page" &&
+      this.#held.length > 0 &&
+      !hasTraceback(Buffer.concat(this.#held).toString("latin1"))
+    );
   }
 
   #passes(): boolean {
@@ -72,7 +106,14 @@ export class TracebackMask {
         return (
           resultFirst.test(beginning) || (beginning.trimStart().length >= 64 && !callAnswer.test(beginning))
         );
+      case "page": {
+        const page = beginning.trimStart();
+        const isOther = page.length >= 128 && !exceptionPage.test(page);
+        return isOther || (page !== "" && !page.startsWith("{"));
+      }
       case "json-error":
+      case "error-page":
+      case "error-text":
         return false;
     }
   }
@@ -128,6 +169,14 @@ export class TracebackMask {
     return traceback.test(masked.replaceAll("&quot;", '"')) ? this.#general() : Buffer.from(masked);
   }
 
+  /** The exception in a page loses its traceback; a page that shows one otherwise is replaced. */
+  #maskPage(whole: Buffer): Buffer {
+    const text = whole.toString("utf8");
+    if (!hasTraceback(text)) return whole;
+    const masked = debugValues.reduce((page, value) => page.replace(value, "$1"), text);
+    return hasTraceback(masked) ? this.#general() : Buffer.from(masked);
+  }
+
   #sentence(): string {
     return `${generalSentence.slice(0, -1)} (exchange ${this.#exchangeId}).`;
   }
@@ -150,6 +199,13 @@ export class TracebackMask {
         );
       case "json-error":
         return Buffer.from(JSON.stringify(data));
+      case "page":
+      case "error-page":
+        return Buffer.from(
+          `<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Error</title><p>${message}</p></html>\n`,
+        );
+      case "error-text":
+        return Buffer.from(`${message}\n`);
     }
   }
 }
@@ -164,9 +220,17 @@ export function tracebackMask(status: number, fields: RawFields, exchangeId: str
     case "text/xml":
     case "application/xml":
       return new TracebackMask("xml-rpc", exchangeId);
+    case "text/html":
+      return new TracebackMask(status >= 400 ? "error-page" : "page", exchangeId);
+    case "text/plain":
+      return status >= 400 ? new TracebackMask("error-text", exchangeId) : null;
     default:
       return null;
   }
+}
+
+function hasTraceback(page: string): boolean {
+  return traceback.test(page.replace(escapedQuotes, '"'));
 }
 
 /** Are arrays and objects of this JSON text nested deeper. One pass; brackets in texts are no nesting. */

@@ -1,6 +1,7 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
 import { isAskedByPage, isForeignAttempt } from "../guard/cross-site.ts";
+import type { Attempt } from "../guard/jail.ts";
 import type { StagingVerdict } from "../guard/staging.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { screen } from "../message/screen.ts";
@@ -19,6 +20,8 @@ export interface StagingPass {
 }
 
 const noStaging: StagingPass = { setCookie: null, dropAuthorization: false };
+/** Stands for the one password of a staging site among accounts; no user's name has a control character. */
+const stagingName = "\u0000staging";
 
 /** The stages that need nothing but the head: each goes on, or has finished the answer. */
 export class Admission {
@@ -156,12 +159,48 @@ export class Admission {
       : this.#staged(x, facts, asked);
   }
 
+  /** guard/jail: a wrong password of the staging site is a failed log-in, which may have been one too many. */
+  #guessed(x: RunningExchange, facts: RequestFacts): boolean {
+    const { jail } = this.#parts;
+    const rules = x.plan.jailRules;
+    // A link or picture of another site's page can hold a password, too (`https://user:wrong@…`).
+    if (rules === null || x.isSpared(facts) || isAskedByPage(facts)) return false;
+    const attempt = this.#stagingAttempt(facts);
+    jail.failed(attempt, rules);
+    const ban = jail.banOf(attempt.address);
+    if (ban !== null) this.#answer.banned(x, ban);
+    return ban !== null;
+  }
+
+  /** Colleagues share the password and often the address: what one of them mistyped is forgotten when one gets it right. */
+  #rightAfterAll(x: RunningExchange, facts: RequestFacts): void {
+    const rules = x.plan.jailRules;
+    if (rules === null || x.isSpared(facts)) return;
+    const asking = this.#parts.jail.enter(this.#stagingAttempt(facts), rules);
+    void Promise.resolve(asking).then((entry) => {
+      if (entry.kind === "go") entry.settle("success");
+    });
+  }
+
+  #stagingAttempt(facts: RequestFacts): Attempt {
+    const account = this.#parts.hashAccount(stagingName);
+    return {
+      client: facts.client.text,
+      address: ipKey64(facts.client),
+      account,
+      written: account,
+      device: null,
+    };
+  }
+
   #staged(x: RunningExchange, facts: RequestFacts, verdict: StagingVerdict): StagingPass | null {
     if (x.isOver) return null;
     switch (verdict.kind) {
       case "pass":
+        if (verdict.afterGuess === true) this.#rightAfterAll(x, facts);
         return verdict;
       case "ask":
+        if (verdict.isGuess && this.#guessed(x, facts)) return null;
         x.verdict = "ask-password";
         this.#answer.error(x, verdict.status, "", { extraFields: verdict.fields });
         return null;

@@ -153,7 +153,6 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     this.#head = head;
     if (this.#own !== null) x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
     if (head.status === 101) return;
-    if (isLeftToProxy(head, this.#facts.method)) return this.#leftToUs();
     this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);
     if (x.watch?.wantsBody !== true) this.#settle();
@@ -392,25 +391,9 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
     return own.length === 0 ? null : own;
   }
 
-  /** Everything would be there but the files, and look whole. */
-  #leftToUs(): void {
-    const detail =
-      "Odoo left the file for a proxy that reads its disk, and the gateway does not: set x_sendfile = False in odoo.conf";
-    this.tryFailed("answer-malformed", detail, this.#own?.memberName ?? "");
-    this.failure("answer-malformed");
-  }
-
   #failed(kind: FailureKind): void {
     this.#more.noAnswer.failed(this.#x, this.#facts, kind, this.#relay);
   }
-}
-
-/** `x_sendfile`: no body, and where the file is on Odoo's disk (odoo-wire a). */
-function isLeftToProxy({ fields, framing }: AnswerHead, method: string): boolean {
-  const isEmpty = framing.kind === "length" ? framing.bytes === 0 : method === "HEAD";
-  return (
-    isEmpty && (firstField(fields, "x-sendfile") !== null || firstField(fields, "x-accel-redirect") !== null)
-  );
 }
 
 /** The head of an answer whose body is another one now. */

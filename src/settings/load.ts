@@ -145,7 +145,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     logLevel: reader.one("LOG_LEVEL", (text) =>
       readChoice(text, ["debug", "info", "warn", "error", "silent"]),
     ),
-    logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text"])),
+    logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text", "combined"])),
     logAddresses: reader.one("LOG_ADDRESSES", (text) => readChoice(text, ["full", "network"])),
     methods: [...new Set(reader.list("METHODS", readMethod))],
     databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),

@@ -5,7 +5,7 @@ import type { Template } from "../base/template.ts";
 export type Preset = "standard" | "strict" | "staging" | "nginx-guide";
 export type TlsMode = "local" | "files" | "acme";
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
-export type LogFormat = "json" | "text";
+export type LogFormat = "json" | "text" | "combined";
 
 /** `host:port`; host "" means every address, IPv4 and IPv6. IPv6 literals stand here without brackets. */
 export interface ListenAddress {

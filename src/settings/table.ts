@@ -401,9 +401,10 @@ export const settingTable = [
   {
     name: "LOG_FORMAT",
     type: "choice",
-    choices: ["json", "text"],
+    choices: ["json", "text", "combined"],
     default: "json",
-    meaning: "One JSON object a line, or lines for people.",
+    meaning:
+      "One JSON object a line, or lines for people; combined: exchanges as Apache and nginx write them on standard output, everything else as JSON on standard error.",
   },
   {
     name: "LOG_ADDRESSES",

@@ -169,6 +169,7 @@ export class AnswerReader {
     if (status < 200) return this.#readInterim(status, minor, fields, rest);
     const framing = this.#framing(status, minor, fields);
     if (typeof framing === "string") return this.#malformed(framing);
+    if (isFileElsewhere(status, fields)) return this.#malformed(fileElsewhere);
     const reusable = minor === 1 && framing.kind !== "close" && !listHas(fields, "connection", "close");
     const head = { status, fields, framing, reusable, likeness: null };
     return this.#final(mayBeKnown ? knownHeads.learn(head, input.subarray(0, end + 4)) : head, rest);
@@ -303,6 +304,25 @@ export class AnswerReader {
     this.#state = "done";
     this.#sink.failure(kind, detail);
   }
+}
+
+const fileElsewhere =
+  "the body is empty and a field names a file for the proxy to send, which the gateway does not: set x_sendfile = False in odoo.conf";
+
+/**
+ * With `x_sendfile` Odoo names a file of its disk in place of each attachment and bundle (odoo-wire a). As an answer that would be an empty file, which browsers
+ * keep for a year.
+ */
+function isFileElsewhere(status: number, fields: readonly string[]): boolean {
+  if (status !== 200 && status !== 206) return false;
+  let isEmpty = false;
+  let isNamed = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? "";
+    if (nameIs(name, "content-length")) isEmpty = Number(fields[i + 1]) === 0;
+    else isNamed ||= nameIs(name, "x-sendfile") || nameIs(name, "x-accel-redirect");
+  }
+  return isEmpty && isNamed;
 }
 
 /** RFC 9112 §5: field-name ":" OWS field-value OWS. Pushes name and trimmed value; false when malformed. */

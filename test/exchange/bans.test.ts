@@ -114,6 +114,61 @@ t.test("wrong codes of a second factor are guesses at the account whose password
   );
 });
 
+const staging = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
+const credentials = (password: string) => `Authorization: Basic ${btoa(`team:${password}`)}`;
+
+t.test("a staging site's password is guessed five times, and then nothing is accepted", async (t) => {
+  const gateway = await startTestGateway({ env: staging });
+  t.teardown(() => gateway.close());
+  const statuses = [];
+  for (let i = 0; i < 5; i += 1)
+    statuses.push((await h1(gateway, "GET /web/login", [credentials(`g${i}`)])).status);
+  t.same(statuses, [401, 401, 401, 401, 403], "the fifth is told so");
+  t.equal((await h1(gateway, "GET /web/login", [credentials("correct horse")])).status, 403);
+  t.equal((await h1(gateway, "GET /payment/status")).status, 403, "webhooks' paths are closed to it, too");
+  t.match(
+    gateway.events.find((event) => event.type === "ban"),
+    { client: "127.0.0.1", why: "pair" },
+  );
+  const strikes = gateway.events.filter((event) => event.type === "strike");
+  t.equal(strikes.length, 5);
+  t.match(strikes[4], { client: "127.0.0.1", why: "login", marks: 5 });
+  t.equal(gateway.demo.requests.length, 0);
+});
+
+t.test("nobody has an office banned from a staging site by a page, a stale browser, or a slip", async (t) => {
+  const gateway = await startTestGateway({ env: staging });
+  t.teardown(() => gateway.close());
+  const page = "Sec-Fetch-Site: cross-site";
+  for (let i = 0; i < 6; i += 1) await h1(gateway, "GET /web/login", [credentials(`p${i}`), page]);
+  t.equal(gateway.events.filter((event) => event.type === "strike").length, 0, "another site's page");
+  await gateway.close();
+
+  const other = await startTestGateway({ env: staging });
+  t.teardown(() => other.close());
+  for (let i = 0; i < 3; i += 1) await h1(other, "GET /web/login", [credentials("stale")]);
+  t.equal(other.events.filter((event) => event.type === "strike").length, 1, "one password, sent thrice");
+  t.equal((await h1(other, "GET /web/login", [credentials("correct horse")])).status, 200);
+  t.equal((await h1(other, "GET /web/login", [credentials("slip")])).status, 401);
+  const last = other.events.filter((event) => event.type === "strike").at(-1);
+  t.match(last, { marks: 1 }, "a right one wipes out what was mistyped before");
+});
+
+t.test(
+  "a staging site whose LOGIN_BANS is off, or whose office is trusted, only slows guesses",
+  async (t) => {
+    for (const env of [{ LOGIN_BANS: "off" }, { TRUSTED_NETWORKS: "127.0.0.1" }]) {
+      const gateway = await startTestGateway({ env: { ...staging, ...env } });
+      t.teardown(() => gateway.close());
+      const statuses = [];
+      for (let i = 0; i < 7; i += 1)
+        statuses.push((await h1(gateway, "GET /web/login", [credentials(`g${i}`)])).status);
+      t.same(statuses, [401, 401, 401, 401, 401, 401, 429], JSON.stringify(env));
+      t.notOk(gateway.events.some((event) => event.type === "strike" || event.type === "ban"));
+    }
+  },
+);
+
 t.test("IPv6: one /64 is one guesser, the next is another", async (t) => {
   const gateway = await startTestGateway({ env: proxied });
   t.teardown(() => gateway.close());

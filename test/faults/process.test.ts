@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { connectionsMax } from "../../src/edge/descriptors.ts";
@@ -36,6 +36,27 @@ t.test("a log pipe that nobody reads stops neither traffic nor the stop", async 
   const held = Buffer.alloc(70_000);
   const text = held.toString("latin1", 0, readSync(fd, held));
   t.match(text, /"event":"access"/, "what the pipe took was the log");
+});
+
+t.test("LOG_FORMAT=combined: exchanges on standard output, everything else on standard error", async (t) => {
+  const workers = { WORKERS: "2", ODOO_WORKERS: "4" };
+  for (const env of [{}, ...(availableParallelism() > 1 ? [workers] : [])]) {
+    const gateway = await ChildGateway.start({ env: { LOG_FORMAT: "combined", ...env } });
+    t.teardown(() => gateway.close());
+    t.equal((await gateway.get("/web/login?token=secret")).status, 200);
+    t.equal((await gateway.get("/web/database/manager")).status, 404);
+    t.equal(await gateway.stop(), 0);
+    const lines = gateway.out.split("\n").filter((line) => line.includes("/web/"));
+    t.equal(lines.length, 2);
+    t.match(
+      lines[0],
+      /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/web\/login\?token=\*\*\* HTTP\/1\.1" 200 \d+ "-" "-"$/,
+    );
+    t.notMatch(gateway.out, /^\{/m, "not an object among them");
+    for (const event of ["listening", "denied", "stopped"])
+      t.match(gateway.errors, new RegExp(`^\\{.*"event":"${event}"`, "m"));
+    t.notMatch(gateway.errors, /"event":"access"/);
+  }
 });
 
 t.test(

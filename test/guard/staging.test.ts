@@ -58,6 +58,7 @@ t.test("a stranger is asked, a colleague passes and takes a cookie along", (t) =
     kind: "ask",
     status: 401,
     fields: ["WWW-Authenticate", 'Basic realm="staging", charset="UTF-8"'],
+    isGuess: false,
   });
   t.match(check("/", ["Authorization", "Bearer abc"]), { kind: "ask" });
   t.match(check("/", ["Authorization", "Basic !!!"]), { kind: "ask" });
@@ -113,6 +114,19 @@ t.test("six wrong passwords, then nobody from there is told right from wrong", (
   clock.advance(13_000);
   for (let i = 0; i < 50; i += 1)
     t.match(check("/", basic("team:paßwort: x")), { kind: "pass" }, "right ones cost nothing");
+  t.end();
+});
+
+t.test("a browser that repeats a password that was changed guesses once", (t) => {
+  const { check } = setUp();
+  t.match(check("/", []), { kind: "ask", isGuess: false }, "who sends none guesses nothing");
+  t.match(check("/", basic("team:old")), { kind: "ask", isGuess: true });
+  t.match(check("/logo", basic("team:old")), { kind: "ask", isGuess: false });
+  t.match(check("/", basic("team:older")), { isGuess: true });
+  t.match(check("/", basic("team:old")), { isGuess: true }, "two in turns are guesses");
+  t.match(check("/", basic("team:paßwort: x")), { kind: "pass", afterGuess: true });
+  t.notOk("afterGuess" in check("/", basic("team:paßwort: x")), "told once");
+  t.match(check("/", basic("team:old")), { kind: "ask", isGuess: true });
   t.end();
 });
 

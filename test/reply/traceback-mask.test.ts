@@ -63,10 +63,62 @@ t.test("results and other JSON pass as they come, at once", (t) => {
   const manifest = JSON.stringify({ name: "Odoo", icons: ["x".repeat(100)] });
   t.same(through(json, 200, manifest, 70), { body: manifest, passed: true });
   t.equal(through(json, 200, '{"status": "pass"}').body, '{"status": "pass"}');
-  t.equal(tracebackMask(200, ["Content-Type", "text/html"], "x"), null);
+  t.equal(tracebackMask(200, ["Content-Type", "text/plain"], "x"), null);
+  t.equal(tracebackMask(200, ["Content-Type", "image/png"], "x"), null);
   const odd = JSON.stringify({ jsonrpc: "2.0", id: { a: 1 }, result: 1 });
   t.equal(through(json, 200, odd).body, odd);
   t.equal(through(json, 200, "").body, "");
+  t.end();
+});
+
+/** As Odoo's exports and reports fail: the exception as JSON in a page. */
+const exception = { name: "builtins.ValueError", debug, message: 'no "such" thing', arguments: ["no"] };
+const failure = (data: object) => JSON.stringify({ code: 0, message: "Odoo Server Error", data });
+const escaped = (text: string, quote: string) => text.replaceAll('"', quote);
+
+t.test("pages that hold an exception lose its traceback, and stay what the web client reads", (t) => {
+  const html = "text/html; charset=utf-8";
+  for (const quote of ["&#34;", "&quot;"]) {
+    const text = escaped(spaced(failure(exception)), quote);
+    const clean = escaped(spaced(failure({ ...exception, debug: "" })), quote);
+    const frame = (body: string) => `<!doctype html>\n<title>500</title>\n<h1>500</h1>\n<p>${body}</p>\n`;
+    for (const pieceBytes of [1, 30, 100_000]) {
+      t.equal(through(html, 500, frame(text), pieceBytes).body, frame(clean));
+      t.equal(through(html, 500, text, pieceBytes).body, clean);
+      t.equal(through(html, 200, text, pieceBytes).body, clean, "as reports of add-ons say it");
+    }
+  }
+  for (const [status, type, body] of [
+    [500, html, `<pre>${escaped(debug, "&quot;")}</pre>`],
+    [404, html, `<div id="debug_infos"><pre>${debug}</pre></div>`],
+    [500, "text/plain", debug],
+    [500, html, escaped(failure({ ...exception, message: debug }), "&#34;")],
+    [500, html, debug + "x".repeat(maskedBytesMax)],
+  ] as const) {
+    const masked = through(type, status, body, 60_000).body;
+    t.notMatch(masked, /Traceback|opt.odoo/);
+    t.match(masked, /could not carry out this call \(exchange x-1\)/);
+  }
+  t.end();
+});
+
+t.test("pages without a traceback pass as they are, and at once where they are no errors", (t) => {
+  const page = `<!DOCTYPE html>\n<script>odoo = {"debug": "1"}</script>${"x".repeat(2 * maskedBytesMax)}`;
+  t.same(through("text/html", 200, page, 10), { body: page, passed: true });
+  t.equal(through("text/html", 404, page, 60_000).body, page, "a long one that is not found");
+  t.equal(through("text/html", 404, "<p>No page</p>").body, "<p>No page</p>");
+  t.equal(through("text/plain", 500, "Access Denied").body, "Access Denied");
+  const data = JSON.stringify({ code: 1, message: "rows", rows: "y".repeat(2 * maskedBytesMax) });
+  t.same(through("text/html", 200, data, 500), { body: data, passed: true }, "an add-on's JSON");
+  t.equal(through("text/html", 200, "").body, "");
+  t.end();
+});
+
+t.test("a page made to be slow to read is read like any other", (t) => {
+  for (const part of ["\\\\&#34;", "&#34;debug&#34;: &#34;", '"debug": "\\\\', 'File "']) {
+    const many = `${debug}${part.repeat(Math.floor((maskedBytesMax - debug.length) / part.length))}`;
+    t.notMatch(through("text/html", 500, many).body, /Traceback/);
+  }
   t.end();
 });
 

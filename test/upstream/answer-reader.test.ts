@@ -97,6 +97,26 @@ t.test("an answer cut by Odoo never looks complete", async (t) => {
   }
 });
 
+t.test("a file that Odoo leaves to its proxy is no empty file", async (t) => {
+  const path = "/var/lib/odoo/filestore/prod/aa/aab";
+  for (const bytes of [
+    `${ok}X-Sendfile: ${path}\r\nContent-Length: 0\r\n\r\n`,
+    `${ok}Content-Length: 0\r\nx-accel-redirect: ${path}\r\n\r\n`,
+    `HTTP/1.0 206 PARTIAL CONTENT\r\nX-Accel-Redirect: ${path}\r\nContent-Length: 0\r\n\r\n`,
+  ]) {
+    const got = read(bytes, { eof: false });
+    t.equal(got.failure, "answer-malformed", bytes);
+    t.match(got.detail, /x_sendfile = False/);
+    t.equal(read(bytes, { method: "HEAD", eof: false }).failure, "answer-malformed", "asked for alone");
+  }
+  for (const bytes of [
+    `${ok}X-Sendfile: ${path}\r\nContent-Length: 2\r\n\r\nok`,
+    `HTTP/1.1 304 Not Modified\r\nX-Sendfile: ${path}\r\nContent-Length: 0\r\n\r\n`,
+    `${ok}Content-Length: 0\r\n\r\n`,
+  ])
+    t.equal(read(bytes).failure, null, bytes);
+});
+
 t.test("an answer with two readings is malformed", async (t) => {
   for (const bytes of [
     `${ok}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`,

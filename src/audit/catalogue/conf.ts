@@ -124,7 +124,7 @@ export const confChecks: readonly AuditCheck[] = [
   check(
     "conf-x-sendfile",
     "Files are sent by Odoo itself",
-    "With x_sendfile Odoo answers an empty body and the path of the file, for a proxy that sends it. The gateway does not read Odoo's disk, so attachments and style sheets would be empty.",
+    "With x_sendfile Odoo answers an empty body and the path of the file, for a proxy that sends it. The gateway does not read Odoo's disk and answers 502; behind a proxy that knows nothing of it attachments and style sheets are empty.",
     "Write x_sendfile = False.",
     "guide 4",
   ),
