@@ -1,4 +1,4 @@
-import t from "tap";
+import t, { type Test } from "tap";
 import { startTestGateway } from "../support/gateway.ts";
 import { startMember } from "../support/member.ts";
 import { type OneAtATime, type OneAtATimeOptions, startOneAtATime } from "../support/one-at-a-time.ts";
@@ -46,9 +46,11 @@ function linesOf(count: number, word: string): readonly string[] {
   return Array.from({ length: count }, (_, i) => `POST /${word}?${i} HTTP/1.1`).sort();
 }
 
-t.test("thirty log in at once at an Odoo whose listen queue is short: each is served once", async (t) => {
+/** Thirty log in at once, and each has an answer; with the gateway that served them. */
+async function thirtyLogIn(t: Test) {
   // The kernel asks again after one second, and then after three: it is full for longer than the first.
-  const { odoo, gateway, burst, close } = await before({ backlog: 3, workMs: 50, secondMs: 2_000 });
+  const all = await before({ backlog: 3, workMs: 50, secondMs: 2_000 });
+  const { odoo, gateway, burst } = all;
   // Who never answered anybody would be no full Odoo.
   await burst(1, "before");
   const answers = await burst(30, "login");
@@ -57,7 +59,17 @@ t.test("thirty log in at once at an Odoo whose listen queue is short: each is se
     t.equal(answer.body, `body ${i}`);
   }
   t.same(servedOf(odoo, "login"), linesOf(30, "login"), "each once");
-  const full = gateway.events.filter((one) => one.type === "odoo-full");
+  return { ...all, full: gateway.events.filter((one) => one.type === "odoo-full") };
+}
+
+t.test("thirty log in at once at an Odoo whose listen queue is short: each is served once", async (t) => {
+  let round = await thirtyLogIn(t);
+  // A kernel that is late takes all of a burst with SYN cookies; then no connection stalls, and nobody can see that the queue was full.
+  for (let more = 0; round.full.length === 0 && more < 4; more += 1) {
+    await round.close();
+    round = await thirtyLogIn(t);
+  }
+  const { odoo, gateway, burst, close, full } = round;
   t.ok(full.length > 0);
   t.match(full[0], { remedy: /ODOO_WORKERS/ });
   const { capacity, learnt } = gateway.running.queue();
