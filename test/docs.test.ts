@@ -398,7 +398,7 @@ t.test("every metric is in the documentation", async (t) => {
   const counters = createCounters();
   const families = gatewayMetrics({ counters: () => counters.snapshot(), tally: createTally(), now });
   const rows = families.map((family) => {
-    const labels = family.kind === "histogram" ? ["le"] : family.labels;
+    const labels = family.kind === "histogram" ? ["le", ...family.labels] : family.labels;
     return [`\`${family.name}\``, family.kind, labels.map((one) => `\`${one}\``).join(" "), family.help];
   });
   t.ok(rows.length > 25, "the metrics were found");
