@@ -1,5 +1,11 @@
 import { flatLatin1 } from "../base/flat.ts";
-import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
+import {
+  deviceCookie,
+  joinCookies,
+  maintenanceCookie,
+  odooSessionCookie,
+  renameCookie,
+} from "../message/cookies.ts";
 import type { Likeness, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
@@ -178,7 +184,7 @@ function odooCookies(lines: readonly string[], options: OutboundOptions): string
   let line = joinCookies(lines);
   if (options.sessionCookie !== odooSessionCookie)
     line = renameCookie(line, options.sessionCookie, odooSessionCookie);
-  for (const own of [options.ownCookie, deviceCookie]) {
+  for (const own of [options.ownCookie, deviceCookie, maintenanceCookie]) {
     if (own === null || !line.includes(own)) continue;
     const kept = line
       .split(";")
