@@ -74,6 +74,8 @@ export interface Policy {
 
 /** How long Odoo may take when a rule says nothing. */
 export const answerTimeoutMsDefault = 180_000;
+/** Odoo ends a worker about 2 s after `limit_time_real` (odoo-wire h): who gives up before leaves it at work. */
+const odooEndsMs = 10_000;
 
 /** Why the settings leave a rule out; null when they do not. Keys are AND, lists are OR. */
 export function excludedBecause(when: WhenDocument | undefined, settings: Settings): string | null {
@@ -143,7 +145,7 @@ export function compilePolicy(
       ofPath,
       ofClient: ofClient === null ? -1 : clients.length - 1,
       others: conditions.filter((one) => one !== ofPath && one !== ofClient),
-      decision: Object.freeze(compileDecision(document, reason, limits)),
+      decision: Object.freeze(compileDecision(document, reason, limits, settings)),
     });
     noteHosts(document.match?.host, ["match", "host"], placeOf, hosts);
     noteHosts(document.match?.not?.host, ["match", "not", "host"], placeOf, hosts);
@@ -278,8 +280,12 @@ function compileDecision(
   document: RuleDocument,
   reason: Reason,
   limits: ReadonlyMap<string, Limit>,
+  { odooTimeLimitMs }: Settings,
 ): Decision {
   if (document.forward !== undefined) {
+    const ownMs =
+      (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault;
+    const leastMs = odooTimeLimitMs === null ? 0 : odooTimeLimitMs + odooEndsMs;
     const named = (document.limits ?? []).flatMap((name) => limits.get(name) ?? []);
     return {
       verdict: "forward",
@@ -288,8 +294,7 @@ function compileDecision(
       limits: Object.freeze(named.filter(({ key }) => key !== "account")),
       accountLimits: Object.freeze(named.filter(({ key }) => key === "account")),
       websocket: document.websocket ?? false,
-      answerTimeoutMs:
-        (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault,
+      answerTimeoutMs: document.forward === "web" ? Math.max(ownMs, leastMs) : ownMs,
       bodyBytesMax: document.body_max === undefined ? null : parseBytes(document.body_max),
       xmlWithoutDoctype: document.xml === "without-doctype",
       rpcEnvelope: document.rpc === "envelope",

@@ -98,6 +98,8 @@ export interface Settings {
   readonly odooResolveMs: number;
   /** Workers of each member; null: not known, nothing is queued. */
   readonly odooWorkers: number | null;
+  /** Odoo's `limit_time_real`; null: not known, the rules' own times hold. */
+  readonly odooTimeLimitMs: number | null;
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
   /** How long a request waits for an Odoo that is away; 0: not at all. */

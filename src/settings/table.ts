@@ -98,6 +98,14 @@ export const settingTable = [
       "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print. Above WORKERS, whose processes divide them.",
   },
   {
+    name: "ODOO_LIMIT_TIME_REAL",
+    type: "duration",
+    default: null,
+    defaultWords: "the rules' own times: 180 s, for reports, calls and files 720 s",
+    meaning:
+      "Odoo's `limit_time_real`, as a duration or a number of seconds, where it is longer than that: no rule then gives up on Odoo's web port sooner.",
+  },
+  {
     name: "QUEUE_MAX",
     type: "count",
     default: "512",

@@ -35,6 +35,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     odooSticky: "off",
     odooResolveMs: 10_000,
     odooWorkers: null,
+    odooTimeLimitMs: null,
     queueMax: 512,
     queueTimeoutMs: 30_000,
     holdTimeoutMs: 5_000,
