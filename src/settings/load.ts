@@ -159,6 +159,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     cspScriptSources: reader.list("CSP_SCRIPT_SRC", readSource),
     cspReports: reader.one("CSP_REPORTS", readYesNo),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
+    stagingNeutralized: reader.one("STAGING_NEUTRALIZED", readYesNo),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),
     maintenancePage: reader.maybe("MAINTENANCE_PAGE", (text) => maintenancePageFrom(text, path, readFile)),
     connectionsPerClientMax: reader.one("CONNECTIONS_PER_CLIENT", (text) => readCount(text, connectionsMost)),

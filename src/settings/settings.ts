@@ -178,6 +178,8 @@ export interface Settings {
   readonly cspReports: boolean;
   /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
+  /** A copy is closed until its database is neutralised. */
+  readonly stagingNeutralized: boolean;
   /** Path patterns that ask for no staging password (webhooks). */
   readonly stagingExempt: readonly string[];
   /** The operator's page for maintenance; null: ours. */

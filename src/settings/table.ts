@@ -534,6 +534,13 @@ export const settingTable = [
       "Paths that ask for no staging password (webhooks: `/web/hook/**`); `none` exempts nothing. Behind two letters, which could be a language, the rest has to be named as well: `/my/x /x`.",
   },
   {
+    name: "STAGING_NEUTRALIZED",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "With preset staging: 503 for everybody but ADMIN_NETWORKS, webhooks included, until Odoo's log-in page shows that the database was neutralised (`odoo-bin neutralize`, Odoo 16 on).",
+  },
+  {
     name: "MAINTENANCE_PAGE",
     type: "path",
     default: null,

@@ -81,6 +81,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     cspScriptSources: [],
     cspReports: true,
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
+    stagingNeutralized: false,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],
     reportListen: null,
     odooNetworks: emptyIpSet,

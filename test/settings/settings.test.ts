@@ -142,6 +142,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     cspScriptSources: [],
     cspReports: true,
     stagingLogin: null,
+    stagingNeutralized: false,
     stagingExempt: ["/payment/**"],
     maintenancePage: null,
     connectionsPerClientMax: 512,
