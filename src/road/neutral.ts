@@ -96,6 +96,7 @@ export class Neutral {
       bodyBytes: null,
       keepAlive: way.pool.keepAlive,
       keepDatabaseField: false,
+      database: x.plan.databaseOf(facts.host),
       sessionCookie: x.plan.site.sessionCookie,
       ownCookie: null,
       dropAuthorization: true,
