@@ -347,6 +347,30 @@ t.test(
   },
 );
 
+t.test("the example for crawlers turns away, slows down, and opens nothing", async (t) => {
+  const example = /^```yaml\n(limits:\n {2}crawlers[\s\S]*?)^```/m.exec(read("docs/policies.md"))?.[1] ?? "";
+  const all = new Map(files.map(({ name }) => [name, readFileSync(join(shippedDirectory, name), "utf8")]));
+  all.set("85-crawlers.yaml", example);
+  const policy = loadPolicy({
+    directory: "policies",
+    readDirectory: () => [...all.keys()],
+    readFile: (path) => all.get(path.split("/").at(-1) ?? "") ?? "",
+    settings: settingsFor("standard"),
+  });
+  if (!policy.ok) throw new Error(policy.error.map(({ place, thing }) => `${place} ${thing}`).join("\n"));
+  const ruleOf = (path: string, agent: string) =>
+    decide(policy.value, { ...factsFor({ path }), fields: ["User-Agent", agent] }, { knownSession: false })
+      .reason.rule;
+  t.equal(
+    ruleOf("/shop", "Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)"),
+    "crawlers-unwanted",
+  );
+  t.equal(ruleOf("/robots.txt", "gptbot"), "odoo");
+  t.equal(ruleOf("/shop", "Mozilla/5.0 (compatible; Googlebot/2.1)"), "crawlers");
+  t.equal(ruleOf("/english/web/database/manager", "Googlebot"), "database-manager");
+  t.equal(ruleOf("/shop", "Mozilla/5.0 (X11) Firefox/140.0"), "odoo");
+});
+
 t.test("every field and event of the log is in the documentation", async (t) => {
   const text = read("docs/operations.md");
   const record = {

@@ -53,6 +53,7 @@ interface Asked {
   readonly from: string;
   readonly host: string | null;
   readonly session: string;
+  readonly agent: string;
   readonly websocket: boolean;
   readonly plain: boolean;
 }
@@ -66,6 +67,7 @@ function readArguments(args: readonly string[]): Asked | string {
         from: { type: "string", default: "203.0.113.9" },
         host: { type: "string" },
         session: { type: "string", default: "none" },
+        agent: { type: "string", default: "" },
         websocket: { type: "boolean", default: false },
         plain: { type: "boolean", default: false },
       },
@@ -76,13 +78,14 @@ function readArguments(args: readonly string[]): Asked | string {
     if (parseIp(values.from) === null) return `--from ${values.from} is no address`;
     if (!sessionKinds.includes(values.session))
       return `--session ${values.session} is none of ${sessionKinds.join(", ")}`;
-    const { from, session, websocket, plain } = values;
+    const { from, session, agent, websocket, plain } = values;
     return {
       method: match[1] ?? "",
       target: match[2] ?? "",
       from,
       host: values.host ?? null,
       session,
+      agent,
       websocket,
       plain,
     };
@@ -207,6 +210,7 @@ function fieldsFor(asked: Asked, plan: Plan): string[] {
         : (plan.authorityOf(first.host) ?? first.host));
   const fields = ["Host", host];
   if (asked.session !== "none") fields.push("Cookie", `${plan.site.sessionCookie}=${"x".repeat(84)}`);
+  if (asked.agent !== "") fields.push("User-Agent", asked.agent);
   if (asked.websocket) {
     fields.push("Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13");
     fields.push("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==", "Origin", `https://${host}`);

@@ -76,6 +76,7 @@ Options:
   --from ADDRESS   client address (default 203.0.113.9)
   --host NAME      host asked for (default: the first DOMAIN)
   --session KIND   none, present, or known (seen to log in); default none
+  --agent TEXT     its User-Agent
   --websocket      the request is a WebSocket handshake
   --plain          the request comes over plain HTTP
 

@@ -21,6 +21,7 @@ import {
   schemeIs,
   sessionIs,
   upgradeIs,
+  userAgentHas,
 } from "./matchers.ts";
 import { compilePath, type PathPattern, parsePathPattern } from "./path-pattern.ts";
 import { PathRules } from "./path-rules.ts";
@@ -65,6 +66,8 @@ export interface Policy {
   readonly clientRules: ClientRules;
   /** Every host that a rule names, and where first: for these, and for the others, it may decide otherwise. */
   readonly hosts: ReadonlyMap<string, string>;
+  /** Every text that a rule looks for in the User-Agent: for who is called so it may decide otherwise. */
+  readonly agents: ReadonlySet<string>;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Behind a language the rest must be listed too:
    * what opens a door is read strictly, what closes one widely.
@@ -130,6 +133,7 @@ export function compilePolicy(
   const skipped: SkippedRule[] = [];
   const clients: Condition[] = [];
   const hosts = new Map<string, string>();
+  const agents = new Set<string>();
   for (const { document, file, line, placeOf } of rules) {
     const because = excludedBecause(document.when, settings);
     if (because !== null) {
@@ -147,6 +151,8 @@ export function compilePolicy(
       others: conditions.filter((one) => one !== ofPath && one !== ofClient),
       decision: Object.freeze(compileDecision(document, reason, limits, settings)),
     });
+    for (const text of [...listOf(document.match?.user_agent), ...listOf(document.match?.not?.user_agent)])
+      agents.add(text.toLowerCase());
     noteHosts(document.match?.host, ["match", "host"], placeOf, hosts);
     noteHosts(document.match?.not?.host, ["match", "not", "host"], placeOf, hosts);
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
@@ -158,6 +164,7 @@ export function compilePolicy(
     pathRules: new PathRules(compiled, indexRules(patterns)),
     clientRules: new ClientRules(clients),
     hosts,
+    agents,
     isStagingExempt: opensFor(settings.stagingExempt),
   };
 }
@@ -242,6 +249,9 @@ function compileConditions(match: ConditionsDocument, anyCase: boolean, settings
   }
   if (match.content_type !== undefined) {
     conditions.push(contentTypeIs(listOf(match.content_type)));
+  }
+  if (match.user_agent !== undefined) {
+    conditions.push(userAgentHas(listOf(match.user_agent)));
   }
   if (ofClient !== null) {
     conditions.push(ofClient);

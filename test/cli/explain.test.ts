@@ -16,7 +16,16 @@ function explained(yaml: string, request: string, from: string): string {
   const parts = { revision: 1, settings, policy: policy.value, httpsPort: 443, secret: Buffer.alloc(32) };
   const plan = buildPlan({ ...parts, clock: systemClock });
   const [method = "", target = ""] = request.split(" ");
-  const asked = { method, target, from, host: null, session: "none", websocket: false, plain: false };
+  const asked = {
+    method,
+    target,
+    from,
+    host: null,
+    session: "none",
+    agent: "",
+    websocket: false,
+    plain: false,
+  };
   return explainRequest(plan, asked);
 }
 
