@@ -158,6 +158,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),
     cspScriptSources: reader.list("CSP_SCRIPT_SRC", readSource),
     cspReports: reader.one("CSP_REPORTS", readYesNo),
+    upgradeInsecure: reader.one("UPGRADE_INSECURE", readYesNo),
     stagingLogin: readStagingLogin(reader, preset, path, readFile),
     stagingNeutralized: reader.one("STAGING_NEUTRALIZED", readYesNo),
     stagingExempt: reader.list("STAGING_EXEMPT", readPathPattern),

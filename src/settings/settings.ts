@@ -176,6 +176,8 @@ export interface Settings {
   readonly cspScriptSources: readonly string[];
   /** Ask browsers to report what the content security policy blocks or would block, and count it. */
   readonly cspReports: boolean;
+  /** Browsers load over https what pages name with http://. */
+  readonly upgradeInsecure: boolean;
   /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
   /** A copy is closed until its database is neutralised. */

@@ -506,6 +506,13 @@ export const settingTable = [
       "Ask browsers to report to the gateway what the content security policy blocks or, where it is only reported, would block; `odoo-gateway csp` shows it. Preset nginx-guide keeps that guide's headers and asks for none.",
   },
   {
+    name: "UPGRADE_INSECURE",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "Tell browsers to load what pages name with http:// over https (`upgrade-insecure-requests`): pictures and links of a site that was plain HTTP once.",
+  },
+  {
     name: "STAGING_USER",
     type: "text",
     default: null,

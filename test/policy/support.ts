@@ -80,6 +80,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     websocketOrigins: [],
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
     stagingLogin: preset === "staging" ? { user: "staging", password: "a long password" } : null,
     stagingNeutralized: false,
     stagingExempt: preset === "staging" ? ["/payment/**"] : [],

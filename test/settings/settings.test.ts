@@ -141,6 +141,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     websocketOrigins: [],
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
     stagingLogin: null,
     stagingNeutralized: false,
     stagingExempt: ["/payment/**"],
