@@ -8,6 +8,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { cspReportPath } from "../message/own-paths.ts";
 import { screen } from "../message/screen.ts";
 import { buildPlan, type Plan } from "../plan.ts";
+import { opensFor } from "../policy/compile.ts";
 import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
 import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -245,7 +246,14 @@ function sayForward(
   if (plan.staging !== null) {
     const isFree = decision.withoutStagingPassword || plan.policy.isStagingExempt(facts);
     say(`staging: ${isFree ? "no password is asked for here" : "without the staging password it gets 401"}`);
+    if (plan.settings.stagingNeutralized)
+      say("         503 until Odoo's database is neutralised (STAGING_NEUTRALIZED)");
   }
+  const cors = plan.settings.cors.find(({ paths }) => opensFor(paths)(facts));
+  if (cors !== undefined)
+    say(
+      `pages:   of ${cors.origins.join(", ")} may call here${cors.credentials ? " with the session" : ""} (cors:); the gateway answers what their browsers ask before (OPTIONS)`,
+    );
   const limits = [...decision.accountLimits, ...decision.limits];
   if (plan.isTrusted(facts.client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
   else if (limits.length === 0) say("limits:  none");

@@ -63,6 +63,20 @@ t.test("explain tells where a staging copy asks for its password", (t) => {
   t.end();
 });
 
+t.test("explain tells which other sites' pages may call, and what keeps a copy closed", (t) => {
+  const cors =
+    "cors: [{ paths: [/jsonrpc], origins: [https://a.example, https://b.example], credentials: true }]\n";
+  t.match(
+    explained(cors, "POST /jsonrpc", "203.0.113.9"),
+    /^pages: {3}of https:\/\/a\.example, https:\/\/b\.example may call here with the session \(cors:\)/m,
+  );
+  t.notMatch(explained(cors, "POST /fr/jsonrpc", "203.0.113.9"), /^pages:/m);
+  const staging =
+    "preset: staging\nstaging_user: team\nstaging_password: correct horse\nstaging_neutralized: yes\n";
+  t.match(explained(staging, "GET /odoo", "203.0.113.9"), /503 until Odoo's database is neutralised/);
+  t.end();
+});
+
 t.test("explain tells a bound of the spool where that is the smaller one", (t) => {
   const restore = explained("admin_networks: 192.0.2.0/24\n", "POST /web/database/restore", "192.0.2.9");
   t.match(restore, /body up to 8192 MiB \(SPOOL_MAX\)$/m);
