@@ -17,6 +17,7 @@ function pairs(): (readonly [string, string])[] {
     hstsPreload: false,
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
   } as const;
   const flat: string[] = [];
   mergeSecurity(securityOf(settings).classFor("localhost", true), [], flat);

@@ -19,6 +19,7 @@ import { asTheSite, Inside } from "./road/inside.ts";
 import { Intake } from "./road/intake.ts";
 import { LoginStage } from "./road/login.ts";
 import { MaintenanceStage } from "./road/maintenance.ts";
+import { Neutral } from "./road/neutral.ts";
 import type { GatewayParts } from "./road/parts.ts";
 import { Tunnels } from "./road/tunnels.ts";
 import { type Books, RunningExchange } from "./running.ts";
@@ -32,6 +33,7 @@ export class Gateway implements Books {
   readonly #databases: Databases;
   readonly #inside: Inside;
   readonly #maintenance: MaintenanceStage;
+  readonly #neutral: Neutral;
   readonly #intake: Intake;
   readonly #login: LoginStage;
   readonly #tunnels: Tunnels;
@@ -52,6 +54,7 @@ export class Gateway implements Books {
     this.#databases = new Databases(parts, this.#answer);
     this.#inside = new Inside(this.#answer);
     this.#maintenance = new MaintenanceStage(parts);
+    this.#neutral = new Neutral(parts, this.#answer);
     this.#intake = new Intake(parts, this.#answer, this.#calls, this.#databases);
     this.#login = new LoginStage(parts, this.#answer);
     this.#tunnels = new Tunnels(parts, this.#answer, () => this.#lookIfIdle());
@@ -120,6 +123,7 @@ export class Gateway implements Books {
     const passing = this.#admission.staging(x, facts, decision);
     const staging = passing instanceof Promise ? await passing : passing;
     if (staging === null) return;
+    if (this.#neutral.watches(x, facts) && !(await this.#neutral.admits(x, facts))) return;
     if (facts.upgrade !== null && !(await this.#tunnels.mayTunnel(x, facts, decision))) return;
     if (!this.#calls.admit(x, facts)) return;
     if (this.#intake.declaresTooMuch(x, facts, decision)) return;

@@ -323,6 +323,54 @@ t.test("the example of a policy of one's own loads and decides as it says", asyn
     t.match(asked("203.0.113.9", path), { verdict: "deny", reason: { rule: "partner-webhook-closed" } });
 });
 
+t.test(
+  "the example of a limit on a shop's filters counts strangers in filters, and nobody else",
+  async (t) => {
+    const example =
+      /^```yaml\n(limits:\n {2}shop-filters[\s\S]*?)^```/m.exec(read("docs/policies.md"))?.[1] ?? "";
+    const all = new Map(files.map(({ name }) => [name, readFileSync(join(shippedDirectory, name), "utf8")]));
+    all.set("70-shop.yaml", example);
+    const policy = loadPolicy({
+      directory: "policies",
+      readDirectory: () => [...all.keys()],
+      readFile: (path) => all.get(path.split("/").at(-1) ?? "") ?? "",
+      settings: settingsFor("standard"),
+    });
+    if (!policy.ok) throw new Error(policy.error.map(({ place, thing }) => `${place} ${thing}`).join("\n"));
+    const ruleOf = (path: string, query: string, knownSession = false) =>
+      decide(policy.value, factsFor({ path, query, sessionId: "a-session" }), { knownSession }).reason.rule;
+    t.equal(ruleOf("/shop/category/desks-1", "attrib=1-2&attrib=3-4"), "shop-filters");
+    t.equal(ruleOf("/fr/shop", "tags=4"), "shop-filters");
+    t.equal(ruleOf("/shop/desk-12", ""), "odoo");
+    t.equal(ruleOf("/shop", "tags=4", true), "odoo-session");
+    t.equal(ruleOf("/blog", "tags=4"), "odoo");
+  },
+);
+
+t.test("the example for crawlers turns away, slows down, and opens nothing", async (t) => {
+  const example = /^```yaml\n(limits:\n {2}crawlers[\s\S]*?)^```/m.exec(read("docs/policies.md"))?.[1] ?? "";
+  const all = new Map(files.map(({ name }) => [name, readFileSync(join(shippedDirectory, name), "utf8")]));
+  all.set("85-crawlers.yaml", example);
+  const policy = loadPolicy({
+    directory: "policies",
+    readDirectory: () => [...all.keys()],
+    readFile: (path) => all.get(path.split("/").at(-1) ?? "") ?? "",
+    settings: settingsFor("standard"),
+  });
+  if (!policy.ok) throw new Error(policy.error.map(({ place, thing }) => `${place} ${thing}`).join("\n"));
+  const ruleOf = (path: string, agent: string) =>
+    decide(policy.value, { ...factsFor({ path }), fields: ["User-Agent", agent] }, { knownSession: false })
+      .reason.rule;
+  t.equal(
+    ruleOf("/shop", "Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)"),
+    "crawlers-unwanted",
+  );
+  t.equal(ruleOf("/robots.txt", "gptbot"), "odoo");
+  t.equal(ruleOf("/shop", "Mozilla/5.0 (compatible; Googlebot/2.1)"), "crawlers");
+  t.equal(ruleOf("/english/web/database/manager", "Googlebot"), "database-manager");
+  t.equal(ruleOf("/shop", "Mozilla/5.0 (X11) Firefox/140.0"), "odoo");
+});
+
 t.test("every field and event of the log is in the documentation", async (t) => {
   const text = read("docs/operations.md");
   const record = {
@@ -398,7 +446,7 @@ t.test("every metric is in the documentation", async (t) => {
   const counters = createCounters();
   const families = gatewayMetrics({ counters: () => counters.snapshot(), tally: createTally(), now });
   const rows = families.map((family) => {
-    const labels = family.kind === "histogram" ? ["le"] : family.labels;
+    const labels = family.kind === "histogram" ? ["le", ...family.labels] : family.labels;
     return [`\`${family.name}\``, family.kind, labels.map((one) => `\`${one}\``).join(" "), family.help];
   });
   t.ok(rows.length > 25, "the metrics were found");

@@ -11,6 +11,10 @@ export interface AdminMaintenance {
   turnOn(closed: Closed): string | null;
   turnOff(): string | null;
   wallMs(): number;
+  /** A key for browsers that are to be let through. */
+  newPassKey(): string;
+  /** What a page's address needs behind it to show that key. */
+  linkOf(passKey: string): string;
   readonly bounds: {
     readonly messageCharsMax: number;
     readonly networksMax: number;
@@ -24,7 +28,7 @@ export interface MaintenanceReply {
 }
 
 /**
- * `GET /maintenance` tells, `POST /maintenance?message=M&for=30m&until=…&allow=N&allow=N` closes the site, `DELETE /maintenance` opens
+ * `GET /maintenance` tells, `POST /maintenance?message=M&for=30m&until=…&allow=N&allow=N&link=yes` closes the site, `DELETE /maintenance` opens
  * it. Changes need the field `X-Odoo-Gateway: maintenance` (admin/bans says why). What a restart would forget is said in `warning`.
  */
 export function answerMaintenance(
@@ -33,24 +37,33 @@ export function answerMaintenance(
   target: string,
   field: string | readonly string[] | undefined,
 ): MaintenanceReply {
-  if (method === "GET" || method === "HEAD") return told(maintenance.current(), null);
+  if (method === "GET" || method === "HEAD") return told(maintenance, maintenance.current(), null);
   if (method !== "POST" && method !== "DELETE") return problem(405, "only GET, POST and DELETE");
   if (field !== "maintenance") return problem(403, "send the field X-Odoo-Gateway: maintenance");
   if (method === "DELETE") {
     const wasOn = maintenance.current() !== null;
     const trouble = maintenance.turnOff();
     const warning = trouble === null ? null : `a restart would close the site again: ${trouble}`;
-    const reply = told(null, warning);
+    const reply = told(maintenance, null, warning);
     return { ...reply, body: { ...reply.body, wasOn } };
   }
   const order = readOrder(maintenance, new URLSearchParams(target.split("?", 2)[1] ?? ""));
   if (typeof order === "string") return problem(400, order);
   const trouble = maintenance.turnOn(order);
-  return told(order, trouble === null ? null : `a restart would open the site: ${trouble}`);
+  return told(maintenance, order, trouble === null ? null : `a restart would open the site: ${trouble}`);
 }
 
-function readOrder({ bounds, wallMs }: AdminMaintenance, query: URLSearchParams): Closed | string {
-  const stray = queryProblem(query, { message: "once", for: "once", until: "once", allow: "often" });
+function readOrder(
+  { bounds, wallMs, newPassKey }: AdminMaintenance,
+  query: URLSearchParams,
+): Closed | string {
+  const stray = queryProblem(query, {
+    message: "once",
+    for: "once",
+    until: "once",
+    allow: "often",
+    link: "once",
+  });
   if (stray !== null) return stray;
   const message = query.get("message") ?? "";
   if (message.length > bounds.messageCharsMax)
@@ -62,7 +75,9 @@ function readOrder({ bounds, wallMs }: AdminMaintenance, query: URLSearchParams)
   if (networks.length > bounds.networksMax) return `at most ${bounds.networksMax} networks can be allowed`;
   const allow = parseIpSet(networks);
   if (!allow.ok) return `allow: ${allow.error.join("; ")}`;
-  return { message, untilWallMs: until, allow: allow.value };
+  const link = query.get("link") ?? "no";
+  if (link !== "yes" && link !== "no") return "link must be yes or no";
+  return { message, untilWallMs: until, allow: allow.value, passKey: link === "yes" ? newPassKey() : null };
 }
 
 function readEnd(
@@ -86,12 +101,13 @@ function readEnd(
   return at - nowWallMs > msMax ? "until must be within 30 days" : at;
 }
 
-function told(closed: Closed | null, warning: string | null): MaintenanceReply {
+function told({ linkOf }: AdminMaintenance, closed: Closed | null, warning: string | null): MaintenanceReply {
   const more = warning === null ? {} : { warning };
   if (closed === null) return { status: 200, body: { maintenance: "off", ...more } };
-  const { message, untilWallMs, allow } = closed;
+  const { message, untilWallMs, allow, passKey } = closed;
   const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
-  return { status: 200, body: { maintenance: "on", message, until, allow: allow.texts, ...more } };
+  const link = passKey === null ? {} : { link: linkOf(passKey) };
+  return { status: 200, body: { maintenance: "on", message, until, allow: allow.texts, ...link, ...more } };
 }
 
 function problem(status: number, error: string): MaintenanceReply {

@@ -8,6 +8,7 @@ import type { RequestFacts } from "../message/facts.ts";
 import { cspReportPath } from "../message/own-paths.ts";
 import { screen } from "../message/screen.ts";
 import { buildPlan, type Plan } from "../plan.ts";
+import { opensFor } from "../policy/compile.ts";
 import type { Decision, ForwardDecision, Limit } from "../policy/decision.ts";
 import { explain as explainPolicy } from "../policy/explain.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -53,6 +54,7 @@ interface Asked {
   readonly from: string;
   readonly host: string | null;
   readonly session: string;
+  readonly agent: string;
   readonly websocket: boolean;
   readonly plain: boolean;
 }
@@ -66,6 +68,7 @@ function readArguments(args: readonly string[]): Asked | string {
         from: { type: "string", default: "203.0.113.9" },
         host: { type: "string" },
         session: { type: "string", default: "none" },
+        agent: { type: "string", default: "" },
         websocket: { type: "boolean", default: false },
         plain: { type: "boolean", default: false },
       },
@@ -76,13 +79,14 @@ function readArguments(args: readonly string[]): Asked | string {
     if (parseIp(values.from) === null) return `--from ${values.from} is no address`;
     if (!sessionKinds.includes(values.session))
       return `--session ${values.session} is none of ${sessionKinds.join(", ")}`;
-    const { from, session, websocket, plain } = values;
+    const { from, session, agent, websocket, plain } = values;
     return {
       method: match[1] ?? "",
       target: match[2] ?? "",
       from,
       host: values.host ?? null,
       session,
+      agent,
       websocket,
       plain,
     };
@@ -207,6 +211,7 @@ function fieldsFor(asked: Asked, plan: Plan): string[] {
         : (plan.authorityOf(first.host) ?? first.host));
   const fields = ["Host", host];
   if (asked.session !== "none") fields.push("Cookie", `${plan.site.sessionCookie}=${"x".repeat(84)}`);
+  if (asked.agent !== "") fields.push("User-Agent", asked.agent);
   if (asked.websocket) {
     fields.push("Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13");
     fields.push("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==", "Origin", `https://${host}`);
@@ -241,7 +246,14 @@ function sayForward(
   if (plan.staging !== null) {
     const isFree = decision.withoutStagingPassword || plan.policy.isStagingExempt(facts);
     say(`staging: ${isFree ? "no password is asked for here" : "without the staging password it gets 401"}`);
+    if (plan.settings.stagingNeutralized)
+      say("         503 until Odoo's database is neutralised (STAGING_NEUTRALIZED)");
   }
+  const cors = plan.settings.cors.find(({ paths }) => opensFor(paths)(facts));
+  if (cors !== undefined)
+    say(
+      `pages:   of ${cors.origins.join(", ")} may call here${cors.credentials ? " with the session" : ""} (cors:); the gateway answers what their browsers ask before (OPTIONS)`,
+    );
   const limits = [...decision.accountLimits, ...decision.limits];
   if (plan.isTrusted(facts.client)) say("limits:  none, the address is in TRUSTED_NETWORKS");
   else if (limits.length === 0) say("limits:  none");

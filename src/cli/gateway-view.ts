@@ -44,7 +44,7 @@ export function gatewayHere(file: Variables): GatewayHere {
       from,
       bodyBytesMax: settings.bodyBytesMax,
       answerTimeoutMsMax: Math.max(answerTimeoutMsDefault, ...timesMs),
-      answerTimeoutMsUsual: answerTimeoutMsDefault,
+      answerTimeoutMsUsual: Math.max(answerTimeoutMsDefault, settings.odooTimeLimitMs ?? 0),
       webPort: settings.odoo?.port ?? null,
       busPort: settings.odooBus?.port ?? null,
     },

@@ -76,6 +76,7 @@ Options:
   --from ADDRESS   client address (default 203.0.113.9)
   --host NAME      host asked for (default: the first DOMAIN)
   --session KIND   none, present, or known (seen to log in); default none
+  --agent TEXT     its User-Agent
   --websocket      the request is a WebSocket handshake
   --plain          the request comes over plain HTTP
 
@@ -170,6 +171,7 @@ Usage: odoo-gateway maintenance on [options]
 
 Options of "on" (given again, they replace what held):
   --allow NETWORK   address or CIDR that is let through; may be repeated
+  --link            prints what lets a browser in: any page, opened once with it
   --message TEXT    one line for people and programs
   --for 30m         ends by itself after this time, up to 30d
   --until MOMENT    ... at this moment: 2026-12-01T18:00 (or with Z, +01:00)

@@ -36,6 +36,7 @@ function askedFor(args: readonly string[]): Asked | string {
     if (value !== undefined) query.set(name, value);
   }
   if (others.until !== undefined) query.set("until", momentOf(others.until));
+  if (others.link === true) query.set("link", "yes");
   for (const network of allow.flatMap((one) => one.split(/[\s,]+/)).filter((one) => one !== ""))
     query.append("allow", network);
   return { method: "POST", path: `/maintenance?${query}`, field };
@@ -43,7 +44,13 @@ function askedFor(args: readonly string[]): Asked | string {
 
 function readArguments(args: readonly string[]) {
   const text = { type: "string" } as const;
-  const options = { message: text, for: text, until: text, allow: { ...text, multiple: true } } as const;
+  const options = {
+    message: text,
+    for: text,
+    until: text,
+    allow: { ...text, multiple: true },
+    link: { type: "boolean" },
+  } as const;
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
@@ -69,5 +76,7 @@ function statusText(text: string, method: Asked["method"]): string {
   const lines = [`maintenance is on${typeof until === "string" ? ` until ${until}` : ""}`];
   if (typeof message === "string" && message !== "") lines.push(`  message  ${message}`);
   if (Array.isArray(allow) && allow.length > 0) lines.push(`  allowed  ${allow.join(" ")}`);
+  const link = member(text, "link");
+  if (typeof link === "string") lines.push(`  let in   whoever opens any page once with ${link}`);
   return `${lines.join("\n")}\n`;
 }

@@ -14,6 +14,7 @@ import type { Ip } from "../base/ip.ts";
 import { emptyIpSet, type IpSet, parseIpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
+import { isPassKey } from "./maintenance-pass.ts";
 
 /** The file in STATE_DIR; there is none while maintenance is off. */
 export const maintenanceFile = "maintenance.json";
@@ -34,6 +35,8 @@ export interface Closed {
   readonly untilWallMs: number | null;
   /** Clients that are let through. */
   readonly allow: IpSet;
+  /** Browsers that have shown it are let through, too; null: there is none. */
+  readonly passKey: string | null;
 }
 
 export interface MaintenanceOptions {
@@ -116,8 +119,9 @@ function torn(path: string): Result<never, Problem> {
   return err({ place: path, thing: "is not what we wrote: torn or changed", remedy });
 }
 
-function textOf({ message, untilWallMs, allow }: Closed): string {
-  return `${JSON.stringify({ maintenance: "on", message, until: untilWallMs, allow: allow.texts })}\n`;
+function textOf({ message, untilWallMs, allow, passKey }: Closed): string {
+  const pass = passKey === null ? {} : { pass: passKey };
+  return `${JSON.stringify({ maintenance: "on", message, until: untilWallMs, allow: allow.texts, ...pass })}\n`;
 }
 
 /** The state as one line of text, for another process; "" when the site is open. */
@@ -144,8 +148,10 @@ function decode(text: string): Closed | null {
   if (Reflect.get(value, "maintenance") !== "on") return null;
   if (typeof message !== "string" || message.length > maintenanceMessageCharsMax) return null;
   if (until !== null && (typeof until !== "number" || !Number.isSafeInteger(until))) return null;
+  const pass: unknown = Reflect.get(value, "pass") ?? null;
+  if (pass !== null && !isPassKey(pass)) return null;
   const networks = readNetworks(allow);
-  return networks === null ? null : { message, untilWallMs: until, allow: networks };
+  return networks === null ? null : { message, untilWallMs: until, allow: networks, passKey: pass };
 }
 
 function readNetworks(value: unknown): IpSet | null {

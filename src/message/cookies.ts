@@ -7,6 +7,8 @@ const sameSiteAttribute = /;[ \t]*samesite[ \t]*(?:;|$|=)/i;
 export const odooSessionCookie = "session_id";
 /** Marks a browser that has logged in before; ours, never sent to Odoo. */
 export const deviceCookie = "__Host-device";
+/** Lets a browser in while the site is closed; ours, never sent to Odoo. */
+export const maintenanceCookie = "__Host-maintenance";
 
 /**
  * The value of one cookie in a Cookie line; null when absent. The first of equal names wins, as in Odoo

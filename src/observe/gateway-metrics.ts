@@ -95,7 +95,8 @@ function exchangeMetrics(
       kind: "histogram",
       name: "odoo_gateway_exchange_gateway_seconds",
       help: "Time of an exchange without Odoo's and the wait for it: in the gateway, and on the client's line. Tunnels are left out.",
-      histogram: tally.gateway,
+      labels: [],
+      read: () => [{ labels: [], histogram: tally.gateway }],
     },
     single(
       "counter",
@@ -194,8 +195,9 @@ function upstreamMetrics(
     {
       kind: "histogram",
       name: "odoo_gateway_exchange_odoo_seconds",
-      help: "Time from connecting to Odoo to the first byte of its answer, or to the end of an exchange that got none.",
-      histogram: tally.odoo,
+      help: "Time from connecting to Odoo to the first byte of its answer, or to the end of an exchange that got none, by lane (docs/reliability); bus: websockets and long polling.",
+      labels: ["lane"],
+      read: () => Array.from(tally.odoo, ([lane, histogram]) => ({ labels: [lane], histogram })),
     },
     byWord(
       "odoo_gateway_upstream_failures_total",
@@ -248,7 +250,8 @@ function upstreamMetrics(
       kind: "histogram",
       name: "odoo_gateway_exchange_queue_seconds",
       help: "Exchanges that waited for Odoo to be back or for a worker: how long.",
-      histogram: tally.queue,
+      labels: [],
+      read: () => [{ labels: [], histogram: tally.queue }],
     },
     byWord(
       "odoo_gateway_shed_total",

@@ -37,12 +37,12 @@ async function load(families: readonly MetricFamily[]): Promise<() => Promise<Me
    * Shows a histogram that was filled elsewhere. Only its `get` is asked by the registry, as that of every gauge; the shape
    * comes from a histogram of the package's own.
    */
-  class Shown extends Gauge<"le"> {
+  class Shown extends Gauge<string> {
     readonly #family: HistogramFamily;
-    readonly #shape: InstanceType<typeof Histogram<"le">>;
+    readonly #shape: InstanceType<typeof Histogram<string>>;
     constructor(family: HistogramFamily) {
       const { name, help } = family;
-      super({ name, help, labelNames: ["le"], registers: [registry] });
+      super({ name, help, labelNames: ["le", ...family.labels], registers: [registry] });
       this.#family = family;
       this.#shape = new Histogram({ name, help, registers: [] });
     }
@@ -86,16 +86,19 @@ async function load(families: readonly MetricFamily[]): Promise<() => Promise<Me
 }
 
 /** Buckets are cumulative in the text format; `+Inf` holds all. */
-function histogramLines({ name, histogram }: HistogramFamily) {
-  const { counts, sum } = histogram;
-  let total = 0;
-  const buckets = [...secondsBuckets, "+Inf" as const].map((le, at) => {
-    total += counts[at] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { le }, value: total };
+function histogramLines(family: HistogramFamily) {
+  const { name } = family;
+  return [...family.read()].flatMap(({ labels: values, histogram: { counts, sum } }) => {
+    const labels = Object.fromEntries(family.labels.map((label, at) => [label, values[at] ?? ""]));
+    let total = 0;
+    const buckets = [...secondsBuckets, "+Inf" as const].map((le, at) => {
+      total += counts[at] ?? 0;
+      return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: total };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: sum },
+      { metricName: `${name}_count`, labels, value: total },
+    ];
   });
-  return [
-    ...buckets,
-    { metricName: `${name}_sum`, labels: {}, value: sum },
-    { metricName: `${name}_count`, labels: {}, value: total },
-  ];
 }

@@ -24,7 +24,12 @@ export type MetricFamily =
       readonly kind: "histogram";
       readonly name: string;
       readonly help: string;
-      readonly histogram: SecondsHistogram;
+      /** Beside `le`; values come from fixed sets, as above. */
+      readonly labels: readonly string[];
+      readonly read: () => Iterable<{
+        readonly labels: readonly string[];
+        readonly histogram: SecondsHistogram;
+      }>;
     };
 
 /** What `GET /metrics` answers. */

@@ -1,13 +1,18 @@
 import { SecondsHistogram } from "./histogram.ts";
 import { statusClasses, type Tally, talliedRulesMax } from "./tally.ts";
 
+interface PlainHistogram {
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
 /** A tally as plain values, for another process. */
 export interface TallySnapshot {
   readonly byRule: readonly (readonly [rule: string, counts: readonly number[]])[];
   readonly logins: readonly (readonly [words: string, count: number])[];
-  readonly gateway: { readonly counts: readonly number[]; readonly sum: number };
-  readonly odoo: { readonly counts: readonly number[]; readonly sum: number };
-  readonly queue: { readonly counts: readonly number[]; readonly sum: number };
+  readonly gateway: PlainHistogram;
+  readonly odoo: readonly (readonly [lane: string, times: PlainHistogram])[];
+  readonly queue: PlainHistogram;
   readonly bansLifted: number;
   readonly certificatesIssued: number;
   readonly certificateFailures: number;
@@ -23,7 +28,7 @@ export function tallySnapshot(tally: Figures): TallySnapshot {
     byRule: Array.from(tally.byRule, ([rule, counts]) => [rule, [...counts]] as const),
     logins: [...tally.logins],
     gateway: plain(tally.gateway),
-    odoo: plain(tally.odoo),
+    odoo: Array.from(tally.odoo, ([lane, times]) => [lane, plain(times)] as const),
     queue: plain(tally.queue),
     bansLifted,
     certificatesIssued,
@@ -37,7 +42,7 @@ export class TallySum implements Figures {
   readonly byRule = new Map<string, Float64Array>();
   readonly logins = new Map<string, number>();
   readonly gateway = new SecondsHistogram();
-  readonly odoo = new SecondsHistogram();
+  readonly odoo = new Map<string, SecondsHistogram>();
   readonly queue = new SecondsHistogram();
   bansLifted = 0;
   certificatesIssued = 0;
@@ -52,13 +57,25 @@ export class TallySum implements Figures {
       for (const [words, count] of part.logins) this.logins.set(words, (this.logins.get(words) ?? 0) + count);
     }
     this.gateway.become(parts.map((part) => part.gateway));
-    this.odoo.become(parts.map((part) => part.odoo));
+    this.#fillLanes(parts);
     this.queue.become(parts.map((part) => part.queue));
     const total = (pick: (part: TallySnapshot) => number) => parts.reduce((sum, part) => sum + pick(part), 0);
     this.bansLifted = total((part) => part.bansLifted);
     this.certificatesIssued = total((part) => part.certificatesIssued);
     this.certificateFailures = total((part) => part.certificateFailures);
     this.reloadsRefused = total((part) => part.reloadsRefused);
+  }
+
+  #fillLanes(parts: readonly TallySnapshot[]): void {
+    const byLane = new Map<string, PlainHistogram[]>();
+    for (const [lane, times] of parts.flatMap((part) => part.odoo))
+      byLane.set(lane, [...(byLane.get(lane) ?? []), times]);
+    this.odoo.clear();
+    for (const [lane, times] of byLane) {
+      const sum = new SecondsHistogram();
+      sum.become(times);
+      this.odoo.set(lane, sum);
+    }
   }
 
   #add(rule: string, counts: readonly number[]): void {

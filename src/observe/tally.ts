@@ -12,8 +12,8 @@ export interface Tally extends EventSink {
   readonly byRule: ReadonlyMap<string, Float64Array>;
   /** Exchanges but tunnels: all their time but Odoo's and the wait for it. */
   readonly gateway: SecondsHistogram;
-  /** Exchanges that asked Odoo: to its first byte. */
-  readonly odoo: SecondsHistogram;
+  /** Exchanges that asked Odoo: to its first byte, by lane; `bus` has none. */
+  readonly odoo: ReadonlyMap<string, SecondsHistogram>;
   /** Exchanges that waited for Odoo to be back or for a worker: how long. */
   readonly queue: SecondsHistogram;
   /** Attempts to log in, by door and outcome, joined with a space. */
@@ -29,7 +29,7 @@ export function createTally(): Tally {
   const byRule = new Map<string, Float64Array>();
   const logins = new Map<string, number>();
   const gateway = new SecondsHistogram();
-  const odoo = new SecondsHistogram();
+  const odoo = new Map<string, SecondsHistogram>();
   const queue = new SecondsHistogram();
   const totals = { bansLifted: 0, certificatesIssued: 0, certificateFailures: 0, reloadsRefused: 0 };
 
@@ -41,11 +41,18 @@ export function createTally(): Tally {
     byRule.set(rule, fresh);
     return fresh;
   };
+  const ofLane = (lane: string): SecondsHistogram => {
+    const known = odoo.get(lane);
+    if (known !== undefined) return known;
+    const fresh = new SecondsHistogram();
+    odoo.set(lane, fresh);
+    return fresh;
+  };
   const access = (record: AccessRecord) => {
     const counts = row(record.rule);
     const column = columnOf(record.status);
     counts[column] = (counts[column] ?? 0) + 1;
-    if (record.upstreamMs !== null) odoo.observeMs(record.upstreamMs);
+    if (record.upstreamMs !== null) ofLane(record.lane ?? "bus").observeMs(record.upstreamMs);
     if (record.queueMs > 0) queue.observeMs(record.queueMs);
     // A tunnel's time is how long somebody had a page open.
     if (record.status !== 101) gateway.observeMs(record.totalMs - record.queueMs - (record.upstreamMs ?? 0));

@@ -187,7 +187,7 @@ function ruleCovers(wide: Reach, narrow: Reach): boolean {
   );
 }
 
-const listKeys = ["method", "from", "host", "query", "offsite", "content_type"] as const;
+const listKeys = ["method", "from", "host", "query", "offsite", "content_type", "user_agent"] as const;
 const wordKeys = ["upgrade", "session", "scheme"] as const;
 
 function widened(key: (typeof listKeys)[number], match: ConditionsDocument): readonly string[] {

@@ -21,6 +21,7 @@ import {
   schemeIs,
   sessionIs,
   upgradeIs,
+  userAgentHas,
 } from "./matchers.ts";
 import { compilePath, type PathPattern, parsePathPattern } from "./path-pattern.ts";
 import { PathRules } from "./path-rules.ts";
@@ -65,6 +66,8 @@ export interface Policy {
   readonly clientRules: ClientRules;
   /** Every host that a rule names, and where first: for these, and for the others, it may decide otherwise. */
   readonly hosts: ReadonlyMap<string, string>;
+  /** Every text that a rule looks for in the User-Agent: for who is called so it may decide otherwise. */
+  readonly agents: ReadonlySet<string>;
   /**
    * Does STAGING_EXEMPT free this path from the staging password? Behind a language the rest must be listed too:
    * what opens a door is read strictly, what closes one widely.
@@ -74,6 +77,8 @@ export interface Policy {
 
 /** How long Odoo may take when a rule says nothing. */
 export const answerTimeoutMsDefault = 180_000;
+/** Odoo ends a worker about 2 s after `limit_time_real` (odoo-wire h): who gives up before leaves it at work. */
+const odooEndsMs = 10_000;
 
 /** Why the settings leave a rule out; null when they do not. Keys are AND, lists are OR. */
 export function excludedBecause(when: WhenDocument | undefined, settings: Settings): string | null {
@@ -128,6 +133,7 @@ export function compilePolicy(
   const skipped: SkippedRule[] = [];
   const clients: Condition[] = [];
   const hosts = new Map<string, string>();
+  const agents = new Set<string>();
   for (const { document, file, line, placeOf } of rules) {
     const because = excludedBecause(document.when, settings);
     if (because !== null) {
@@ -143,8 +149,10 @@ export function compilePolicy(
       ofPath,
       ofClient: ofClient === null ? -1 : clients.length - 1,
       others: conditions.filter((one) => one !== ofPath && one !== ofClient),
-      decision: Object.freeze(compileDecision(document, reason, limits)),
+      decision: Object.freeze(compileDecision(document, reason, limits, settings)),
     });
+    for (const text of [...listOf(document.match?.user_agent), ...listOf(document.match?.not?.user_agent)])
+      agents.add(text.toLowerCase());
     noteHosts(document.match?.host, ["match", "host"], placeOf, hosts);
     noteHosts(document.match?.not?.host, ["match", "not", "host"], placeOf, hosts);
     patterns.push(document.match?.path === undefined ? null : patternsOf(document.match.path));
@@ -156,6 +164,7 @@ export function compilePolicy(
     pathRules: new PathRules(compiled, indexRules(patterns)),
     clientRules: new ClientRules(clients),
     hosts,
+    agents,
     isStagingExempt: opensFor(settings.stagingExempt),
   };
 }
@@ -241,6 +250,9 @@ function compileConditions(match: ConditionsDocument, anyCase: boolean, settings
   if (match.content_type !== undefined) {
     conditions.push(contentTypeIs(listOf(match.content_type)));
   }
+  if (match.user_agent !== undefined) {
+    conditions.push(userAgentHas(listOf(match.user_agent)));
+  }
   if (ofClient !== null) {
     conditions.push(ofClient);
   }
@@ -278,8 +290,12 @@ function compileDecision(
   document: RuleDocument,
   reason: Reason,
   limits: ReadonlyMap<string, Limit>,
+  { odooTimeLimitMs }: Settings,
 ): Decision {
   if (document.forward !== undefined) {
+    const ownMs =
+      (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault;
+    const leastMs = odooTimeLimitMs === null ? 0 : odooTimeLimitMs + odooEndsMs;
     const named = (document.limits ?? []).flatMap((name) => limits.get(name) ?? []);
     return {
       verdict: "forward",
@@ -288,8 +304,7 @@ function compileDecision(
       limits: Object.freeze(named.filter(({ key }) => key !== "account")),
       accountLimits: Object.freeze(named.filter(({ key }) => key === "account")),
       websocket: document.websocket ?? false,
-      answerTimeoutMs:
-        (document.timeout === undefined ? null : parseDurationMs(document.timeout)) ?? answerTimeoutMsDefault,
+      answerTimeoutMs: document.forward === "web" ? Math.max(ownMs, leastMs) : ownMs,
       bodyBytesMax: document.body_max === undefined ? null : parseBytes(document.body_max),
       xmlWithoutDoctype: document.xml === "without-doctype",
       rpcEnvelope: document.rpc === "envelope",

@@ -1,6 +1,7 @@
 import { type Ip, parseIp } from "../base/ip.ts";
 import type { IpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
+import type { RequestFacts } from "../message/facts.ts";
 import { type IncomingHead, screen } from "../message/screen.ts";
 import type { Site } from "../message/site.ts";
 import type { Policy } from "./compile.ts";
@@ -122,10 +123,15 @@ function decisionsFor(
   const without = screen(headOf(request, client, authority, [], site), site);
   const having = screen(headOf(request, client, authority, session, site), site);
   if (!without.ok || !having.ok) return [];
-  return [
-    decide(policy, without.value, { knownSession: false }),
-    ...[false, true].map((knownSession) => decide(policy, having.value, { knownSession })),
-  ];
+  return ["", ...policy.agents].flatMap((agent) => [
+    decide(policy, called(agent, without.value), { knownSession: false }),
+    ...[false, true].map((knownSession) => decide(policy, called(agent, having.value), { knownSession })),
+  ]);
+}
+
+/** The same request of a program of this name: anybody can call himself anything. */
+function called(agent: string, facts: RequestFacts): RequestFacts {
+  return agent === "" ? facts : { ...facts, fields: [...facts.fields, "User-Agent", agent] };
 }
 
 function headOf(

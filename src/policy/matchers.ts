@@ -1,6 +1,7 @@
 import type { IpSet } from "../base/ip-set.ts";
 import { unreachable } from "../base/result.ts";
 import type { RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
 import { compilePath, lowerPattern, type PathPattern, type PathTest } from "./path-pattern.ts";
 import { hasParameter, offsiteParameter } from "./query.ts";
 
@@ -123,6 +124,21 @@ export function contentTypeIs(types: readonly string[]): Condition {
     (facts) => types.includes(facts.contentType),
     (facts, held) =>
       `content type ${facts.contentType === "" ? "(none)" : facts.contentType} is ${held ? "" : "not "}${listText(types)}`,
+  );
+}
+
+/** Only so much of a User-Agent is looked at, in characters. */
+const agentCharsMax = 512;
+
+/** What the program calls itself holds one of the texts, in capitals or not. No field is an empty name, which holds none. */
+export function userAgentHas(texts: readonly string[]): Condition {
+  const wanted = texts.map((text) => text.toLowerCase());
+  return simple(
+    (facts) => {
+      const name = (firstField(facts.fields, "user-agent") ?? "").slice(0, agentCharsMax).toLowerCase();
+      return wanted.some((text) => name.includes(text));
+    },
+    (_facts, held) => `the User-Agent holds ${held ? "one" : "none"} of ${listText(texts)}`,
   );
 }
 

@@ -33,6 +33,7 @@ export interface ConditionsDocument {
   readonly query?: OneOrMore<string> | undefined;
   readonly offsite?: OneOrMore<string> | undefined;
   readonly content_type?: OneOrMore<string> | undefined;
+  readonly user_agent?: OneOrMore<string> | undefined;
   readonly upgrade?: "websocket" | undefined;
   readonly session?: "present" | "known" | "none" | undefined;
   readonly scheme?: "http" | "https" | undefined;

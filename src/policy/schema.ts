@@ -93,6 +93,12 @@ const mediaType = z
     "must be a media type in small letters, without parameters",
   );
 
+const agent = z
+  .string()
+  .min(2)
+  .max(128)
+  .regex(/^[\u0020-\u007e]+$/, "must be visible ASCII");
+
 const conditions = {
   path: oneOrMore(path).optional(),
   method: oneOrMore(method).optional(),
@@ -103,6 +109,11 @@ const conditions = {
     .optional()
     .describe("One of these query parameters points to another site than the served names"),
   content_type: oneOrMore(mediaType).optional(),
+  user_agent: oneOrMore(agent)
+    .optional()
+    .describe(
+      "What the program calls itself holds one of these texts, in capitals or not; anybody can call himself anything",
+    ),
   upgrade: z.literal("websocket").optional().describe("A well-formed WebSocket handshake"),
   session: z
     .enum(["present", "known", "none"])

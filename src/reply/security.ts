@@ -67,6 +67,7 @@ export function securityHeaders(
     | "hstsPreload"
     | "cspScriptSources"
     | "cspReports"
+    | "upgradeInsecure"
   >,
   frameAncestors: FrameAncestors = "self",
 ): SecurityHeaders {
@@ -85,7 +86,8 @@ export function securityHeaders(
   };
   const sources = odooCspDirectives(settings.domains, settings.cspScriptSources);
   const directives = asksForReports(settings) ? withReports(sources) : sources;
-  const build = (hsts: Hsts | null) => buildClass(settings.preset, directives, hsts, frameAncestors);
+  const build = (hsts: Hsts | null) =>
+    buildClass(settings.preset, directives, hsts, frameAncestors, settings.upgradeInsecure);
   const named = build(publicHsts);
   const local = build(localHsts);
   const plain = build(null);
@@ -163,6 +165,7 @@ function buildClass(
   odoo: CspDirectives,
   hsts: Hsts | null,
   frameAncestors: FrameAncestors,
+  upgradesInsecure: boolean,
 ): SecurityClass {
   const guide = preset === "nginx-guide";
   const enforcing = guide || preset === "strict";
@@ -218,6 +221,8 @@ function buildClass(
   const replaced = new Set(always.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()));
   // A list of names (RFC 9651 §3.2): Odoo's own stands beside it. Answers of ours have no policy that reports.
   if (directives.has("report-to")) always.push("Reporting-Endpoints", `${reportGroup}="${cspReportPath}"`);
+  // A policy beside Odoo's own and ours (CSP 3 §8.1): it blocks nothing. Where plain HTTP was opened on purpose it would close that again.
+  if (upgradesInsecure && hsts !== null) always.push("Content-Security-Policy", "upgrade-insecure-requests");
   return Object.freeze({
     always: Object.freeze(always),
     ifSilent: Object.freeze(ifSilent),

@@ -136,6 +136,7 @@ export class Files {
         bodyBytes: null,
         keepAlive: way.pool.keepAlive,
         keepDatabaseField: false,
+        database: x.plan.databaseOf(facts.host),
         sessionCookie: x.plan.site.sessionCookie,
         ownCookie: null,
         dropAuthorization: true,

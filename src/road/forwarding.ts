@@ -97,6 +97,7 @@ export class Forwarding {
       bodyBytes: body === null ? null : body.bytes,
       keepAlive,
       keepDatabaseField: x.plan.mayChooseDatabase(facts.client),
+      database: x.plan.databaseOf(facts.host),
       sessionCookie: (x.down.isReport ? x.plan.reportSite : x.plan.site).sessionCookie,
       ownCookie: x.plan.ownCookie,
       dropAuthorization: staging.dropAuthorization,

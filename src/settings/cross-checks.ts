@@ -269,8 +269,9 @@ function checkRest(settings: Settings, reader: SettingReader): void {
     const thing = "allow has no effect on hosts whose database is named";
     reader.warn("DATABASE_SELECTOR", { thing, remedy: "take it out, or DATABASE" });
   }
-  if (reader.has("STAGING_EXEMPT") && settings.preset !== "staging" && reader.good("PRESET")) {
-    reader.warn("STAGING_EXEMPT", {
+  for (const name of ["STAGING_EXEMPT", "STAGING_NEUTRALIZED"] as const) {
+    if (!reader.has(name) || settings.preset === "staging" || !reader.good("PRESET")) continue;
+    reader.warn(name, {
       thing: `has no effect with preset ${settings.preset}`,
       remedy: "take it out",
     });

@@ -4,12 +4,14 @@ import { readUpstream } from "./hosts.ts";
 import type { SettingReader } from "./reader.ts";
 import type { Settings, UpstreamAddress } from "./settings.ts";
 import type { SettingName } from "./table.ts";
-import { readChoice, readCount, readDurationMs } from "./values.ts";
+import { readChoice, readCount, readDurationMs, readSeconds } from "./values.ts";
 
 /** Most members one setting may name. */
 export const membersMax = 32;
 const workersMost = 1_000;
 const waitingMost = 100_000;
+/** A rule's own time is 24 h at most. */
+const timeLimitSecondsMost = 23 * 3_600;
 
 type MemberSettings = Pick<
   Settings,
@@ -20,6 +22,7 @@ type MemberSettings = Pick<
   | "odooBackup"
   | "odooSticky"
   | "odooResolveMs"
+  | "odooTimeLimitMs"
   | "odooWorkers"
   | "queueMax"
   | "queueTimeoutMs"
@@ -43,6 +46,7 @@ export function readMembers(reader: SettingReader): MemberSettings {
       atLeastSecond(readDurationMs(text, 3_600_000, "1h"), text),
     ),
     odooWorkers: reader.maybe("ODOO_WORKERS", (text) => readCount(text, workersMost)),
+    odooTimeLimitMs: reader.maybe("ODOO_LIMIT_TIME_REAL", readTimeLimitMs),
     queueMax: reader.one("QUEUE_MAX", (text) => readCount(text, waitingMost)),
     queueTimeoutMs: reader.one("QUEUE_TIMEOUT", (text) =>
       atLeastSecond(readDurationMs(text, 600_000, "10m"), text),
@@ -50,6 +54,14 @@ export function readMembers(reader: SettingReader): MemberSettings {
     holdTimeoutMs: reader.one("HOLD_TIMEOUT", (text) => readDurationMs(text, 600_000, "10m")),
     holdMax: reader.one("HOLD_MAX", (text) => readCount(text, waitingMost)),
   };
+}
+
+function readTimeLimitMs(text: string): Read<number> {
+  const seconds = readSeconds(text);
+  if (!seconds.ok) return complain(seconds.error.thing, "write it as odoo.conf does: 1200, or 20m");
+  return seconds.value >= 1 && seconds.value <= timeLimitSecondsMost
+    ? ok(seconds.value * 1_000)
+    : complain(`${shown(text)} must be from 1s to 23h`, "leave it out where Odoo has no limit");
 }
 
 /** Each URL read by itself; twice the same would count one Odoo as two. */

@@ -98,6 +98,8 @@ export interface Settings {
   readonly odooResolveMs: number;
   /** Workers of each member; null: not known, nothing is queued. */
   readonly odooWorkers: number | null;
+  /** Odoo's `limit_time_real`; null: not known, the rules' own times hold. */
+  readonly odooTimeLimitMs: number | null;
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
   /** How long a request waits for an Odoo that is away; 0: not at all. */
@@ -174,8 +176,12 @@ export interface Settings {
   readonly cspScriptSources: readonly string[];
   /** Ask browsers to report what the content security policy blocks or would block, and count it. */
   readonly cspReports: boolean;
+  /** Browsers load over https what pages name with http://. */
+  readonly upgradeInsecure: boolean;
   /** Staging preset: user and password of the basic auth; null when the preset is not staging. */
   readonly stagingLogin: { readonly user: string; readonly password: string } | null;
+  /** A copy is closed until its database is neutralised. */
+  readonly stagingNeutralized: boolean;
   /** Path patterns that ask for no staging password (webhooks). */
   readonly stagingExempt: readonly string[];
   /** The operator's page for maintenance; null: ours. */

@@ -98,6 +98,14 @@ export const settingTable = [
       "Odoo's `workers` (each member's). Then no more requests than workers are with Odoo at once; the others wait in lanes, log-ins and people who are logged in first, crawlers last, and at most workers − 1 reports print. Above WORKERS, whose processes divide them.",
   },
   {
+    name: "ODOO_LIMIT_TIME_REAL",
+    type: "duration",
+    default: null,
+    defaultWords: "the rules' own times: 180 s, for reports, calls and files 720 s",
+    meaning:
+      "Odoo's `limit_time_real`, as a duration or a number of seconds, where it is longer than that: no rule then gives up on Odoo's web port sooner.",
+  },
+  {
     name: "QUEUE_MAX",
     type: "count",
     default: "512",
@@ -499,6 +507,13 @@ export const settingTable = [
       "Ask browsers to report to the gateway what the content security policy blocks or, where it is only reported, would block; `odoo-gateway csp` shows it. Preset nginx-guide keeps that guide's headers and asks for none.",
   },
   {
+    name: "UPGRADE_INSECURE",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "Tell browsers to load what pages name with http:// over https (`upgrade-insecure-requests`): pictures and links of a site that was plain HTTP once.",
+  },
+  {
     name: "STAGING_USER",
     type: "text",
     default: null,
@@ -525,6 +540,13 @@ export const settingTable = [
     default: "/payment/**",
     meaning:
       "Paths that ask for no staging password (webhooks: `/web/hook/**`); `none` exempts nothing. Behind two letters, which could be a language, the rest has to be named as well: `/my/x /x`.",
+  },
+  {
+    name: "STAGING_NEUTRALIZED",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "With preset staging: 503 for everybody but ADMIN_NETWORKS, webhooks included, until Odoo's log-in page shows that the database was neutralised (`odoo-bin neutralize`, Odoo 16 on).",
   },
   {
     name: "MAINTENANCE_PAGE",

@@ -14,6 +14,7 @@ import {
   maintenanceMsMax,
   maintenanceNetworksMax,
 } from "../guard/maintenance.ts";
+import { newPassKey, passParameter } from "../guard/maintenance-pass.ts";
 import type { EventSink } from "../observe/events.ts";
 import { allowsSource, odooCspDirectives } from "../reply/csp.ts";
 import { asksForReports } from "../reply/security.ts";
@@ -99,6 +100,8 @@ export function adminMaintenance(maintenance: Maintenance, clock: Clock): AdminM
   return {
     current: () => maintenance.current,
     turnOn: (order) => maintenance.turnOn(order),
+    newPassKey,
+    linkOf: (passKey) => `?${passParameter}=${passKey}`,
     turnOff: () => maintenance.turnOff(),
     wallMs: () => clock.wallMs(),
     bounds: {

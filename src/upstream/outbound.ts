@@ -1,5 +1,11 @@
 import { flatLatin1 } from "../base/flat.ts";
-import { deviceCookie, joinCookies, odooSessionCookie, renameCookie } from "../message/cookies.ts";
+import {
+  deviceCookie,
+  joinCookies,
+  maintenanceCookie,
+  odooSessionCookie,
+  renameCookie,
+} from "../message/cookies.ts";
 import type { Likeness, RequestFacts } from "../message/facts.ts";
 import { lowerName } from "../message/field-names.ts";
 import { connectionTokens, hopByHop, isFieldValue, isToken, nameIs } from "../message/fields.ts";
@@ -12,6 +18,8 @@ export interface OutboundOptions {
   readonly keepAlive: boolean;
   /** The client may choose a database by `X-Odoo-Database` (19): true only for networks the operator named. */
   readonly keepDatabaseField: boolean;
+  /** DATABASE of this site; null or left out: Odoo chooses. */
+  readonly database?: string | null;
   /** The name browsers know Odoo's session cookie by; `session_id` but on staging. */
   readonly sessionCookie: string;
   /** The cookie of our own that never goes to Odoo; null when there is none. */
@@ -29,7 +37,7 @@ export interface OutboundOptions {
  */
 export function outboundFields(facts: RequestFacts, options: OutboundOptions): string[] {
   const out: string[] = [];
-  addSender(facts, out);
+  addSender(facts, options, out);
   addPassing(facts, options, out);
   addClients(facts, options, out);
   return out;
@@ -84,7 +92,7 @@ function lastingLines(facts: RequestFacts, options: OutboundOptions): LastingLin
   const before = likeness == null ? undefined : lasting.get(likeness);
   if (before !== undefined && isFor(before, facts, options)) return before;
   const sender: string[] = [];
-  addSender(facts, sender);
+  addSender(facts, options, sender);
   const clients: string[] = [];
   addClients(facts, options, clients);
   const texts = { sender: flatLatin1(linesOf(sender)), clients: flatLatin1(linesOf(clients)) };
@@ -99,6 +107,7 @@ function isFor(before: LastingLines, facts: RequestFacts, options: OutboundOptio
     before.client === facts.client.text &&
     before.secure === facts.secure &&
     before.options.keepDatabaseField === options.keepDatabaseField &&
+    before.options.database === options.database &&
     before.options.sessionCookie === options.sessionCookie &&
     before.options.ownCookie === options.ownCookie &&
     before.options.dropAuthorization === options.dropAuthorization &&
@@ -109,13 +118,15 @@ function isFor(before: LastingLines, facts: RequestFacts, options: OutboundOptio
 /** The fields of a WebSocket opening handshake for Odoo: as above, and of the upgrade exactly what RFC 6455 §4.1 asks for. */
 export function outboundHandshakeFields(facts: RequestFacts, options: OutboundOptions): string[] {
   const out: string[] = [];
-  addSender(facts, out);
+  addSender(facts, options, out);
   out.push("X-Request-Id", options.exchangeId, "Connection", "Upgrade", "Upgrade", "websocket");
   copyClientFields(facts, options, out, true);
   return out;
 }
 
-function addSender(facts: RequestFacts, out: string[]): void {
+function addSender(facts: RequestFacts, { database }: OutboundOptions, out: string[]): void {
+  // Odoo itself does not know the field; OCA's dbfilter_from_header takes the database by it, as a pattern.
+  if (database != null) out.push("X-Odoo-dbfilter", `^${database.replaceAll(".", "\\.")}$`);
   out.push(
     "Host",
     facts.authority,
@@ -178,7 +189,7 @@ function odooCookies(lines: readonly string[], options: OutboundOptions): string
   let line = joinCookies(lines);
   if (options.sessionCookie !== odooSessionCookie)
     line = renameCookie(line, options.sessionCookie, odooSessionCookie);
-  for (const own of [options.ownCookie, deviceCookie]) {
+  for (const own of [options.ownCookie, deviceCookie, maintenanceCookie]) {
     if (own === null || !line.includes(own)) continue;
     const kept = line
       .split(";")

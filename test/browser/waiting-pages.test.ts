@@ -49,7 +49,7 @@ t.test("the maintenance page says why, and leads back when the site is open", op
   t.teardown(() => browser.close());
   const { page } = browser;
   const close = (message: string, untilWallMs: number | null) =>
-    gateway.running.maintain({ message, untilWallMs, allow: emptyIpSet });
+    gateway.running.maintain({ message, untilWallMs, allow: emptyIpSet, passKey: null });
   close("New version <b>19.1</b>, back at noon", Date.now() + 3_600_000);
   const shown = await page.goto(`https://odoo.test:${gateway.httpsPort}/web/login`);
   t.equal(shown?.status(), 503);

@@ -51,6 +51,18 @@ t.test("a rule that closes the manager's page and forgets its actions does not s
   });
 });
 
+t.test("a rule that closes the manager to all but one name of a program does not start either", async (t) => {
+  const folder = policies(t.testdir({}), "10-database.yaml", (text) =>
+    text.replace(
+      "path: [/web/database/**, /*/web/database/**]\n    deny: 404",
+      "path: [/web/database/**, /*/web/database/**]\n      not: { user_agent: OurBackup }\n    deny: 404",
+    ),
+  );
+  await t.rejects(startTestGateway({ env: { POLICIES_DIR: folder } }), {
+    message: /90-odoo\.yaml:\d+\S* rule odoo\S* lets strangers reach the database manager/,
+  });
+});
+
 t.test("a rule cannot open the manager for one host, one form or visitors without a session", async (t) => {
   const env = { DOMAIN: "odoo.test,shop.test" };
   for (const [match, said] of [
@@ -64,6 +76,9 @@ t.test("a rule cannot open the manager for one host, one form or visitors withou
     ["method: [PUT]", "PUT /(?:xmlrpc|jsonrpc)"],
     ["content_type: application/json-rpc", "POST /jsonrpc"],
     ["content_type: application/xml", "POST /xmlrpc/db"],
+    ["user_agent: OurBackup", "GET /web/database/manager"],
+    ["session: known, user_agent: [OurBackup, curl]", "GET /web/database/manager"],
+    ["not: { user_agent: Mozilla }", "GET /web/database/manager"],
   ] as const) {
     const folder = policies(t.testdir({}), "00-reserved.yaml", (text) => `${text}\n`);
     const rule = `{ id: own, why: opens what is closed, match: { path: [/web/database/**, /xmlrpc/**, /jsonrpc], ${match} }, forward: web }`;

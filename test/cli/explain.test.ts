@@ -16,7 +16,16 @@ function explained(yaml: string, request: string, from: string): string {
   const parts = { revision: 1, settings, policy: policy.value, httpsPort: 443, secret: Buffer.alloc(32) };
   const plan = buildPlan({ ...parts, clock: systemClock });
   const [method = "", target = ""] = request.split(" ");
-  const asked = { method, target, from, host: null, session: "none", websocket: false, plain: false };
+  const asked = {
+    method,
+    target,
+    from,
+    host: null,
+    session: "none",
+    agent: "",
+    websocket: false,
+    plain: false,
+  };
   return explainRequest(plan, asked);
 }
 
@@ -51,6 +60,20 @@ t.test("explain tells where a staging copy asks for its password", (t) => {
   t.match(asked, /verdict: forward to web.*\nstaging: without the staging password it gets 401$/m);
   t.match(explained(staging, "POST /payment/x", "203.0.113.9"), /^staging: no password is asked for here$/m);
   t.notMatch(explained("", "GET /odoo", "203.0.113.9"), /^staging:/m);
+  t.end();
+});
+
+t.test("explain tells which other sites' pages may call, and what keeps a copy closed", (t) => {
+  const cors =
+    "cors: [{ paths: [/jsonrpc], origins: [https://a.example, https://b.example], credentials: true }]\n";
+  t.match(
+    explained(cors, "POST /jsonrpc", "203.0.113.9"),
+    /^pages: {3}of https:\/\/a\.example, https:\/\/b\.example may call here with the session \(cors:\)/m,
+  );
+  t.notMatch(explained(cors, "POST /fr/jsonrpc", "203.0.113.9"), /^pages:/m);
+  const staging =
+    "preset: staging\nstaging_user: team\nstaging_password: correct horse\nstaging_neutralized: yes\n";
+  t.match(explained(staging, "GET /odoo", "203.0.113.9"), /503 until Odoo's database is neutralised/);
   t.end();
 });
 

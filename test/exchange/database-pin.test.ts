@@ -2,7 +2,7 @@ import t, { type Test } from "tap";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { sessionPair, valuesOf } from "../support/upstream-raw.ts";
 import { startScripted } from "../support/upstream-scripted.ts";
-import { h1 } from "./clients.ts";
+import { echoOf, h1, seen } from "./clients.ts";
 
 const json = "Content-Type: application/json";
 const form = "Content-Type: application/x-www-form-urlencoded";
@@ -108,6 +108,22 @@ t.test("the site's own database goes on as before", async (t) => {
     /<int>2</,
   );
   t.match((await h1(gateway, "GET /demo/echo?database=x&adb=1")).status, 200);
+});
+
+t.test("an add-on that takes the database by header hears the site's own, never a client's", async (t) => {
+  const gateway = await startTestGateway({
+    env: { DOMAIN: "odoo.test,shop.test,free.test" },
+    yaml: "hosts: { odoo.test: { database: prod }, shop.test: { database: shop.2 } }",
+  });
+  t.teardown(() => gateway.close());
+  const filter = async (host: string) => {
+    const lines = ["X-Odoo-dbfilter: .*", "X-Odoo-Dbfilter: ^other$"];
+    const answer = await h1(gateway, "GET /demo/echo", lines, "", { host: `${host}:${gateway.httpsPort}` });
+    return seen(echoOf(answer.body), "x-odoo-dbfilter");
+  };
+  t.same(await filter("odoo.test"), ["^prod$"]);
+  t.same(await filter("shop.test"), ["^shop\\.2$"], "a stop is a stop");
+  t.same(await filter("free.test"), []);
 });
 
 t.test(

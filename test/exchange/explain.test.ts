@@ -60,7 +60,7 @@ t.test("explain says of each request what the gateway does with it", async (t) =
         count += 1;
         const target = spelling(path);
         const plan = gateway.running.plan();
-        const asked = { method, target, from, session, plain, host: null, websocket: false };
+        const asked = { method, target, from, session, plain, host: null, agent: "", websocket: false };
         const lines = [`X-Forwarded-For: ${from}`];
         if (session === "present") lines.push(`Cookie: ${plan.site.sessionCookie}=${"x".repeat(84)}`);
         if (method === "POST" || method === "PUT") lines.push("Content-Length: 0");

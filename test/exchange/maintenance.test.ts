@@ -121,6 +121,40 @@ t.test("each caller is told in the shape it reads", async (t) => {
   t.match((await admin(gateway, "GET /metrics")).body, /^odoo_gateway_maintenance 1$/m);
 });
 
+t.test("a link lets its browser in, nobody else, and ends with the maintenance", async (t) => {
+  const gateway = await startTestGateway();
+  t.teardown(() => gateway.close());
+  const { out } = await cli(gateway, "on", "--link", "--for", "1h");
+  const [query = ""] = /\?maintenance_token=[A-Za-z0-9_-]{32}$/m.exec(out) ?? [];
+  t.not(query, "", out);
+  t.match(readFileSync(file(gateway), "utf8"), query.slice(query.indexOf("=") + 1), "a restart keeps it");
+  const entered = await h1(gateway, `GET /odoo/contacts${query}&debug=1`, [page]);
+  t.equal(entered.status, 303);
+  t.same(valuesOf(entered, "location"), ["/odoo/contacts?debug=1"]);
+  const [setCookie = ""] = valuesOf(entered, "set-cookie");
+  t.match(
+    setCookie,
+    /^__Host-maintenance=.*; Path=\/; Max-Age=(?:3600|3599); Secure; HttpOnly; SameSite=Lax$/,
+  );
+  const pass = `Cookie: session_id=abc; ${setCookie.split(";")[0]}`;
+  t.equal((await h1(gateway, "GET /web/login", [page, pass])).status, 200);
+  const echo = await h1(gateway, "GET /demo/echo", [pass]);
+  t.match(echo.body, /"Cookie: session_id=abc"/, "Odoo does not see the key");
+  const open = await opened(webSocket(gateway, { headers: { Cookie: pass.slice("Cookie: ".length) } }));
+  t.teardown(() => open.terminate());
+
+  for (const start of ["GET /web/login", "GET /web/login?maintenance_token=", `POST /web/login${query}`])
+    t.equal((await h1(gateway, start, [page])).status, 503, start);
+  const forged = "Cookie: __Host-maintenance=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+  t.equal((await h1(gateway, "GET /web/login", [forged])).status, 503);
+  await until(() => gateway.records().length >= 7);
+  t.notMatch(JSON.stringify(gateway.events), query.slice(query.indexOf("=") + 1), "no log has the key");
+
+  await admin(gateway, "POST /maintenance?message=again", field);
+  t.equal((await h1(gateway, "GET /web/login", [pass])).status, 503, "a new order ends the old link");
+  t.equal((await admin(gateway, "POST /maintenance?link=perhaps", field)).status, 400);
+});
+
 t.test("websockets are ended and refused, those of allowed networks stay", async (t) => {
   const gateway = await startTestGateway({ env: { TRUSTED_PROXIES: "127.0.0.1" } });
   t.teardown(() => gateway.close());

@@ -61,7 +61,7 @@ t.test("a scrape tells what happened, in the text format of Prometheus", async (
   t.ok([...found.keys()].some((key) => key.startsWith('odoo_gateway_denied_total{rule="database')));
   t.equal(value('odoo_gateway_verdicts_total{verdict="forward"}'), 1);
   t.equal(value("odoo_gateway_tunnels"), 1);
-  t.equal(value("odoo_gateway_exchange_odoo_seconds_count"), 1);
+  t.equal(value('odoo_gateway_exchange_odoo_seconds_count{lane="login"}'), 1);
   t.equal(value("odoo_gateway_exchange_gateway_seconds_count"), 3);
   t.equal(value('odoo_gateway_exchange_gateway_seconds_bucket{le="+Inf"}'), 3);
   t.equal(value('odoo_gateway_connections{listener="https"}'), 1);
@@ -103,6 +103,12 @@ t.test("files in memory, the queue, its lanes and the process have their figures
   await until(() => gateway.records().length === 5);
   const later = series(await scrape(gateway));
   t.equal(later.get("odoo_gateway_exchange_queue_seconds_count"), 1);
+  t.equal(
+    later.get('odoo_gateway_exchange_odoo_seconds_bucket{le="+Inf",lane="site"}'),
+    3,
+    "the file, slow and echo",
+  );
+  t.equal(later.get('odoo_gateway_exchange_odoo_seconds_count{lane="login"}'), 1);
   t.equal(later.get('odoo_gateway_cache_total{cache="miss"}'), 1);
   t.equal(later.get('odoo_gateway_cache_total{cache="hit"}'), 1);
   t.equal(later.get("odoo_gateway_cache_entries"), 1);
@@ -143,7 +149,7 @@ t.test("the event loop's delay is that of the last two windows, whoever reads it
 t.test("strangers cannot make metrics grow", async (t) => {
   const gateway = await startTestGateway();
   t.teardown(() => gateway.close());
-  await h1(gateway, "GET /");
+  await h1(gateway, "GET /", ["User-Agent: a/1"]);
   await until(() => gateway.records().length === 1);
   const ours = async () => {
     const all = [...series(await scrape(gateway))];

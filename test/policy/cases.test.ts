@@ -271,6 +271,19 @@ t.test("the values the presets promise", async (t) => {
   t.equal(robots.verdict === "answer" ? robots.body : "", "User-agent: *\nDisallow: /\n");
 });
 
+t.test("no rule gives up on Odoo before Odoo's own limit", async (t) => {
+  const times = (odooTimeLimitMs: number | null) => {
+    const policy = shippedPolicy(settingsFor("standard", { odooTimeLimitMs }));
+    return ["/", "/report/pdf/sale.report/1", "/websocket/peek_notifications"].map((path) => {
+      const decision = decide(policy, factsFor({ path }), stranger);
+      return decision.verdict === "forward" ? decision.answerTimeoutMs : 0;
+    });
+  };
+  t.same(times(null), [180_000, 720_000, 180_000]);
+  t.same(times(120_000), [180_000, 720_000, 180_000], "never less than the rules say");
+  t.same(times(1_200_000), [1_210_000, 1_210_000, 180_000]);
+});
+
 t.test("a webhook is freed from the staging password only under its own name", async (t) => {
   const policy = shippedPolicy(settingsFor("staging"));
   const exempt = (path: string) => policy.isStagingExempt(factsFor({ path }));

@@ -320,6 +320,21 @@ t.test("conditions", async (t) => {
   t.equal(rule("{ host: [shop.example.com] }", { path }), false);
   t.equal(rule("{ content_type: application/json }", { path, contentType: "application/json" }), true);
   t.equal(rule("{ content_type: application/json }", { path }), false);
+  const called = (match: string, ...fields: string[]): boolean =>
+    decide(deciding(match, settings), { ...factsFor({ path }), fields }, { knownSession: false }).reason
+      .rule === "tested";
+  t.equal(
+    called("{ user_agent: [gptbot, CCBot] }", "user-agent", "Mozilla/5.0 (compatible; GPTBot/1.2)"),
+    true,
+  );
+  t.equal(called("{ user_agent: [gptbot, CCBot] }", "User-Agent", "Mozilla/5.0 Firefox"), false);
+  t.equal(called("{ user_agent: bot }"), false, "no name holds no text");
+  t.equal(
+    called("{ user_agent: bot }", "User-Agent", `${"x".repeat(512)}bot`),
+    false,
+    "only so much is looked at",
+  );
+  t.equal(called("{ path: /x, not: { user_agent: bot } }"), true);
   t.equal(rule("{ upgrade: websocket }", { path, upgrade: "websocket" }), true);
   t.equal(rule("{ upgrade: websocket }", { path }), false);
   t.equal(rule("{ session: none }", { path }), true);

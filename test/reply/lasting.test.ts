@@ -11,6 +11,7 @@ const plan = () =>
     hstsPreload: false,
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
   }).classFor("odoo.test", true);
 
 t.test("after any number of reloads the fields of heads that are alike are worked out once", async (t) => {

@@ -17,6 +17,7 @@ const settingsOf = (preset: Preset) => ({
   hstsPreload: false,
   cspScriptSources: ["https://chat.example.net"],
   cspReports: true,
+  upgradeInsecure: false,
 });
 const publicClass = (preset: Preset) => securityHeaders(settingsOf(preset)).classFor("erp.example.com", true);
 
@@ -214,6 +215,22 @@ t.test("our policies name the address for reports, and Odoo's own are left as th
   for (const own of ["report-uri /odoo", "Report-To x"]) {
     t.match(mergeCsp(`${own}; img-src 'self'`, ours), new RegExp(`^${own}; img-src 'self'; default-src `));
     t.notMatch(mergeCsp(own, ours), /csp-report/, "reports go where Odoo wants them");
+  }
+  t.end();
+});
+
+t.test("http:// parts of pages are loaded over https where that is wanted, and nothing else changes", (t) => {
+  for (const preset of ["standard", "strict", "nginx-guide"] as const) {
+    const headers = securityHeaders({ ...settingsOf(preset), upgradeInsecure: true });
+    const policies = (secure: boolean) => {
+      const out: string[] = [];
+      const odoo = ["Content-Security-Policy", "frame-ancestors 'none'"];
+      mergeSecurity(headers.classFor("erp.example.com", secure), odoo, out);
+      return out.filter((_, i) => out[i - 1] === "Content-Security-Policy");
+    };
+    t.match(policies(true)[0], /^frame-ancestors 'none'/, "Odoo's own stands");
+    t.same(policies(true).slice(1), ["upgrade-insecure-requests"]);
+    t.same(policies(false).slice(1), [], "plain HTTP was opened on purpose");
   }
   t.end();
 });

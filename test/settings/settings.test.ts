@@ -54,6 +54,17 @@ const yaml = (text: string): Files => ({ "gateway.yaml": text });
 const acme: Env = { TLS_MODE: "acme", DOMAIN: "erp.example.com" };
 const staging: Env = { PRESET: "staging", STAGING_USER: "team", STAGING_PASSWORD: "correct horse" };
 
+t.test("Odoo's time limit is written as in odoo.conf, or as a duration", (t) => {
+  const limit = (text: string) => settingsOf({ ODOO_LIMIT_TIME_REAL: text }).odooTimeLimitMs;
+  t.same([limit("1200"), limit("20m")], [1_200_000, 1_200_000]);
+  t.match(problemsOf({ ODOO_LIMIT_TIME_REAL: "0" }), [/ODOO_LIMIT_TIME_REAL "0" must be from 1s to 23h/]);
+  t.match(problemsOf({ ODOO_LIMIT_TIME_REAL: "long" }), [
+    /ODOO_LIMIT_TIME_REAL "long" .*write it as odoo\.conf does/,
+  ]);
+  t.match(problemsOf({ ODOO_LIMIT_TIME_REAL: "2d" }), [/must be from 1s to 23h/]);
+  t.end();
+});
+
 t.test("a CDN can be named by a word, and asked for only where it is named", (t) => {
   const { trustedProxies } = settingsOf({ TRUSTED_PROXIES: "Cloudflare, 192.0.2.1" });
   const holds = ["173.245.48.9", "2606:4700::1", "192.0.2.1", "192.0.2.2"].map((text) => {
@@ -84,6 +95,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     odooSticky: "off",
     odooResolveMs: 10_000,
     odooWorkers: null,
+    odooTimeLimitMs: null,
     queueMax: 512,
     queueTimeoutMs: 30_000,
     holdTimeoutMs: 5_000,
@@ -129,7 +141,9 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     websocketOrigins: [],
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
     stagingLogin: null,
+    stagingNeutralized: false,
     stagingExempt: ["/payment/**"],
     maintenancePage: null,
     connectionsPerClientMax: 512,

@@ -327,6 +327,8 @@ t.test("the lines of a request are its fields, whoever asked with equal fields b
     [{ method: "POST" }, { bodyBytes: 5 }],
     [{}, { exchangeId: "id-2", keepAlive: true }],
     [{}, { keepDatabaseField: true }],
+    [{}, { database: "prod" }],
+    [{}, { database: "shop.2" }],
     [{}, { sessionCookie: "staging_session_id" }],
     [{}, { ownCookie: "staging" }],
     [{}, { dropAuthorization: true }],

@@ -167,7 +167,7 @@ export const confChecks: readonly AuditCheck[] = [
     "conf-timeouts",
     "The gateway waits as long as Odoo works",
     "When Odoo may work longer than the gateway waits, people get 504 while the worker stays busy, and press the button again.",
-    "Lower limit_time_real below the longest timeout of the policies, or give the route a longer timeout there.",
+    "Tell the gateway: ODOO_LIMIT_TIME_REAL with the same number. Or lower limit_time_real below the longest timeout of the policies.",
     "guide 1, guide 3, and reports of users on slow reports",
   ),
   check(

@@ -66,7 +66,7 @@ const special: Readonly<Record<string, ElsewhereOf>> = {
     "`proxy_read_timeout` above `limit_time_real`.",
     "It waits without an end unless `serversTransport.forwardingTimeouts.responseHeaderTimeout` is set.",
     "It waits without an end unless `response_header_timeout` is set.",
-    "`timeout` of the rule in the policies; reports and calls have 720 s.",
+    "`ODOO_LIMIT_TIME_REAL`, or `timeout` of the rule in the policies; reports and calls have 720 s.",
   ),
   "conf-upload-memory": own(
     "`client_max_body_size` is what BODY_MAX is here.",

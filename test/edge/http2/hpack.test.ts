@@ -225,6 +225,7 @@ t.test("the gateway's own security fields cost some bytes each from the second a
     hstsPreload: false,
     cspScriptSources: [],
     cspReports: true,
+    upgradeInsecure: false,
   });
   const out: string[] = [];
   mergeSecurity(security.classFor("site-number-1.example.com", true), [], out);
