@@ -15,7 +15,7 @@ import { accepts } from "../upstream/bus-watch.ts";
 import { member } from "../upstream/pool.ts";
 import { printProblems, printWarnings, processSettings, settingsToStart } from "./settings.ts";
 import type { Signals } from "./signals.ts";
-import { boundYoungHeap, keepCompiled, optimizeFromNowOn, tidyHeap } from "./tidy-heap.ts";
+import { boundYoungHeap, collectPieces, keepCompiled, optimizeFromNowOn, tidyHeap } from "./tidy-heap.ts";
 
 const localOdoo = { host: "127.0.0.1", port: 8069 };
 
@@ -77,6 +77,7 @@ export async function run(signals: Signals): Promise<number> {
   if (!signals.isStopping) {
     tidyHeap();
     boundYoungHeap();
+    collectPieces();
     keepCompiled();
     optimizeFromNowOn();
     process.stderr.write(banner(running, settings, demo));

@@ -3,7 +3,7 @@ import type { FromWorker, ToWorker } from "../cluster/messages.ts";
 import { Worker } from "../cluster/worker.ts";
 import { createLog, type Log } from "../observe/log-pino.ts";
 import { processSettings } from "./settings.ts";
-import { boundYoungHeap, keepCompiled, optimizeFromNowOn } from "./tidy-heap.ts";
+import { boundYoungHeap, collectPieces, keepCompiled, optimizeFromNowOn } from "./tidy-heap.ts";
 
 /** `odoo-gateway worker`: one of several processes, started by `run` with WORKERS above 1 and by nobody else. */
 export async function worker(): Promise<number> {
@@ -16,6 +16,7 @@ export async function worker(): Promise<number> {
   // A terminal and a service manager signal every process; ours are told by the supervisor. SIGUSR1 would open Node's debugger.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => {});
   boundYoungHeap();
+  collectPieces();
   keepCompiled();
   let log: Log | null = null;
   const one = new Worker({

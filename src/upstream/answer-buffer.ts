@@ -1,3 +1,4 @@
+import { newPiece } from "../base/pieces.ts";
 import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 import type { Spool, SpoolFile } from "./spool.ts";
 
@@ -191,7 +192,7 @@ export class AnswerBuffer implements Due {
   async #pumpFile(): Promise<boolean> {
     const file = this.#file;
     if (file === null) return false;
-    const piece = Buffer.allocUnsafe(Math.min(readBytes, this.#unread()));
+    const piece = newPiece(Math.min(readBytes, this.#unread()));
     const read = await file.read(piece, this.#readPosition);
     if (this.#closed) return false;
     if (!read.ok || read.value === 0) {

@@ -1,4 +1,5 @@
 import { Socket, type TcpNetConnectOpts } from "node:net";
+import { newPiece } from "../base/pieces.ts";
 import { atTurnEnd, type Due, turnOrder } from "../base/turn-end.ts";
 
 /** What one request on an upstream connection hears of it. */
@@ -51,7 +52,7 @@ export class UpstreamConnection implements Due {
   static open(at: TcpNetConnectOpts, home: ConnectionHome): UpstreamConnection {
     let connection: UpstreamConnection | null = null;
     const callback = (bytes: number) => {
-      const chunk = Buffer.allocUnsafe(bytes);
+      const chunk = newPiece(bytes);
       reading.copy(chunk, 0, 0, bytes);
       if (connection !== null) connection.#onData(chunk);
       return true;

@@ -43,7 +43,8 @@ export interface UpstreamListener {
   stalled(): void;
 }
 
-const readBytes = 64 * 1024;
+/** Of a body's spool file, sent at once. */
+const readBytes = 256 * 1024;
 
 /**
  * Sends one request to a member and reads its answer. A request is sent twice only when a kept connection closed without
@@ -182,14 +183,14 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
     if (file === null) return;
     let position = 0;
     const total = body.bytes - body.memory.length;
+    const piece = Buffer.allocUnsafeSlow(Math.min(readBytes, total));
     while (position < total && !this.#over && !socket.destroyed) {
-      const piece = Buffer.allocUnsafe(Math.min(readBytes, total - position));
-      const read = await file.read(piece, position);
+      const read = await file.read(piece.subarray(0, total - position), position);
       if (this.#over || socket.destroyed) return;
       if (!read.ok || read.value === 0)
         return this.failure("spool-full", "the request body could not be read back");
       position += read.value;
-      if (!socket.write(piece.subarray(0, read.value))) await drained(socket);
+      await written(socket, piece.subarray(0, read.value));
     }
     this.#bodySent = true;
   }
@@ -279,16 +280,10 @@ export class UpstreamCall implements ConnectionUser, AnswerSink, Due {
   }
 }
 
-/** Resolves when the socket took what was written, or is closed. */
-function drained(socket: Socket): Promise<void> {
+/** Resolves when the system took it, and its memory may be used again, or the socket is closed. */
+function written(socket: Socket, piece: Buffer): Promise<void> {
   return new Promise((resolve) => {
-    const done = () => {
-      socket.off("drain", done);
-      socket.off("close", done);
-      resolve();
-    };
-    socket.on("drain", done);
-    socket.on("close", done);
+    socket.write(piece, () => resolve());
   });
 }
 

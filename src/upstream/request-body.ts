@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { Gathered } from "../base/gathered.ts";
+import { countPiece } from "../base/pieces.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { BodySource, BodyTaker } from "./body-source.ts";
 import type { Spool, SpoolFile } from "./spool.ts";
@@ -12,6 +13,8 @@ export const bodyIdleTimeoutMs = 30_000;
 export const bodyBytesPerSecondMin = 240;
 export const bodyGraceMs = 10_000;
 const bodyMinuteMs = 60_000;
+/** Bytes that may come while others are written to the disk; past it the client waits. */
+const waitingBytesMax = 128 * 1024;
 /** How often a running body is looked at; idle and rate bounds are exact to this much. */
 const bodyCheckIntervalMs = 1_000;
 
@@ -92,6 +95,7 @@ class Collector implements BodyTaker {
   #fileBytes = 0;
   readonly #waiting = new Gathered();
   #writing = false;
+  #isPaused = false;
   #ended = false;
   #settled = false;
   #timer: NodeJS.Timeout | null = null;
@@ -129,8 +133,15 @@ class Collector implements BodyTaker {
     if (this.#bytes > this.#options.bytesMax) return this.#settle(err("too-large"));
     if (this.#file === null && !this.#writing && this.#memory.bytes + chunk.length <= bodyMemoryBytesMax)
       return this.#memory.push(chunk);
+    countPiece(chunk.length);
     this.#waiting.push(chunk);
+    if (this.#waiting.bytes > waitingBytesMax) this.#pause();
     if (!this.#writing) void this.#flush();
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.#source.pause();
   }
 
   end(): void {
@@ -161,10 +172,9 @@ class Collector implements BodyTaker {
     return bytes < (ms / 1000) * bodyBytesPerSecondMin;
   }
 
-  /** Moves what waits into the file, one write at a time, with the source paused meanwhile. */
+  /** Moves what waits into the file, one write at a time. */
   async #flush(): Promise<void> {
     this.#writing = true;
-    this.#source.pause();
     if (this.#file === null) {
       const made = await this.#options.spool.create(this.#options.owner ?? null);
       if (!made.ok) return this.#settle(err("no-room"));
@@ -173,6 +183,7 @@ class Collector implements BodyTaker {
     }
     while (this.#waiting.bytes > 0) {
       const piece = this.#waiting.take();
+      this.#resume();
       const written = await this.#file.write([piece], this.#fileBytes);
       if (this.#settled) return;
       if (!written.ok) return this.#settle(err("no-room"));
@@ -181,6 +192,11 @@ class Collector implements BodyTaker {
     this.#writing = false;
     if (this.#ended) return this.#finish();
     this.#lastByteMs = this.#options.clock.nowMs();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#source.resume();
   }
 

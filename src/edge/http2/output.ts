@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { newPiece } from "../../base/pieces.ts";
 import { atTurnEnd, type Due, turnOrder } from "../../base/turn-end.ts";
 import type { EdgeBounds } from "../bounds.ts";
 import { closeSoon } from "../close-soon.ts";
@@ -213,7 +214,7 @@ export class Http2Output implements Due {
       this.#framesBytes = 0;
       return first;
     }
-    const bytes = Buffer.allocUnsafe(this.#framesBytes + dataBytes);
+    const bytes = newPiece(this.#framesBytes + dataBytes);
     let at = 0;
     for (const frame of this.#frames) {
       frame.copy(bytes, at);
