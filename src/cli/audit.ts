@@ -13,6 +13,7 @@ import { formatBytes, parseBytes } from "../base/units.ts";
 import type { Report } from "../report/finding.ts";
 import { readOutputOptions } from "../report/options.ts";
 import { selectIds } from "../report/select.ts";
+import { readEarlier, withChanges } from "../report/since.ts";
 import { deliver, listText, processTerminal, type Terminal } from "../report/write.ts";
 import { readTextFile } from "../settings/read-file.ts";
 import { type GatewayHere, gatewayHere } from "./gateway-view.ts";
@@ -41,6 +42,8 @@ export async function audit(
   const asked = readRequest(rest);
   if (!asked.ok) return refuse(asked.error);
   const { request, here } = asked.value;
+  const earlier = output.since === null ? ok(null) : readEarlier(output.since, "audit");
+  if (!earlier.ok) return refuse(earlier.error);
 
   const surroundings = processSurroundings();
   const { findings, problems } = await look(request, surroundings, ids.value);
@@ -56,7 +59,8 @@ export async function audit(
     facts: factsOf(request, here),
     findings: [...findings, ...skipped],
   };
-  const status = deliver(report, output, terminal);
+  const told = output.since === null ? report : withChanges(report, earlier.value, output.since);
+  const status = deliver(told, output, terminal);
   return problems.length > 0 ? 2 : status;
 }
 

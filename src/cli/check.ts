@@ -11,6 +11,7 @@ import { type CheckOptions, checkSite } from "../check/run.ts";
 import { readAddress, readTarget } from "../check/target.ts";
 import { readOutputOptions } from "../report/options.ts";
 import { selectIds } from "../report/select.ts";
+import { readEarlier, withChanges } from "../report/since.ts";
 import { deliver, listText, processTerminal, type Terminal } from "../report/write.ts";
 
 /** Largest file of authorities that is read. */
@@ -43,12 +44,15 @@ export async function check(
   if (!options.ok) return refuse(options.error);
   const { from } = options.value;
   if (from !== null && !(await isOurs(from))) return refuse(`--from "${from}" is no address of this machine`);
+  const earlier = output.since === null ? ok(null) : readEarlier(output.since, "check");
+  if (!earlier.ok) return refuse(earlier.error);
   const report = await checkSite(options.value);
   if (!report.ok) {
     terminal.error(`nothing was looked at: ${report.error}\n`);
     return 2;
   }
-  const status = deliver(report.value, output, terminal);
+  const told = output.since === null ? report.value : withChanges(report.value, earlier.value, output.since);
+  const status = deliver(told, output, terminal);
   if (report.value.findings.some(({ outcome }) => outcome !== "skipped")) return status;
   // Nothing failed because nothing was looked at: no good news for who asks by exit status.
   terminal.error("nothing was looked at: every check was skipped\n");

@@ -100,6 +100,7 @@ Only looks: at most ${checkBounds.requestsMax} requests, none that changes anyth
   --timeout DURATION    end after this long (default 120s)
   --only IDS, --skip IDS, --list   which checks: ids with commas, tls-* too
   --json --sarif --html --junit    instead of the table; =FILE: beside it
+  --since FILE          an earlier --json: say what changed since
 
 Each id is explained in docs/checks. A score is not made, counts are.
 Exit status: 0 nothing fails, 1 something fails, 2 could not look
@@ -197,6 +198,7 @@ Usage: odoo-gateway audit --odoo-conf FILE [options]
   --env-file FILE          variables of compose and of the gateway (.env)
   --json --sarif --html --junit    instead of the table; =FILE writes a file
   --only IDS, --skip IDS, --list   which checks: ids with commas, conf-* too
+  --since FILE             an earlier --json: say what changed since
 
 Reads only. Limits are compared with the gateway's settings when they are here
 (environment, .env, gateway.yaml). Each id is explained in docs/checks.
