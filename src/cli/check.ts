@@ -53,7 +53,11 @@ export async function check(
   }
   const told = output.since === null ? report.value : withChanges(report.value, earlier.value, output.since);
   const status = deliver(told, output, terminal);
-  if (report.value.findings.some(({ outcome }) => outcome !== "skipped")) return status;
+  const { findings, unfinished } = report.value;
+  if (unfinished !== undefined) terminal.error(`not all was looked at: ${unfinished}\n`);
+  // What was not looked at may be what fails.
+  if (unfinished !== undefined && status === 0) return 2;
+  if (findings.some(({ outcome }) => outcome !== "skipped")) return status;
   // Nothing failed because nothing was looked at: no good news for who asks by exit status.
   terminal.error("nothing was looked at: every check was skipped\n");
   return 2;

@@ -66,6 +66,8 @@ export interface Report {
   /** Short facts beside the findings, printed above them: `requests` → `61 of at most 80`. At most 20. */
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly findings: readonly Finding[];
+  /** Why not everything was looked at, in words; left out: it was. */
+  readonly unfinished?: string;
   /** What changed since an earlier report; left out: none was given. */
   readonly changes?: { readonly since: string; readonly list: readonly Change[] };
 }

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import t from "tap";
 import { readAddress, readTarget } from "../../src/check/target.ts";
@@ -86,6 +87,25 @@ t.test("a look at which everything was skipped is no good news", async (t) => {
   const { status, out, errors } = await call("http://127.0.0.1:9", "--only", "header-*");
   t.equal(status, 2, out);
   t.match(errors, "nothing was looked at: every check was skipped");
+});
+
+t.test("a look that did not end in time is no good news either", async (t) => {
+  const server = createServer((request, response) => {
+    // The page comes; what else is asked gets no answer.
+    if (request.url === "/web/login") response.end('<form class="oe_login_form">Odoo</form>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  const ids = ["--only", "odoo-answers,database-service,banner"];
+  const { status, out, errors } = await call(`http://127.0.0.1:${port}`, ...ids, "--timeout", "1s", "--json");
+  t.equal(status, 2, out);
+  t.match(errors, "not all was looked at: the time of one look is used up; --timeout gives it more");
+  t.match(JSON.parse(out), { counts: { fail: 0, pass: 1 }, unfinished: /time/ });
 });
 
 t.test("a name that does not exist is no report", async (t) => {
