@@ -496,6 +496,27 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
         : good,
   ],
   ["foreign-host", "warn", /200, served by Odoo/, answers(/^\/web\/\/health/, 200, "Odoo")],
+  ["foreign-host", "warn", /health for .* 200, served by Odoo/, answers(/health/, 200, '{"status": "pass"}')],
+  ["foreign-host", "warn", /GET \/web\/login for .* 200, served by Odoo/, answers(login, 200, loginPage)],
+  [
+    "foreign-host",
+    "pass",
+    /GET \/web\/login: 404/,
+    ({ headers }) => ({ status: 404, fields: [], body: `no site is called ${headers.host}` }),
+  ],
+  [
+    "forwarded-host",
+    "fail",
+    /\/web\/login .* came back in the page/,
+    (request, good) =>
+      request.path === "/web/login"
+        ? {
+            status: 200,
+            fields: [],
+            body: `<meta property="og:url" content="https://${foreign(request)}/"/>`,
+          }
+        : good,
+  ],
   [
     "proxy-mode",
     "fail",
