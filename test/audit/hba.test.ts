@@ -113,6 +113,7 @@ t.test(
     ])
       t.equal(await judged(good, "pgconf-syntax"), "pass", good);
     t.equal(await judged("listen_addresses = *", "pgconf-listen"), "fail 1", "and what was meant is judged");
+    t.equal(await judged(`listen_addresses = '"*"'`, "pgconf-listen"), "fail 1", "quotes within quotes");
   },
 );
 

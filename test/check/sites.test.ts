@@ -204,6 +204,13 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     "database-list",
     "pass",
     /Neither the list/,
+    ({ path }, good) =>
+      path.endsWith("/web/database/list") ? { status: 200, fields: [], body: '{"result": []}' } : good,
+  ],
+  [
+    "database-list",
+    "pass",
+    /Neither the list/,
     ({ path }, good) => (/database|rpc/.test(path) ? null : good),
   ],
   [
