@@ -248,6 +248,17 @@ t.test("in a container, Odoo listens for the others", async (t) => {
 
 t.test("workers and their limits against the machine", async (t) => {
   const small = { machine: { cores: 2, memoryBytes: 4 * 2 ** 30, from: "given" } };
+  const fixOf = async (cores: number, gibibytes: number) => {
+    const machine = { cores, memoryBytes: gibibytes * 2 ** 30, from: "given" };
+    const { findings } = await look({ odooConf: "c", machine }, { c: "[options]\nworkers = 0\n" });
+    return findings.find(({ id }) => id === "conf-workers")?.fix;
+  };
+  t.equal(await fixOf(4, 16), "Write workers = 9: (2 × 4 cores) + 1; for about 54 people at once.");
+  t.match(
+    await fixOf(16, 4),
+    /^Write workers = 9: as many as 4GiB of memory bear beside 3 other processes; /,
+  );
+  t.match(await fixOf(1, 0.5), /^Write workers = 2: /, "fewer are none");
   t.equal(await outcome("workers = 5", "conf-workers", small), "pass");
   t.equal(await outcome("workers = 6", "conf-workers", small), "warn");
   t.equal(await outcome("workers = 1", "conf-workers", small), "warn");

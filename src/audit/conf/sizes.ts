@@ -28,8 +28,9 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
   const place = conf.place("workers");
   const count = conf.whole("workers");
   const most = machine.cores * 2 + 1;
+  const fix = { fix: workersFor(machine, conf) };
   if (count === null || count < 0)
-    return [note(id, "fail", `${conf.shown("workers")} is no number of processes`, place)];
+    return [note(id, "fail", `${conf.shown("workers")} is no number of processes`, place, fix)];
   if (count === 0)
     return [
       note(
@@ -37,6 +38,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "fail",
         `${conf.shown("workers")}: one process serves everybody, no limit of time or memory holds, and nothing listens on the websocket port`,
         place,
+        fix,
       ),
     ];
   if (count === 1)
@@ -46,6 +48,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "warn",
         "one worker: a PDF waits for style sheets that only a second worker could answer",
         place,
+        fix,
       ),
     ];
   if (count > most)
@@ -55,6 +58,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "warn",
         `${count} workers on ${machine.cores} cores (${machine.from}); (2 × cores) + 1 is ${most}`,
         place,
+        fix,
       ),
     ];
   return [
@@ -65,6 +69,19 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
       place,
     ),
   ];
+}
+
+/** The line to write: as many as the cores bear (guide 4: twice their number and one), fewer where the memory is less. */
+function workersFor({ cores, memoryBytes }: AuditContext["machine"], conf: ConfView): string {
+  const most = cores * 2 + 1;
+  const beside = Math.max(conf.whole("max_cron_threads") ?? 2, 0) + 1;
+  const borne = Math.floor(memoryBytes / usualWorkerBytes) - beside;
+  const count = Math.max(2, Math.min(most, borne));
+  const why =
+    borne < most
+      ? `as many as ${formatBytes(memoryBytes)} of memory bear beside ${beside} other processes`
+      : `(2 × ${cores} cores) + 1`;
+  return `Write workers = ${count}: ${why}; for about ${count * 6} people at once.`;
 }
 
 function cron(conf: ConfView): Note {
