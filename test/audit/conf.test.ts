@@ -246,6 +246,44 @@ t.test("in a container, Odoo listens for the others", async (t) => {
   t.same(seen(loopback, "conf-interface"), ["fail 2"]);
 });
 
+t.test("remedies name the line with its number", async (t) => {
+  const fixOf = async (id: string, lines: string, more: Parameters<typeof look>[0] = {}) => {
+    const request = { odooConf: "c", postgresqlConf: "p", ...more };
+    const files = { c: `[options]\n${lines}\n`, p: "max_connections = 103\n" };
+    return (await look(request, files)).findings.find((one) => one.id === id)?.fix;
+  };
+  const six = "workers = 3\nmax_cron_threads = 2";
+  t.equal(
+    await fixOf("conf-db-connections", `${six}\ndb_maxconn = 64`),
+    "Write db_maxconn = 16, or max_connections = 394 in postgresql.conf.",
+  );
+  t.match(await fixOf("conf-db-connections", `${six}\ndb_maxconn_gevent = 50`), /^Write db_maxconn = 10, /);
+  t.match(
+    await fixOf("conf-db-connections", `${six}\ndb_maxconn_gevent = 99`),
+    /or lower db_maxconn_gevent\.$/,
+  );
+  t.match(
+    await fixOf("conf-db-connections", "workers = 80"),
+    /^Write max_connections = \d+ .*, or fewer workers\.$/,
+  );
+  const gateway = {
+    from: "",
+    answerTimeoutMsUsual: 60_000,
+    webPort: null,
+    busPort: null,
+    answerTimeoutMsMax: 720_000,
+    bodyBytesMax: 2 ** 30,
+  };
+  t.match(
+    await fixOf("conf-timeouts", "limit_time_real = 1200", { gateway }),
+    /^Write limit_time_real = 720 or less, or .* a timeout of 1200 s in the policies\.$/,
+  );
+  t.match(
+    await fixOf("conf-upload-memory", "workers = 3", { gateway }),
+    /^Write limit_memory_hard = 3489660928 or more/,
+  );
+});
+
 t.test("workers and their limits against the machine", async (t) => {
   const small = { machine: { cores: 2, memoryBytes: 4 * 2 ** 30, from: "given" } };
   const fixOf = async (cores: number, gibibytes: number) => {

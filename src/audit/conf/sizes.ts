@@ -215,6 +215,9 @@ function timeouts(conf: ConfView, { gateway }: AuditContext): Note {
       "warn",
       `Odoo may work ${seconds(realMs)} on a request, the gateway waits at most ${seconds(gateway.answerTimeoutMsMax)}`,
       place,
+      {
+        fix: `Write limit_time_real = ${Math.floor(gateway.answerTimeoutMsMax / 1_000)} or less, or give the rule of that route a timeout of ${seconds(realMs)} in the policies.`,
+      },
     );
   if (realMs === 0) return note(id, "warn", "Odoo has no limit, the gateway gives up first", place);
   const words = `${seconds(realMs)} in Odoo; the gateway waits ${seconds(gateway.answerTimeoutMsUsual)}, and ${seconds(gateway.answerTimeoutMsMax)} for reports and calls`;
@@ -234,6 +237,7 @@ function upload(conf: ConfView, { gateway }: AuditContext): Note {
         "warn",
         `${words}: a form of that size, decoded and written, takes about ${formatBytes(need)}`,
         place,
+        { fix: `Write limit_memory_hard = ${need} or more, or lower BODY_MAX.` },
       )
     : note(id, "pass", words, place);
 }
@@ -260,7 +264,23 @@ function connections(conf: ConfView, { connectionRoom }: AuditContext): readonly
       ),
     ];
   const { connections: room, from } = connectionRoom;
+  if (total <= room) return [note(id, "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
+  // Some are kept for superusers, and some room is for who looks after it.
+  const raised = `max_connections = ${total + 10} in postgresql.conf`;
   if (count * 2 > room)
-    return [note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place)];
-  return [note(id, total > room ? "warn" : "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
+    return [
+      note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place, {
+        fix: `Write ${raised}, or fewer workers.`,
+      }),
+    ];
+  const borne =
+    geventEach === each ? room / count : (room - gevent * geventEach) / Math.max(1, workers + cron);
+  return [
+    note(id, "warn", `${sum}; PostgreSQL takes ${room} (${from})`, place, {
+      fix:
+        borne < 1
+          ? `Write ${raised}, or lower db_maxconn_gevent.`
+          : `Write db_maxconn = ${Math.floor(borne)}, or ${raised}.`,
+    }),
+  ];
 }
