@@ -108,9 +108,12 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     if (!dsn.ok) return err(`--pg-dsn cannot be read: ${dsn.error}`);
     pgDsn = dsn.value;
   }
-  const envText = readTextFile(resolve(values["env-file"] ?? ".env"));
-  if (!envText.ok && values["env-file"] !== undefined)
-    return err(`--env-file ${values["env-file"]} cannot be read: ${envText.error.detail}`);
+  if (values.env !== undefined && values["env-file"] !== undefined)
+    return err("--env and --env-file are one option; give one");
+  const envPath = values.env ?? values["env-file"];
+  const envText = readTextFile(resolve(envPath ?? ".env"));
+  if (!envText.ok && envPath !== undefined)
+    return err(`--env ${envPath} cannot be read: ${envText.error.detail}`);
   const file = envText.ok ? readEnvFile(envText.value) : new Map<string, string>();
   const here = gatewayHere(file);
   const request: AuditRequest = {
@@ -153,6 +156,8 @@ function parse(args: readonly string[]) {
         db: { type: "string", multiple: true, default: [] },
         cores: { type: "string" },
         memory: { type: "string" },
+        env: { type: "string" },
+        // As Docker has it; Node itself looks at this name, and ends with 9 when there is no such file.
         "env-file": { type: "string" },
       },
     });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
@@ -139,8 +139,11 @@ function parse(args: readonly string[]) {
 
 function readAuthorities(path: string): Result<string, string> {
   try {
+    // A pipe or a device could block, or never end.
+    const stat = statSync(path);
+    if (!stat.isFile()) return err(`--ca ${path} cannot be read: it is no regular file`);
+    if (stat.size > authoritiesBytesMax) return err(`--ca ${path} is larger than 1 MiB`);
     const pem = readFileSync(path, "latin1");
-    if (pem.length > authoritiesBytesMax) return err(`--ca ${path} is larger than 1 MiB`);
     return pem.includes("-----BEGIN CERTIFICATE-----")
       ? ok(pem)
       : err(`--ca ${path} holds no certificate (PEM)`);

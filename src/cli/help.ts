@@ -197,7 +197,7 @@ Usage: odoo-gateway audit --odoo-conf FILE [options]
   --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
                            without --host: DOMAIN of the gateway's settings
   --cores N, --memory 8GiB   of Odoo's machine; without: of this one
-  --env-file FILE          variables of compose and of the gateway (.env)
+  --env FILE               variables of compose and of the gateway (.env)
   --json --sarif --html --junit    instead of the table; =FILE writes a file
   --only IDS, --skip IDS, --list   which checks: ids with commas, conf-* too
   --since FILE             an earlier --json: say what changed since

@@ -1,5 +1,5 @@
 /** What became of the findings since an earlier report, for runs by timer. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { cleanText } from "../base/clean.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { Change, Finding, Outcome, Report } from "./finding.ts";
@@ -19,15 +19,17 @@ const ranks: Readonly<Record<Outcome, number>> = { pass: 0, skipped: 1, warn: 2,
 
 /** Reads what `--json` of the same command wrote. Null: there is no such file, as before the first run. */
 export function readEarlier(path: string, command: Report["command"]): Result<Earlier | null, string> {
+  const none = err(`--since ${path} is no report of ${command} --json`);
   let text: string;
   try {
+    // A pipe or a device could block, or never end.
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > reportBytesMax) return none;
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return ok(null);
     return err(`--since ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const none = err(`--since ${path} is no report of ${command} --json`);
-  if (text.length > reportBytesMax) return none;
   let read: unknown;
   try {
     read = JSON.parse(text);

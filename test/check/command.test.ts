@@ -66,6 +66,8 @@ t.test("what is not understood is refused before anything is asked", async (t) =
     [["https://a.test", "--address", "1.2.3.4:99999"], /no address/],
     [["https://a.test", "--ca", join(folder, "none.pem")], /cannot be read/],
     [["https://a.test", "--ca", join(folder, "no.pem")], /holds no certificate/],
+    [["https://a.test", "--ca", folder], /it is no regular file/],
+    [["https://a.test", "--since", join(folder, "no.pem")], /is no report of check --json/],
     [["https://a.test", "--http-port", "x"], /no list of ports/],
     [["https://a.test", "--http-port", "80,81"], /takes one port/],
     [["https://a.test", "--direct-ports", "0"], /no list of ports/],

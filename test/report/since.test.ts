@@ -82,7 +82,9 @@ t.test("a report that is not there yet, or is none", async (t) => {
       { ok: false, error: "is no report of audit --json" },
       name,
     );
-  t.match(readEarlier(folder, "audit"), { ok: false, error: "cannot be read" });
+  for (const path of [folder, "/dev/zero"])
+    t.match(readEarlier(path, "audit"), { ok: false, error: "is no report of audit --json" }, path);
+  t.match(readEarlier(join(folder, "empty", "x"), "audit"), { ok: false, error: "cannot be read" });
 });
 
 t.test("--since takes one file", async (t) => {
