@@ -129,6 +129,8 @@ t.test("a second factor that everybody is asked for is one, and so is what is no
   const policy = with_("auth_totp.policy", "employee_required");
   const mailed = { ...policy, users, modules: new Set([...good.modules, "auth_totp_mail"]) };
   t.equal(told(mailed).get("odoo-second-factor")?.outcome, "pass");
+  const enforced = { ...mailed, modules: new Set([...good.modules, "auth_totp_mail_enforce"]) };
+  t.equal(told(enforced).get("odoo-second-factor")?.outcome, "pass", "as Odoo 15 and 16 call it");
   t.equal(
     told({ ...policy, users }).get("odoo-second-factor")?.outcome,
     "warn",

@@ -50,7 +50,8 @@ function secondFactor(users: readonly UserFacts[], { modules, parameters }: Odoo
   const id = "odoo-second-factor";
   const policy = parameters.get("auth_totp.policy") ?? "";
   // Who has no app gets a code by mail then.
-  if (modules.has("auth_totp_mail") && (policy === "employee_required" || policy === "all_required"))
+  const asks = modules.has("auth_totp_mail") || modules.has("auth_totp_mail_enforce");
+  if (asks && (policy === "employee_required" || policy === "all_required"))
     return note(id, "pass", `auth_totp.policy = ${policy}: everybody is asked for a second factor`);
   const without = users.filter(({ isAdmin, hasSecondFactor }) => isAdmin && !hasSecondFactor);
   return without.length === 0

@@ -29,7 +29,11 @@ export interface OdooFacts {
 
 export const usersMax = 5_000;
 
-const moduleNames = ["base", "auditlog", "auth_totp_mail", "auth_password_policy", "password_security"];
+const moduleNames = [
+  ...["base", "auditlog", "auth_password_policy", "password_security"],
+  // Up to Odoo 16 a module of its own enforces the second factor.
+  ...["auth_totp_mail", "auth_totp_mail_enforce"],
+];
 const parameterNames = [
   "web.base.url",
   "web.base.url.freeze",
