@@ -16,6 +16,7 @@ export class Budget {
   readonly #endMs: number;
   #used = 0;
   #failuresInRow = 0;
+  #ranOut: "requests" | "time" | null = null;
 
   constructor(
     clock: Clock,
@@ -39,6 +40,11 @@ export class Budget {
     return this.#requestsMax - this.#used;
   }
 
+  /** What something was not asked for want of; null: everything was asked. */
+  get ranOut(): "requests" | "time" | null {
+    return this.#ranOut;
+  }
+
   /** Now, on the clock that the end is measured by. */
   nowMs(): number {
     return this.#clock.nowMs();
@@ -46,11 +52,13 @@ export class Budget {
 
   /** Counts one; answers how long it may take in milliseconds, or why it may not be asked at all. */
   take(): number | Trouble {
-    if (this.left <= 0)
+    if (this.left <= 0) {
+      this.#ranOut ??= "requests";
       return {
         kind: "spent",
         detail: `not asked: the ${this.#requestsMax} requests of one look are used up`,
       };
+    }
     const timeMs = this.elsewhere();
     if (typeof timeMs === "number") this.#used += 1;
     return timeMs;
@@ -61,7 +69,10 @@ export class Budget {
     if (this.#failuresInRow >= checkBounds.failuresInRowMax)
       return { kind: "late", detail: `not asked: ${this.#failuresInRow} connections in a row failed` };
     const leftMs = this.#endMs - this.#clock.nowMs();
-    if (leftMs <= 0) return { kind: "late", detail: "not asked: the time of one look is used up" };
+    if (leftMs <= 0) {
+      this.#ranOut ??= "time";
+      return { kind: "late", detail: "not asked: the time of one look is used up" };
+    }
     return Math.min(this.#requestTimeoutMs, leftMs);
   }
 

@@ -13,6 +13,8 @@ export interface ShownCertificate {
   readonly untrusted: string | null;
   /** Why the names do not fit; null: they do. */
   readonly misnamed: string | null;
+  /** An answer about its revocation came with it (RFC 6066 §8). */
+  readonly stapled: boolean;
 }
 
 const chainMax = 10;
@@ -24,7 +26,14 @@ export async function lookAtCertificate(
 ): Promise<Result<ShownCertificate, Trouble>> {
   const timeMs = budget.take();
   if (typeof timeMs !== "number") return err(timeMs);
-  const opened = await openConnection(way, timeMs);
+  let stapled = false;
+  const onStaple = () => {
+    stapled = true;
+  };
+  const opened = await openConnection(
+    way.tls === null ? way : { ...way, tls: { ...way.tls, onStaple } },
+    timeMs,
+  );
   budget.went(opened.ok);
   if (!opened.ok) return opened;
   const socket = opened.value;
@@ -50,7 +59,7 @@ export async function lookAtCertificate(
     const word =
       found instanceof Error ? ((found as NodeJS.ErrnoException).code ?? found.message) : String(found ?? "");
     const untrusted = word === "" || word === "ERR_TLS_CERT_ALTNAME_INVALID" ? null : word;
-    return ok({ leaf, chain, untrusted, misnamed });
+    return ok({ leaf, chain, untrusted, misnamed, stapled });
   } catch (error) {
     return err({
       kind: "tls",

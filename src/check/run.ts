@@ -60,17 +60,22 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
   const otherIps = addresses.value.filter((one) => one !== ip);
   const view = viewOf(options, ip, otherIps, budget);
   const findings: Finding[] = [];
+  let isLate = false;
   try {
     for (const check of outsideChecks) {
       if (!options.ids.has(check.id)) continue;
-      const late = clock.nowMs() - startedMs >= bounds.wholeTimeoutMs;
-      const look = late ? skipped("Not looked at: the time of one look is used up.") : await check.look(view);
+      if (clock.nowMs() - startedMs >= bounds.wholeTimeoutMs) isLate = true;
+      const look = isLate
+        ? skipped("Not looked at: the time of one look is used up.")
+        : await check.look(view);
       findings.push(findingOf(check, look));
     }
   } finally {
     view.close();
   }
+  const ranOut = isLate ? "time" : budget.ranOut;
   return ok({
+    ...(ranOut === null ? {} : { unfinished: unfinishedWords[ranOut] }),
     command: "check",
     version: options.version,
     subject: target.url,
@@ -79,6 +84,7 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
     facts: [
       ["address", `${ip.text}, port ${view.way.port}`],
       ["requests", `${budget.used} of at most ${bounds.requestsMax}`],
+      ...(ranOut === null ? [] : [["not all was looked at", unfinishedWords[ranOut]] as const]),
       ...(options.ids.size < outsideChecks.length
         ? [["selection", `${options.ids.size} of ${outsideChecks.length} checks`] as const]
         : []),
@@ -86,6 +92,11 @@ export async function checkSite(options: CheckOptions): Promise<Result<Report, s
     findings,
   });
 }
+
+const unfinishedWords = {
+  time: "the time of one look is used up; --timeout gives it more",
+  requests: "the requests of one look are used up; --only and --skip choose what they are for",
+};
 
 function viewOf(options: CheckOptions, ip: Ip, otherIps: readonly Ip[], budget: Budget): SiteView {
   const { target, from } = options;

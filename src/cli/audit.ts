@@ -13,6 +13,7 @@ import { formatBytes, parseBytes } from "../base/units.ts";
 import type { Report } from "../report/finding.ts";
 import { readOutputOptions } from "../report/options.ts";
 import { selectIds } from "../report/select.ts";
+import { readEarlier, withChanges } from "../report/since.ts";
 import { deliver, listText, processTerminal, type Terminal } from "../report/write.ts";
 import { readTextFile } from "../settings/read-file.ts";
 import { type GatewayHere, gatewayHere } from "./gateway-view.ts";
@@ -41,6 +42,8 @@ export async function audit(
   const asked = readRequest(rest);
   if (!asked.ok) return refuse(asked.error);
   const { request, here } = asked.value;
+  const earlier = output.since === null ? ok(null) : readEarlier(output.since, "audit");
+  if (!earlier.ok) return refuse(earlier.error);
 
   const surroundings = processSurroundings();
   const { findings, problems } = await look(request, surroundings, ids.value);
@@ -56,7 +59,8 @@ export async function audit(
     facts: factsOf(request, here),
     findings: [...findings, ...skipped],
   };
-  const status = deliver(report, output, terminal);
+  const told = output.since === null ? report : withChanges(report, earlier.value, output.since);
+  const status = deliver(told, output, terminal);
   return problems.length > 0 ? 2 : status;
 }
 
@@ -104,9 +108,12 @@ function readRequest(args: readonly string[]): Result<Asked, string> {
     if (!dsn.ok) return err(`--pg-dsn cannot be read: ${dsn.error}`);
     pgDsn = dsn.value;
   }
-  const envText = readTextFile(resolve(values["env-file"] ?? ".env"));
-  if (!envText.ok && values["env-file"] !== undefined)
-    return err(`--env-file ${values["env-file"]} cannot be read: ${envText.error.detail}`);
+  if (values.env !== undefined && values["env-file"] !== undefined)
+    return err("--env and --env-file are one option; give one");
+  const envPath = values.env ?? values["env-file"];
+  const envText = readTextFile(resolve(envPath ?? ".env"));
+  if (!envText.ok && envPath !== undefined)
+    return err(`--env ${envPath} cannot be read: ${envText.error.detail}`);
   const file = envText.ok ? readEnvFile(envText.value) : new Map<string, string>();
   const here = gatewayHere(file);
   const request: AuditRequest = {
@@ -149,6 +156,8 @@ function parse(args: readonly string[]) {
         db: { type: "string", multiple: true, default: [] },
         cores: { type: "string" },
         memory: { type: "string" },
+        env: { type: "string" },
+        // As Docker has it; Node itself looks at this name, and ends with 9 when there is no such file.
         "env-file": { type: "string" },
       },
     });

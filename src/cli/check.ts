@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
@@ -11,6 +11,7 @@ import { type CheckOptions, checkSite } from "../check/run.ts";
 import { readAddress, readTarget } from "../check/target.ts";
 import { readOutputOptions } from "../report/options.ts";
 import { selectIds } from "../report/select.ts";
+import { readEarlier, withChanges } from "../report/since.ts";
 import { deliver, listText, processTerminal, type Terminal } from "../report/write.ts";
 
 /** Largest file of authorities that is read. */
@@ -43,13 +44,20 @@ export async function check(
   if (!options.ok) return refuse(options.error);
   const { from } = options.value;
   if (from !== null && !(await isOurs(from))) return refuse(`--from "${from}" is no address of this machine`);
+  const earlier = output.since === null ? ok(null) : readEarlier(output.since, "check");
+  if (!earlier.ok) return refuse(earlier.error);
   const report = await checkSite(options.value);
   if (!report.ok) {
     terminal.error(`nothing was looked at: ${report.error}\n`);
     return 2;
   }
-  const status = deliver(report.value, output, terminal);
-  if (report.value.findings.some(({ outcome }) => outcome !== "skipped")) return status;
+  const told = output.since === null ? report.value : withChanges(report.value, earlier.value, output.since);
+  const status = deliver(told, output, terminal);
+  const { findings, unfinished } = report.value;
+  if (unfinished !== undefined) terminal.error(`not all was looked at: ${unfinished}\n`);
+  // What was not looked at may be what fails.
+  if (unfinished !== undefined && status === 0) return 2;
+  if (findings.some(({ outcome }) => outcome !== "skipped")) return status;
   // Nothing failed because nothing was looked at: no good news for who asks by exit status.
   terminal.error("nothing was looked at: every check was skipped\n");
   return 2;
@@ -131,8 +139,11 @@ function parse(args: readonly string[]) {
 
 function readAuthorities(path: string): Result<string, string> {
   try {
+    // A pipe or a device could block, or never end.
+    const stat = statSync(path);
+    if (!stat.isFile()) return err(`--ca ${path} cannot be read: it is no regular file`);
+    if (stat.size > authoritiesBytesMax) return err(`--ca ${path} is larger than 1 MiB`);
     const pem = readFileSync(path, "latin1");
-    if (pem.length > authoritiesBytesMax) return err(`--ca ${path} is larger than 1 MiB`);
     return pem.includes("-----BEGIN CERTIFICATE-----")
       ? ok(pem)
       : err(`--ca ${path} holds no certificate (PEM)`);

@@ -101,9 +101,11 @@ Only looks: at most ${checkBounds.requestsMax} requests, none that changes anyth
   --timeout DURATION    end after this long (default 120s)
   --only IDS, --skip IDS, --list   which checks: ids with commas, tls-* too
   --json --sarif --html --junit    instead of the table; =FILE: beside it
+  --since FILE          an earlier --json: say what changed since
 
 Each id is explained in docs/checks. A score is not made, counts are.
-Exit status: 0 nothing fails, 1 something fails, 2 could not look
+Exit status: 0 nothing fails, 1 something fails, 2 could not look, or not at
+all of it
 `;
 
 export const certsHelp = `odoo-gateway certs: the certificates of the served names
@@ -192,13 +194,15 @@ Usage: odoo-gateway audit --odoo-conf FILE [options]
   --postgresql-conf FILE   --systemd FILE   a unit of Odoo, with its drop-ins
   --fail2ban PATH          /etc/fail2ban, or a file of jails or filters (repeat)
   --backup PATH            folder of backups: how old, large, complete (repeat)
-  --pg-dsn DSN             asks a server, read-only (PGPASSWORD)
+  --pg-dsn DSN             a server, and Odoo's own database in it: accounts and
+                           settings; read-only (PGPASSWORD)
   --host NAME, --db NAME   served names and databases, for dbfilter (repeat);
                            without --host: DOMAIN of the gateway's settings
   --cores N, --memory 8GiB   of Odoo's machine; without: of this one
-  --env-file FILE          variables of compose and of the gateway (.env)
+  --env FILE               variables of compose and of the gateway (.env)
   --json --sarif --html --junit    instead of the table; =FILE writes a file
   --only IDS, --skip IDS, --list   which checks: ids with commas, conf-* too
+  --since FILE             an earlier --json: say what changed since
 
 Reads only. Limits are compared with the gateway's settings when they are here
 (environment, .env, gateway.yaml). Each id is explained in docs/checks.

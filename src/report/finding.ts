@@ -46,6 +46,13 @@ export interface Finding extends CheckInfo {
   readonly place: Place | null;
 }
 
+/** One check whose worst outcome is another one than in an earlier report; null: it was not looked at then. */
+export interface Change {
+  readonly id: string;
+  readonly before: Outcome | null;
+  readonly now: Outcome;
+}
+
 /** A whole report, before it is rendered. */
 export interface Report {
   readonly command: "check" | "audit";
@@ -59,6 +66,10 @@ export interface Report {
   /** Short facts beside the findings, printed above them: `requests` → `61 of at most 80`. At most 20. */
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly findings: readonly Finding[];
+  /** Why not everything was looked at, in words; left out: it was. */
+  readonly unfinished?: string;
+  /** What changed since an earlier report; left out: none was given. */
+  readonly changes?: { readonly since: string; readonly list: readonly Change[] };
 }
 
 /** Longest text of one finding, in UTF-16 units: a site chooses part of it. */

@@ -12,6 +12,8 @@ export function jsonText(report: Report): string {
     lastedMs,
     facts: Object.fromEntries(facts),
     counts: countsOf(findings),
+    ...(report.unfinished === undefined ? {} : { unfinished: report.unfinished }),
+    ...(report.changes === undefined ? {} : { since: report.changes.since, changes: report.changes.list }),
     findings: findings.map(({ id, title, outcome, seen, why, fix, place }) => ({
       id,
       title,

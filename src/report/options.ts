@@ -11,13 +11,16 @@ export interface OutputOptions {
   /** Files to write beside it: `--html=report.html`. */
   readonly files: readonly { readonly form: Form; readonly path: string }[];
   readonly selection: Selection;
+  /** `--since`: an earlier report to compare with; null: none. */
+  readonly since: string | null;
   /** `--list`: print the ids and titles, look at nothing. */
   readonly list: boolean;
 }
 
 /**
  * Takes the shared options out of the arguments: `--json`, `--sarif`, `--html`, `--junit` (one of them, to standard
- * output) or with `=FILE` (any number, into files, standard output keeps the table), `--only IDS`, `--skip IDS`, `--list`.
+ * output) or with `=FILE` (any number, into files, standard output keeps the table), `--only IDS`, `--skip IDS`, `--since FILE`,
+ * `--list`.
  * Answers them and what is left for the command, or one sentence on what is wrong.
  */
 export function readOutputOptions(
@@ -25,6 +28,7 @@ export function readOutputOptions(
 ): Result<{ readonly output: OutputOptions; readonly rest: readonly string[] }, string> {
   let form: Form | null = null;
   let list = false;
+  let since: string | null = null;
   const files: { form: Form; path: string }[] = [];
   const only: string[] = [];
   const skip: string[] = [];
@@ -45,8 +49,15 @@ export function readOutputOptions(
       if (ids === undefined || ids === "" || ids.startsWith("--"))
         return err(`--${name} needs ids, see --list`);
       (name === "only" ? only : skip).push(ids);
+    } else if (name === "since") {
+      const path = value ?? args[i + 1];
+      if (value === undefined) i += 1;
+      if (path === undefined || path === "" || path.startsWith("--"))
+        return err("--since needs the file of an earlier --json");
+      if (since !== null) return err("--since stands twice; it takes one");
+      since = path;
     } else if (arg === "--list") list = true;
     else rest.push(arg);
   }
-  return ok({ output: { form, files, selection: { only, skip }, list }, rest });
+  return ok({ output: { form, files, selection: { only, skip }, since, list }, rest });
 }

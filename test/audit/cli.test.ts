@@ -145,7 +145,8 @@ t.test("exit status: findings decide, and what cannot be read is 2", async (t) =
     [["--fail2ban", "gone"], 2, /problem: gone cannot be read/],
     [["--systemd", "gone.service"], 2, /problem: gone\.service cannot be read/],
     [["--odoo-conf", "odoo.conf", "--host", "a b"], 2, /no host name/],
-    [["--odoo-conf", "odoo.conf", "--env-file", "gone"], 2, /--env-file gone cannot be read/],
+    [["--odoo-conf", "odoo.conf", "--env", "gone"], 2, /--env gone cannot be read/],
+    [["--odoo-conf", "odoo.conf", "--env", ".env", "--env-file", ".env"], 2, /are one option; give one/],
     [["--pg-dsn", "postgresql://u:hunter2@h:99999/x"], 2, /--pg-dsn cannot be read: the port is none/],
     [
       ["--pg-dsn", "postgresql://u:hunter2@127.0.0.1:1/x"],

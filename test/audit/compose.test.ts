@@ -202,6 +202,8 @@ t.test("Docker's socket is seen behind variables and by where it lies in the con
     `"\${DOCKER_SOCK}:/tmp/x:ro"`,
     `"\${X}:/var/run/docker.sock"`,
     "{ type: bind, source: /run/docker.sock, target: /x }",
+    `"/run:/host/run"`,
+    `"/var/run/:/var/run:ro"`,
   ])
     t.same(
       seen(

@@ -246,8 +246,57 @@ t.test("in a container, Odoo listens for the others", async (t) => {
   t.same(seen(loopback, "conf-interface"), ["fail 2"]);
 });
 
+t.test("remedies name the line with its number", async (t) => {
+  const fixOf = async (id: string, lines: string, more: Parameters<typeof look>[0] = {}) => {
+    const request = { odooConf: "c", postgresqlConf: "p", ...more };
+    const files = { c: `[options]\n${lines}\n`, p: "max_connections = 103\n" };
+    return (await look(request, files)).findings.find((one) => one.id === id)?.fix;
+  };
+  const six = "workers = 3\nmax_cron_threads = 2";
+  t.equal(
+    await fixOf("conf-db-connections", `${six}\ndb_maxconn = 64`),
+    "Write db_maxconn = 16, or max_connections = 394 in postgresql.conf.",
+  );
+  t.match(await fixOf("conf-db-connections", `${six}\ndb_maxconn_gevent = 50`), /^Write db_maxconn = 10, /);
+  t.match(
+    await fixOf("conf-db-connections", `${six}\ndb_maxconn_gevent = 99`),
+    /or lower db_maxconn_gevent\.$/,
+  );
+  t.match(
+    await fixOf("conf-db-connections", "workers = 80"),
+    /^Write max_connections = \d+ .*, or fewer workers\.$/,
+  );
+  const gateway = {
+    from: "",
+    answerTimeoutMsUsual: 60_000,
+    webPort: null,
+    busPort: null,
+    answerTimeoutMsMax: 720_000,
+    bodyBytesMax: 2 ** 30,
+  };
+  t.match(
+    await fixOf("conf-timeouts", "limit_time_real = 1200", { gateway }),
+    /^Write limit_time_real = 720 or less, or .* a timeout of 1200 s in the policies\.$/,
+  );
+  t.match(
+    await fixOf("conf-upload-memory", "workers = 3", { gateway }),
+    /^Write limit_memory_hard = 3489660928 or more/,
+  );
+});
+
 t.test("workers and their limits against the machine", async (t) => {
   const small = { machine: { cores: 2, memoryBytes: 4 * 2 ** 30, from: "given" } };
+  const fixOf = async (cores: number, gibibytes: number) => {
+    const machine = { cores, memoryBytes: gibibytes * 2 ** 30, from: "given" };
+    const { findings } = await look({ odooConf: "c", machine }, { c: "[options]\nworkers = 0\n" });
+    return findings.find(({ id }) => id === "conf-workers")?.fix;
+  };
+  t.equal(await fixOf(4, 16), "Write workers = 9: (2 × 4 cores) + 1; for about 54 people at once.");
+  t.match(
+    await fixOf(16, 4),
+    /^Write workers = 9: as many as 4GiB of memory bear beside 3 other processes; /,
+  );
+  t.match(await fixOf(1, 0.5), /^Write workers = 2: /, "fewer are none");
   t.equal(await outcome("workers = 5", "conf-workers", small), "pass");
   t.equal(await outcome("workers = 6", "conf-workers", small), "warn");
   t.equal(await outcome("workers = 1", "conf-workers", small), "warn");

@@ -58,6 +58,20 @@ t.test("every address there is, in every way of writing it", async (t) => {
     );
 });
 
+t.test("a regular expression for everybody is everybody", async (t) => {
+  for (const [names, outcome] of [
+    ["/^.*$ odoo", ["warn 1"]],
+    ["prod /.", ["warn 1"]],
+    ["prod /^odoo", ["pass"]],
+    ["/^prod_[0-9]+$ odoo", ["pass"]],
+    ["prod /(", ["pass"]],
+  ] as const) {
+    const result = await look({ pgHba: "h" }, { h: `hostssl ${names} 10.0.0.5/32 scram-sha-256\n` });
+    t.same(seen(result, "hba-scope"), outcome, names);
+    if (names === "prod /.") t.same(seen(result, "hba-superuser"), ["warn 1"]);
+  }
+});
+
 t.test("a quoted keyword is the name of a database or role", async (t) => {
   const result = await look({ pgHba: "h" }, { h: 'hostssl "all" "all" 10.0.0.0/8 scram-sha-256\n' });
   t.same(seen(result, "hba-scope"), ["pass"]);
@@ -113,6 +127,7 @@ t.test(
     ])
       t.equal(await judged(good, "pgconf-syntax"), "pass", good);
     t.equal(await judged("listen_addresses = *", "pgconf-listen"), "fail 1", "and what was meant is judged");
+    t.equal(await judged(`listen_addresses = '"*"'`, "pgconf-listen"), "fail 1", "quotes within quotes");
   },
 );
 

@@ -6,6 +6,7 @@ import { auditOdoo } from "../../src/audit/odoo/audit-odoo.ts";
 import type { OdooFacts, UserFacts } from "../../src/audit/odoo/read.ts";
 import type { Dsn } from "../../src/audit/postgres/dsn.ts";
 import { endOfSeriesMs, seriesOf } from "../../src/base/odoo-series.ts";
+import { err, ok } from "../../src/base/result.ts";
 import type { Outcome } from "../../src/report/finding.ts";
 import { look, nowMs, seen } from "../support/audit.ts";
 import { postgresMissing, startPostgres } from "../support/postgres.ts";
@@ -37,7 +38,7 @@ const good: OdooFacts = {
     ["report.url", "http://127.0.0.1:8070"],
     ["auth_password_policy.minlength", "12"],
   ]),
-  users: [erika, { ...erika, login: "max", isAdmin: false, hasSecondFactor: false }],
+  users: ok([erika, { ...erika, login: "max", isAdmin: false, hasSecondFactor: false }]),
   passwords: new Map([["admin", hashOf("not the name")]]),
 };
 
@@ -80,21 +81,26 @@ const breaks: readonly (readonly [id: string, outcome: Outcome, seen: RegExp, fa
       { passwords: new Map([["admin", hashOf("admin")]]) },
     ],
     ["odoo-first-passwords", "fail", /^demo\/demo logs in$/, { passwords: new Map([["demo", "demo"]]) }],
-    ["odoo-admin-login", "warn", /"admin" is active/, { users: [{ ...erika, login: "admin" }] }],
+    ["odoo-admin-login", "warn", /"admin" is active/, { users: ok([{ ...erika, login: "admin" }]) }],
     [
       "odoo-admins",
       "warn",
       /^12 of 12 people may .* and 2 more$/,
-      { users: Array.from({ length: 12 }, (_, n) => ({ ...erika, login: `user${n}` })) },
+      { users: ok(Array.from({ length: 12 }, (_, n) => ({ ...erika, login: `user${n}` }))) },
     ],
-    ["odoo-second-factor", "warn", /without one: "erika"/, { users: [{ ...erika, hasSecondFactor: false }] }],
+    [
+      "odoo-second-factor",
+      "warn",
+      /without one: "erika"/,
+      { users: ok([{ ...erika, hasSecondFactor: false }]) },
+    ],
     [
       "odoo-stale-accounts",
       "warn",
       /^1 of 1 did not log in for 180 days: "erika"$/,
-      { users: [{ ...erika, lastLoginMs: nowMs - 181 * dayMs }] },
+      { users: ok([{ ...erika, lastLoginMs: nowMs - 181 * dayMs }]) },
     ],
-    ["odoo-stale-accounts", "warn", /"erika"/, { users: [{ ...erika, lastLoginMs: null }] }],
+    ["odoo-stale-accounts", "warn", /"erika"/, { users: ok([{ ...erika, lastLoginMs: null }]) }],
     ["odoo-password-policy", "warn", /one character/, { modules: new Set(["base", "auditlog"]) }],
     ["odoo-password-policy", "warn", /have 8 characters/, with_("auth_password_policy.minlength", "8")],
     ["odoo-audit-log", "warn", /not installed/, { modules: new Set(["base"]) }],
@@ -125,16 +131,19 @@ t.test("an Odoo as the guides want it passes everything, and each check can be b
 });
 
 t.test("a second factor that everybody is asked for is one, and so is what is not known", async (t) => {
-  const users = [{ ...erika, hasSecondFactor: false }];
+  const users = ok([{ ...erika, hasSecondFactor: false }]);
   const policy = with_("auth_totp.policy", "employee_required");
   const mailed = { ...policy, users, modules: new Set([...good.modules, "auth_totp_mail"]) };
   t.equal(told(mailed).get("odoo-second-factor")?.outcome, "pass");
+  const enforced = { ...mailed, modules: new Set([...good.modules, "auth_totp_mail_enforce"]) };
+  t.equal(told(enforced).get("odoo-second-factor")?.outcome, "pass", "as Odoo 15 and 16 call it");
   t.equal(
     told({ ...policy, users }).get("odoo-second-factor")?.outcome,
     "warn",
     "without the module nobody asks",
   );
-  t.equal(told({ users: null }).get("odoo-admins")?.outcome, "skipped");
+  const closed = told({ users: err("permission denied for table res_users") }).get("odoo-admins");
+  t.match(closed, { outcome: "skipped", seen: /could not be read: permission denied/ });
   t.equal(told({}, { gateway: null }).get("odoo-upload-limit")?.outcome, "skipped");
   t.equal(told({}, { hosts: [] }).get("odoo-base-url")?.outcome, "pass");
 });

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import t from "tap";
 import { readAddress, readTarget } from "../../src/check/target.ts";
@@ -32,8 +33,8 @@ t.test("a look at the gateway: exit status, forms and files", async (t) => {
   const good = await call(...quick, ...files);
   t.equal(good.status, 0, good.out + good.errors);
   t.match(good.out, /^pass {2}database-manager-spellings /m);
-  t.match(good.out, "\n0 fail, 0 warn, 0 skipped, 8 pass\n");
-  t.equal(JSON.parse(readFileSync(join(folder, "json"), "utf8")).findings.length, 8);
+  t.match(good.out, "\n0 fail, 0 warn, 0 skipped, 9 pass\n");
+  t.equal(JSON.parse(readFileSync(join(folder, "json"), "utf8")).findings.length, 9);
   t.match(readFileSync(join(folder, "html"), "utf8"), /^<!doctype html>/);
   const json = await call(...site, "--only", "certificate-chain", "--json");
   t.equal(json.status, 1, "without --ca the local authority is nobody");
@@ -65,6 +66,8 @@ t.test("what is not understood is refused before anything is asked", async (t) =
     [["https://a.test", "--address", "1.2.3.4:99999"], /no address/],
     [["https://a.test", "--ca", join(folder, "none.pem")], /cannot be read/],
     [["https://a.test", "--ca", join(folder, "no.pem")], /holds no certificate/],
+    [["https://a.test", "--ca", folder], /it is no regular file/],
+    [["https://a.test", "--since", join(folder, "no.pem")], /is no report of check --json/],
     [["https://a.test", "--http-port", "x"], /no list of ports/],
     [["https://a.test", "--http-port", "80,81"], /takes one port/],
     [["https://a.test", "--direct-ports", "0"], /no list of ports/],
@@ -86,6 +89,25 @@ t.test("a look at which everything was skipped is no good news", async (t) => {
   const { status, out, errors } = await call("http://127.0.0.1:9", "--only", "header-*");
   t.equal(status, 2, out);
   t.match(errors, "nothing was looked at: every check was skipped");
+});
+
+t.test("a look that did not end in time is no good news either", async (t) => {
+  const server = createServer((request, response) => {
+    // The page comes; what else is asked gets no answer.
+    if (request.url === "/web/login") response.end('<form class="oe_login_form">Odoo</form>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  const ids = ["--only", "odoo-answers,database-service,banner"];
+  const { status, out, errors } = await call(`http://127.0.0.1:${port}`, ...ids, "--timeout", "1s", "--json");
+  t.equal(status, 2, out);
+  t.match(errors, "not all was looked at: the time of one look is used up; --timeout gives it more");
+  t.match(JSON.parse(out), { counts: { fail: 0, pass: 1 }, unfinished: /time/ });
 });
 
 t.test("a name that does not exist is no report", async (t) => {

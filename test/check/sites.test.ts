@@ -12,6 +12,7 @@ import { outsideChecks } from "../../src/check/catalogue.ts";
 import type { Outcome, Report } from "../../src/report/finding.ts";
 import { makeAuthority, makeKeyPem, makeServerCertificate } from "../../src/tls/x509.ts";
 import { findingIn, type LookOptions, lookAt as look, troubles } from "../support/look.ts";
+import { opensslMissing, startOcspAuthority } from "../support/ocsp.ts";
 import {
   listen,
   loginPage,
@@ -198,6 +199,13 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
     "fail",
     /the log-in page offers a choice of databases/,
     answers(login, 200, `${loginPage}<a role="button" href="/web/database/selector">Select</a>`),
+  ],
+  [
+    "database-list",
+    "pass",
+    /Neither the list/,
+    ({ path }, good) =>
+      path.endsWith("/web/database/list") ? { status: 200, fields: [], body: '{"result": []}' } : good,
   ],
   [
     "database-list",
@@ -495,6 +503,27 @@ const cases: readonly [id: string, outcome: Outcome, seen: RegExp, script: SiteS
         : good,
   ],
   ["foreign-host", "warn", /200, served by Odoo/, answers(/^\/web\/\/health/, 200, "Odoo")],
+  ["foreign-host", "warn", /health for .* 200, served by Odoo/, answers(/health/, 200, '{"status": "pass"}')],
+  ["foreign-host", "warn", /GET \/web\/login for .* 200, served by Odoo/, answers(login, 200, loginPage)],
+  [
+    "foreign-host",
+    "pass",
+    /GET \/web\/login: 404/,
+    ({ headers }) => ({ status: 404, fields: [], body: `no site is called ${headers.host}` }),
+  ],
+  [
+    "forwarded-host",
+    "fail",
+    /\/web\/login .* came back in the page/,
+    (request, good) =>
+      request.path === "/web/login"
+        ? {
+            status: 200,
+            fields: [],
+            body: `<meta property="og:url" content="https://${foreign(request)}/"/>`,
+          }
+        : good,
+  ],
   [
     "proxy-mode",
     "fail",
@@ -839,6 +868,37 @@ t.test("certificates nobody trusts, and short keys", async (t) => {
   t.match(findingIn(report, "certificate-chain"), { outcome: "fail", seen: /DEPTH_ZERO_SELF_SIGNED_CERT/ });
   t.equal(findingIn(report, "certificate-names").outcome, "pass", "the look goes on in spite of the chain");
 });
+
+t.test(
+  "an OCSP answer that does not come with the certificate",
+  opensslMissing() === null ? {} : { skip: "no openssl" },
+  async (t) => {
+    const authority = await startOcspAuthority();
+    t.teardown(() => authority.close());
+    const responder = "authorityInfoAccess=OCSP;URI:http://ocsp.example.com/x";
+    for (const [extensions, isStapled, outcome, words] of [
+      [[responder], false, "warn", "the OCSP responder http://ocsp.example.com/x, and no answer"],
+      [[responder], true, "pass", "An OCSP answer is stapled."],
+      [[responder, "tlsfeature=status_request"], false, "fail", "(must-staple), and none came"],
+      [["tlsfeature=status_request"], true, "pass", "is stapled"],
+      [["extendedKeyUsage=serverAuth"], false, "pass", "names no OCSP responder"],
+    ] as const) {
+      const { certFile, keyFile } = authority.issue(["odoo.test"], extensions);
+      const server = createTls({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, (socket) =>
+        socket.end(),
+      );
+      server.on("OCSPRequest", (_certificate, _issuer, answer) =>
+        answer(null, isStapled ? Buffer.from([0x30, 3, 0x0a, 1, 0]) : Buffer.alloc(0)),
+      );
+      const port = await listen(server);
+      const id = "certificate-stapling";
+      const finding = findingIn(await lookAt(`https://odoo.test:${port}`, { ids: [id] }), id);
+      await new Promise((resolve) => server.close(resolve));
+      t.equal(finding.outcome, outcome, finding.seen);
+      t.match(finding.seen, words);
+    }
+  },
+);
 
 t.test("a foreign page's WebSocket, https, and ports past the gateway", async (t) => {
   const loose = await startSite({

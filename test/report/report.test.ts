@@ -162,7 +162,7 @@ t.test("the exit status is 1 only when something fails, 2 when a file cannot be 
     columns: 80,
     colour: false,
   };
-  const output = { form: null, selection: { only: [], skip: [] }, list: false };
+  const output = { form: null, selection: { only: [], skip: [] }, since: null, list: false };
   t.equal(
     deliver({ ...report, findings: passing }, { ...output, files: [{ form: "html", path }] }, terminal),
     0,
@@ -182,6 +182,7 @@ t.test("the shared options", async (t) => {
     form: "json",
     files: [{ form: "html", path: "a.html" }],
     selection: { only: ["x,y"], skip: ["z"] },
+    since: null,
     list: false,
     rest: ["https://a", "--timeout", "3s"],
   });
@@ -215,6 +216,10 @@ function tableOf(of: Report): string {
     text += part;
   };
   const terminal = { out, error: out, columns: 80, colour: false };
-  deliver(of, { form: null, files: [], selection: { only: [], skip: [] }, list: false }, terminal);
+  deliver(
+    of,
+    { form: null, files: [], selection: { only: [], skip: [] }, since: null, list: false },
+    terminal,
+  );
   return text;
 }

@@ -97,12 +97,25 @@ function dockerSocket(compose: ComposeFile): readonly Note[] {
   const id = "compose-docker-socket";
   const notes = compose.services.flatMap((service) =>
     mountsOf(service)
-      .filter(({ source, target, shown }) => isSocket(source) || isSocket(target) || isSocket(shown))
-      .map(({ index, shown }) =>
-        note(id, "fail", `${service.name} gets ${shown}`, service.placeOf("volumes", index)),
+      .filter(
+        ({ source, target, shown }) =>
+          isSocket(source) || isSocket(target) || isSocket(shown) || holdsSocket(source),
+      )
+      .map(({ index, source, shown }) =>
+        note(
+          id,
+          "fail",
+          `${service.name} gets ${shown}${holdsSocket(source) ? ", and the socket in it" : ""}`,
+          service.placeOf("volumes", index),
+        ),
       ),
   );
   return orPass(notes, id, "no service gets the socket of Docker", { file: compose.file, line: null });
+}
+
+/** The folders of the machine in which the socket lies. */
+function holdsSocket(source: string): boolean {
+  return /^\/(?:run|var|var\/run)?\/*$/.test(source);
 }
 
 /** By its path, or by the name of the variable that holds it. */

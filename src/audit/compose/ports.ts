@@ -47,7 +47,7 @@ export function publishedPorts(compose: ComposeFile): readonly Note[] {
             published.place,
             {
               why: "If it is a port of Odoo or PostgreSQL, whoever reaches it passes by the gateway.",
-              fix: "Give the file that sets the variable with --env-file, or take the line out; containers reach each other without it.",
+              fix: "Give the file that sets the variable with --env, or take the line out; containers reach each other without it.",
             },
           ),
         );

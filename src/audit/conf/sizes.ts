@@ -28,8 +28,9 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
   const place = conf.place("workers");
   const count = conf.whole("workers");
   const most = machine.cores * 2 + 1;
+  const fix = { fix: workersFor(machine, conf) };
   if (count === null || count < 0)
-    return [note(id, "fail", `${conf.shown("workers")} is no number of processes`, place)];
+    return [note(id, "fail", `${conf.shown("workers")} is no number of processes`, place, fix)];
   if (count === 0)
     return [
       note(
@@ -37,6 +38,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "fail",
         `${conf.shown("workers")}: one process serves everybody, no limit of time or memory holds, and nothing listens on the websocket port`,
         place,
+        fix,
       ),
     ];
   if (count === 1)
@@ -46,6 +48,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "warn",
         "one worker: a PDF waits for style sheets that only a second worker could answer",
         place,
+        fix,
       ),
     ];
   if (count > most)
@@ -55,6 +58,7 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
         "warn",
         `${count} workers on ${machine.cores} cores (${machine.from}); (2 × cores) + 1 is ${most}`,
         place,
+        fix,
       ),
     ];
   return [
@@ -65,6 +69,19 @@ function workers(conf: ConfView, { machine }: AuditContext): readonly Note[] {
       place,
     ),
   ];
+}
+
+/** The line to write: as many as the cores bear (guide 4: twice their number and one), fewer where the memory is less. */
+function workersFor({ cores, memoryBytes }: AuditContext["machine"], conf: ConfView): string {
+  const most = cores * 2 + 1;
+  const beside = Math.max(conf.whole("max_cron_threads") ?? 2, 0) + 1;
+  const borne = Math.floor(memoryBytes / usualWorkerBytes) - beside;
+  const count = Math.max(2, Math.min(most, borne));
+  const why =
+    borne < most
+      ? `as many as ${formatBytes(memoryBytes)} of memory bear beside ${beside} other processes`
+      : `(2 × ${cores} cores) + 1`;
+  return `Write workers = ${count}: ${why}; for about ${count * 6} people at once.`;
 }
 
 function cron(conf: ConfView): Note {
@@ -198,6 +215,9 @@ function timeouts(conf: ConfView, { gateway }: AuditContext): Note {
       "warn",
       `Odoo may work ${seconds(realMs)} on a request, the gateway waits at most ${seconds(gateway.answerTimeoutMsMax)}`,
       place,
+      {
+        fix: `Write limit_time_real = ${Math.floor(gateway.answerTimeoutMsMax / 1_000)} or less, or give the rule of that route a timeout of ${seconds(realMs)} in the policies.`,
+      },
     );
   if (realMs === 0) return note(id, "warn", "Odoo has no limit, the gateway gives up first", place);
   const words = `${seconds(realMs)} in Odoo; the gateway waits ${seconds(gateway.answerTimeoutMsUsual)}, and ${seconds(gateway.answerTimeoutMsMax)} for reports and calls`;
@@ -217,6 +237,7 @@ function upload(conf: ConfView, { gateway }: AuditContext): Note {
         "warn",
         `${words}: a form of that size, decoded and written, takes about ${formatBytes(need)}`,
         place,
+        { fix: `Write limit_memory_hard = ${need} or more, or lower BODY_MAX.` },
       )
     : note(id, "pass", words, place);
 }
@@ -243,7 +264,23 @@ function connections(conf: ConfView, { connectionRoom }: AuditContext): readonly
       ),
     ];
   const { connections: room, from } = connectionRoom;
+  if (total <= room) return [note(id, "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
+  // Some are kept for superusers, and some room is for who looks after it.
+  const raised = `max_connections = ${total + 10} in postgresql.conf`;
   if (count * 2 > room)
-    return [note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place)];
-  return [note(id, total > room ? "warn" : "pass", `${sum}; PostgreSQL takes ${room} (${from})`, place)];
+    return [
+      note(id, "fail", `${sum}; PostgreSQL takes ${room} (${from}), not even two a process`, place, {
+        fix: `Write ${raised}, or fewer workers.`,
+      }),
+    ];
+  const borne =
+    geventEach === each ? room / count : (room - gevent * geventEach) / Math.max(1, workers + cron);
+  return [
+    note(id, "warn", `${sum}; PostgreSQL takes ${room} (${from})`, place, {
+      fix:
+        borne < 1
+          ? `Write ${raised}, or lower db_maxconn_gevent.`
+          : `Write db_maxconn = ${Math.floor(borne)}, or ${raised}.`,
+    }),
+  ];
 }

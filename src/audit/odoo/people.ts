@@ -13,14 +13,12 @@ const namesMax = 10;
 /** Who may log in, and with what. */
 export function people(facts: OdooFacts, nowMs: number): readonly Note[] {
   const notes = [firstPasswords(facts), passwordPolicy(facts)];
-  const { users } = facts;
-  if (users === null) {
+  if (!facts.users.ok) {
+    const why = `the accounts could not be read: ${facts.users.error}`;
     const hidden = ["odoo-admins", "odoo-admin-login", "odoo-second-factor", "odoo-stale-accounts"];
-    return [
-      ...notes,
-      ...hidden.map((id) => note(id, "skipped", "the role that connects may not read res_users")),
-    ];
+    return [...notes, ...hidden.map((id) => note(id, "skipped", why))];
   }
+  const users = facts.users.value;
   return [...notes, admins(users), adminLogin(users), secondFactor(users, facts), stale(users, nowMs)];
 }
 
@@ -50,7 +48,8 @@ function secondFactor(users: readonly UserFacts[], { modules, parameters }: Odoo
   const id = "odoo-second-factor";
   const policy = parameters.get("auth_totp.policy") ?? "";
   // Who has no app gets a code by mail then.
-  if (modules.has("auth_totp_mail") && (policy === "employee_required" || policy === "all_required"))
+  const asks = modules.has("auth_totp_mail") || modules.has("auth_totp_mail_enforce");
+  if (asks && (policy === "employee_required" || policy === "all_required"))
     return note(id, "pass", `auth_totp.policy = ${policy}: everybody is asked for a second factor`);
   const without = users.filter(({ isAdmin, hasSecondFactor }) => isAdmin && !hasSecondFactor);
   return without.length === 0

@@ -1,6 +1,6 @@
 /** What a database of Odoo (16 to 19) says of its users and settings, read over SQL. */
 import { err, ok, type Result } from "../../base/result.ts";
-import type { PgSession } from "../postgres/session.ts";
+import type { PgSession, Rows } from "../postgres/session.ts";
 
 export interface UserFacts {
   readonly login: string;
@@ -21,15 +21,19 @@ export interface OdooFacts {
   /** Installed ones of `moduleNames`. */
   readonly modules: ReadonlySet<string>;
   readonly parameters: ReadonlyMap<string, string>;
-  /** People of the company, not portal users; at most `usersMax`. Null: we may not read them. */
-  readonly users: readonly UserFacts[] | null;
+  /** People of the company, not portal users; at most `usersMax`; or the server's sentence on why not. */
+  readonly users: Result<readonly UserFacts[], string>;
   /** What is kept for the accounts every new database has, by login; those without are left out. */
   readonly passwords: ReadonlyMap<string, string>;
 }
 
 export const usersMax = 5_000;
 
-const moduleNames = ["base", "auditlog", "auth_totp_mail", "auth_password_policy", "password_security"];
+const moduleNames = [
+  ...["base", "auditlog", "auth_password_policy", "password_security"],
+  // Up to Odoo 16 a module of its own enforces the second factor.
+  ...["auth_totp_mail", "auth_totp_mail_enforce"],
+];
 const parameterNames = [
   "web.base.url",
   "web.base.url.freeze",
@@ -71,17 +75,23 @@ export async function odooFacts(
     hasDemoData: base[1] === "t",
     modules: new Set(modules.value.map(([name]) => name ?? "")),
     parameters: new Map(parameters.value.map(([key, value]) => [key ?? "", value ?? ""])),
-    users: users.ok
-      ? users.value.map(([id, login, isAdmin, totp, last, created]) => ({
-          login: login ?? "",
-          isAdmin: isAdmin === "t",
-          hasSecondFactor: totp === "t" || withKey.has(id ?? ""),
-          lastLoginMs: last === null || last === undefined ? null : Number(last),
-          createdMs: created === null || created === undefined ? null : Number(created),
-        }))
-      : null,
+    users: users.ok ? ok(users.value.map((row) => userOf(row, withKey))) : users,
     passwords: new Map(passwords.ok ? passwords.value.map(([login, kept]) => [login ?? "", kept ?? ""]) : []),
   });
+}
+
+function userOf(
+  [id, login, isAdmin, totp, last, created]: Rows[number],
+  withKey: ReadonlySet<string | null | undefined>,
+): UserFacts {
+  const ms = (text: string | null | undefined) => (text === null || text === undefined ? null : Number(text));
+  return {
+    login: login ?? "",
+    isAdmin: isAdmin === "t",
+    hasSecondFactor: totp === "t" || withKey.has(id),
+    lastLoginMs: ms(last),
+    createdMs: ms(created),
+  };
 }
 
 /** Odoo 19 keeps with a user only the groups that were given, not those they imply. `to_jsonb`: a column that no module made is null. */
@@ -91,8 +101,10 @@ const usersSql = `WITH RECURSIVE powerful(id) AS (
 SELECT u.id, u.login,
   EXISTS (SELECT 1 FROM public.res_groups_users_rel r JOIN powerful p ON p.id = r.gid WHERE r.uid = u.id),
   coalesce(to_jsonb(u) ->> 'totp_secret', '') <> '',
-  (SELECT floor(extract(epoch FROM max(l.create_date)) * 1000) FROM public.res_users_log l WHERE l.create_uid = u.id),
+  floor(extract(epoch FROM l.last) * 1000),
   floor(extract(epoch FROM u.create_date) * 1000)
-FROM public.res_users u WHERE u.active AND NOT coalesce(u.share, false) ORDER BY u.login LIMIT ${usersMax}`;
+FROM public.res_users u
+LEFT JOIN (SELECT create_uid, max(create_date) AS last FROM public.res_users_log GROUP BY create_uid) l ON l.create_uid = u.id
+WHERE u.active AND NOT coalesce(u.share, false) ORDER BY u.login LIMIT ${usersMax}`;
 
 const passwordsSql = `SELECT login, password FROM public.res_users WHERE active AND login IN (${list(firstAccounts)}) AND coalesce(password, '') <> ''`;

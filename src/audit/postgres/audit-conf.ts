@@ -44,11 +44,14 @@ export function roomOf(conf: PgConf): ConnectionRoom | null {
 }
 
 function addresses(conf: PgConf): readonly string[] {
-  return conf
-    .text("listen_addresses")
-    .split(",")
-    .map((one) => one.trim())
-    .filter((one) => one !== "");
+  return (
+    conf
+      .text("listen_addresses")
+      .split(",")
+      // An address may stand in quotes of its own: '"*"' is every address too (varlena.c, SplitGUCList).
+      .map((one) => one.trim().replaceAll('"', ""))
+      .filter((one) => one !== "")
+  );
 }
 
 function isLocal(address: string): boolean {

@@ -1,5 +1,6 @@
 import { isLoopback, parseIp } from "../../base/ip.ts";
 import { type Note, note, orPass, quoted } from "../note.ts";
+import { matcherOf } from "../regex.ts";
 import type { Hba, HbaLine } from "./hba.ts";
 
 /** Who may connect to PostgreSQL from where, and how they prove who they are. */
@@ -76,7 +77,7 @@ function tls(line: HbaLine): readonly Note[] {
 function superuser(line: HbaLine): readonly Note[] {
   if (reach(line) === "local") return [];
   const isNamed = line.users.includes("postgres");
-  if (!isNamed && !line.users.includes("all")) return [];
+  if (!isNamed && !takesAll(line.users)) return [];
   return [
     note(
       "hba-superuser",
@@ -87,11 +88,20 @@ function superuser(line: HbaLine): readonly Note[] {
   ];
 }
 
+/** `all`, or a regular expression behind a slash (PostgreSQL 16 on) that takes names which have nothing in common. */
+function takesAll(names: readonly string[]): boolean {
+  return names.some((one) => {
+    if (!one.startsWith("/")) return one === "all";
+    const takes = matcherOf(one.slice(1));
+    return ["postgres", "q7"].every((name) => takes(name)?.matches === true);
+  });
+}
+
 function scope(line: HbaLine): readonly Note[] {
   if (reach(line) === "local") return [];
   const wide = [
-    ...(line.databases.includes("all") ? ["all databases"] : []),
-    ...(line.users.includes("all") ? ["all roles"] : []),
+    ...(takesAll(line.databases) ? ["all databases"] : []),
+    ...(takesAll(line.users) ? ["all roles"] : []),
   ];
   return wide.length === 0
     ? []

@@ -114,8 +114,37 @@ function brokenSignature(leaf: X509Certificate): string | null {
   return brokenSignatures.find(([oid]) => leaf.raw.includes(Buffer.from(oid, "hex")))?.[1] ?? null;
 }
 
+/** The TLS feature extension (RFC 7633) by its OID, and in it status_request as the INTEGER 5. */
+const featureBytes = Buffer.from("06082b06010505070118", "hex");
+const statusRequest = Buffer.from([2, 1, 5]);
+
+function demandsStaple({ raw }: X509Certificate): boolean {
+  const at = raw.indexOf(featureBytes);
+  // OID, OCTET STRING, SEQUENCE: no more than a few bytes lie between.
+  return at !== -1 && raw.subarray(at, at + featureBytes.length + 16).includes(statusRequest);
+}
+
+const stapling: Check = {
+  id: "certificate-stapling",
+  title: "What the authority says of revocation comes with the certificate",
+  why: "Without it browsers ask the authority who visits the site, or do not ask; a certificate that demands it is refused by Firefox.",
+  fix: "Switch OCSP stapling on (nginx: ssl_stapling on, ssl_stapling_verify on and a resolver), or order a certificate without a responder.",
+  look: (view) =>
+    looking(view, ({ leaf, stapled }) => {
+      const responder = /(?:^|\n)OCSP - URI:"?([^"\s]{1,200})/.exec(leaf.infoAccess ?? "")?.[1];
+      if (stapled) return pass("An OCSP answer is stapled.");
+      if (demandsStaple(leaf))
+        return fail("The certificate demands a stapled OCSP answer (must-staple), and none came.");
+      if (responder === undefined)
+        return pass(
+          "The certificate names no OCSP responder, as those of Let's Encrypt since 2025: there is nothing to staple, and settings for it do nothing.",
+        );
+      return warn(`The certificate names the OCSP responder ${responder}, and no answer of it is stapled.`);
+    }),
+};
+
 function oneLine(name: string): string {
   return name.replaceAll("\n", ", ");
 }
 
-export const certificateChecks: readonly Check[] = [names, chain, days, key];
+export const certificateChecks: readonly Check[] = [names, chain, days, key, stapling];

@@ -154,7 +154,8 @@ const list: Check = {
         continue;
       }
       const names = asked.value.status === 200 ? namesIn(asked.value.body.toString("utf8")) : null;
-      if (names !== null)
+      // An empty list names nobody: no database is for this host.
+      if (names !== null && names.length > 0)
         told.push(
           `${request.target}: ${names.length} (${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""})`,
         );

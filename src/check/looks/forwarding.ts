@@ -31,6 +31,7 @@ const forwardedHost: Check = {
       ],
       [tellingTarget, ["X_Forwarded_Host", name], "X_Forwarded_Host"],
       ["/robots.txt", ["X-Forwarded-Host", name, "X_Forwarded_Host", name], "X-Forwarded-Host"],
+      ["/web/login", ["X-Forwarded-Host", name, "X_Forwarded_Host", name], "X-Forwarded-Host"],
     ] as const;
     const answers: string[] = [];
     for (const [target, fields, what] of tries) {
@@ -59,22 +60,33 @@ const foreignHost: Check = {
   fix: "Serve known names only: nginx needs a default server that refuses, Traefik a Host rule, Caddy the site's name.",
   async look(view) {
     const name = foreignName(view);
-    const asked = await view.ask({ method: "GET", target: tellingTarget, host: name, alone: true });
-    if (!asked.ok) {
-      const trouble = asked.error.kind === "closed" ? await view.silence() : asked.error;
-      return trouble === null
-        ? pass("A request for a foreign name is met with a closed connection.")
-        : untold(trouble);
+    const answers: string[] = [];
+    // Some proxies refuse or mend the first path, and serve any name all the same.
+    for (const target of [tellingTarget, "/web/login"]) {
+      const asked = await view.ask({ method: "GET", target, host: name, alone: true });
+      if (!asked.ok) {
+        const trouble = asked.error.kind === "closed" ? await view.silence() : asked.error;
+        if (trouble !== null) return untold(trouble);
+        answers.push(`GET ${target}: closed`);
+        continue;
+      }
+      const { status, body } = asked.value;
+      const where = cameBack(asked.value, name);
+      // A page of refusal may name what it refuses.
+      if (where !== null && status < 400)
+        return fail(`GET ${target} for the host ${name}: ${status}, and the name came back ${where}.`);
+      if (status === 200 && isOdoo(body.toString("latin1")))
+        return warn(`GET ${target} for the host ${name}: ${status}, served by Odoo.`);
+      answers.push(`GET ${target}: ${status}`);
     }
-    const { status, body } = asked.value;
-    const where = cameBack(asked.value, name);
-    if (where !== null)
-      return fail(`GET ${tellingTarget} for the host ${name}: ${status}, and the name came back ${where}.`);
-    if (status === 200 && /odoo/i.test(body.toString("latin1")))
-      return warn(`GET ${tellingTarget} for the host ${name}: ${status}, served by Odoo.`);
-    return pass(`GET ${tellingTarget} for a foreign name: ${status}.`);
+    return pass(`For a foreign name: ${answers.join(", ")}.`);
   },
 };
+
+/** A page of Odoo, or the answer of its /web/health. */
+function isOdoo(body: string): boolean {
+  return /odoo/i.test(body) || /^\s*\{"status": ?"pass"\}/.test(body);
+}
 
 /** An address of the site itself over plain HTTP in the log-in page; null: there is none. One over https may come from settings, and tells nothing. */
 async function plainLinkOf(view: SiteView): Promise<string | null> {

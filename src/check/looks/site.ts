@@ -1,4 +1,5 @@
 import { type Answer, fieldsOf } from "../answer.ts";
+import { checkBounds } from "../bounds.ts";
 import { type Check, fail, pass, skipped, untold, warn } from "../check.ts";
 import { authorityOf, type Target } from "../target.ts";
 import type { SiteView } from "../view.ts";
@@ -11,7 +12,7 @@ const odooAnswers: Check = {
   async look(view) {
     const login = await view.login();
     if (!login.ok) return fail(`GET /web/login: ${login.error.detail}.`);
-    const { status, fields, body } = login.value;
+    const { status, fields, body, whole } = login.value;
     const location = fieldsOf(fields, "location")[0];
     const seen = `GET /web/login: ${status}${location === undefined ? "" : ` to ${location}`}`;
     if (status >= 500) return fail(`${seen}: what stands in front does not reach Odoo.`);
@@ -36,6 +37,8 @@ const odooAnswers: Check = {
         return warn(`${seen}: the log-in page is elsewhere on this site, so it was not looked at.`);
       return warn(`${seen}: the site lives under another address; look at that one.`);
     }
+    if (status === 200 && !whole && body.length < checkBounds.bodyBytesMax)
+      return fail(`${seen}, but the page did not come whole.`, torn);
     const page = body.toString("latin1");
     const isOdoo = /odoo/i.test(page);
     if (status === 200 && (/oe_login_form/.test(page) || (isOdoo && /name="csrf_token"/.test(page))))
@@ -48,6 +51,9 @@ const odooAnswers: Check = {
 function plainName(name: string): string {
   return name.replace(/^www\.|^\[|\]$/g, "");
 }
+
+const torn =
+  "Look at what stands in front (buffers on a full disk, limits of size and time) and whether Odoo's workers are free.";
 
 const toItself = "it redirects to itself without end";
 
