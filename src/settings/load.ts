@@ -16,6 +16,7 @@ import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./set
 import { gatherSettings } from "./sources.ts";
 import type { SettingName } from "./table.ts";
 import {
+  readAccount,
   readBytes,
   readChoice,
   readCount,
@@ -124,6 +125,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     trustedProxies: networks(reader, "TRUSTED_PROXIES"),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
+    adminAccounts: reader.list("ADMIN_ACCOUNTS", readAccount),
     apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
     api,
     database: reader.maybe("DATABASE", readDatabaseName),

@@ -53,6 +53,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     trustedProxies: emptyIpSet,
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
+    adminAccounts: [],
     apiNetworks: preset === "strict" ? emptyIpSet : null,
     api: null,
     database: null,
