@@ -134,6 +134,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     const turn = this.#turn;
     if (turn === null) return;
     this.#turn = null;
+    this.#stuckSinceMs = never;
     if (this.#isWatched) {
       this.#isWatched = false;
       this.socket.setTimeout(0);
