@@ -3,6 +3,7 @@ import type { Clock } from "./base/clock.ts";
 import { type Ip, ipNetworkText } from "./base/ip.ts";
 import { emptyIpSet, type IpSet, ipSetUnion, parseIpSet } from "./base/ip-set.ts";
 import { remembered } from "./base/remembered.ts";
+import { foldedAccount } from "./guard/account-name.ts";
 import { type ApiList, apiList } from "./guard/api-list.ts";
 import { type JailRules, jailRules } from "./guard/jail-rules.ts";
 import { createStagingGate, type StagingGate, type StagingTries, stagingCookie } from "./guard/staging.ts";
@@ -45,6 +46,8 @@ export interface Plan {
   databaseOf(host: string): string | null;
   /** Are tracebacks taken out of Odoo's answers for this client. */
   masksTracebacks(ip: Ip): boolean;
+  /** Accounts whose passwords are not to be tried from there, as `Named.folded`; null: all are. */
+  keptAccounts(ip: Ip): ReadonlySet<string> | null;
   /** Our own cookie, never sent to Odoo; null but on staging. */
   readonly ownCookie: string | null;
   /** Lower case. */
@@ -98,6 +101,7 @@ export function buildPlan(parts: PlanParts): Plan {
     settings.trustedNetworks,
     namedNetworks(settings.apiNetworks),
   ]);
+  const adminAccounts = new Set(settings.adminAccounts.map(foldedAccount));
   const site: Site = {
     methods: new Set(settings.methods),
     servedNames,
@@ -131,6 +135,8 @@ export function buildPlan(parts: PlanParts): Plan {
     cors: compileCors(settings.cors),
     databaseOf: (host) => settings.hostDatabases.get(host) ?? settings.database,
     masksTracebacks: (ip) => settings.preset === "strict" && !known.contains(ip),
+    keptAccounts: (ip) =>
+      adminAccounts.size === 0 || settings.adminNetworks.contains(ip) ? null : adminAccounts,
     ownCookie: staging ? stagingCookie : null,
     websocketOrigins: new Set(settings.websocketOrigins.map((origin) => origin.toLowerCase())),
     authorityOf,

@@ -4,6 +4,7 @@ import { parseIp } from "../base/ip.ts";
 import { keyOf } from "../cache/rules.ts";
 import { type ApiRefusal, apiPathOf, networkRefusal, pathRefusal, wantsCall } from "../guard/api-list.ts";
 import { isDatabaseList, queryNamesOther } from "../guard/database-pin.ts";
+import { type Door, doorOf } from "../guard/login-door.ts";
 import type { RequestFacts } from "../message/facts.ts";
 import { cspReportPath } from "../message/own-paths.ts";
 import { screen } from "../message/screen.ts";
@@ -260,6 +261,9 @@ function sayForward(
   else
     for (const [i, limit] of limits.entries())
       say(`${i === 0 ? "limits:  " : "         "}${limitText(limit)}`);
+  const door = doorOf(facts);
+  if (door !== null && namingDoors.has(door) && plan.keptAccounts(facts.client) !== null)
+    say("log-in:  403 for ADMIN_ACCOUNTS, which are for ADMIN_NETWORKS only (admin-account)");
   if (decision.stores(facts.path)) say(`cache:   ${cacheText(facts, plan)}`);
   if (decision.framedByAny) say("frames:  other sites may frame the answer, unless Odoo forbids it");
   const { bodyBytesMax, spoolBytesMax, workers } = plan.settings;
@@ -272,6 +276,16 @@ function sayForward(
   const because = room < allowed ? " (SPOOL_MAX)" : "";
   say(`bounds:  answer within ${decision.answerTimeoutMs / 1000} s, body up to ${bytes} MiB${because}`);
 }
+
+/** Where a log-in or call names an account. */
+const namingDoors: ReadonlySet<Door> = new Set([
+  "form",
+  "upload",
+  "authenticate",
+  "json-rpc",
+  "xml-common",
+  "xml-object",
+]);
 
 const limitKeyText: Readonly<Record<Limit["key"], string>> = {
   client: "client address",

@@ -11,8 +11,10 @@ export const edgeBounds = {
   handshakeTimeoutMs: 10_000,
   /** An idle kept connection (HTTP/1.1 and HTTP/2) is closed. */
   keepAliveTimeoutMs: 30_000,
-  /** A client that takes no byte of its answer for this long is cut. */
+  /** A client that takes no byte of its answer for this long, and sends none, is cut; Node's timer, which sees it, may take twice as long. */
   sendTimeoutMs: 60_000,
+  /** What waits to be sent has not gone out whole in this time, whatever the client sends meanwhile: cut. */
+  sendStuckTimeoutMs: 600_000,
   /** After a refused message the rest of its body is read this long before the connection is closed, so that the answer arrives. */
   lingerMs: 2_000,
   /** Parser's limit for one header block; the screen's own, smaller limits decide first. */

@@ -12,6 +12,9 @@ import { type RequestHead, RequestReader, type RequestSink } from "./request-rea
 /** Bytes kept of requests that wait behind a running one, or behind a handshake that is not answered yet; past it the socket is not read. */
 const waitingBytesMax = 64 * 1024;
 
+/** Later than any moment that is asked about. */
+const never = Number.POSITIVE_INFINITY;
+
 /**
  * One HTTP/1 connection: one exchange at a time (RFC 9112 §9.3.2). What is pipelined waits in bytes, unread: nothing behind a
  * refused message is run, and one connection keeps one worker of Odoo busy at most.
@@ -36,6 +39,8 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   #waitsForHead = true;
   #isEnding = false;
   #isWatched = false;
+  /** Since when not all has gone out that was written. */
+  #stuckSinceMs = never;
   /** The bytes that are read now came while an exchange was under way. */
   #isPiped = false;
   readonly #early = new Gathered();
@@ -75,6 +80,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
 
   /** Looks at the bounds in time; called every `connectionsCheckMs`. */
   check(nowMs: number): void {
+    if (nowMs - this.#stuckSinceMs > this.#bounds.sendStuckTimeoutMs) this.#turn?.cut();
     if (this.#turn !== null || this.#isEnding) return;
     const waitedMs = nowMs - this.#sinceMs;
     if (this.#waitsForHead || this.#reader.isInsideHead) {
@@ -128,6 +134,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
     const turn = this.#turn;
     if (turn === null) return;
     this.#turn = null;
+    this.#stuckSinceMs = never;
     if (this.#isWatched) {
       this.#isWatched = false;
       this.socket.setTimeout(0);
@@ -142,6 +149,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   }
 
   watchSending(): void {
+    if (this.#stuckSinceMs === never) this.#stuckSinceMs = performance.now();
     if (this.#isWatched) return;
     this.#isWatched = true;
     // The socket's own timer sees progress inside a write: a slow reader is not a dead one.
@@ -196,6 +204,7 @@ export class Http1Connection implements Carrier, RequestSink, Placed {
   };
 
   readonly #onDrain = (): void => {
+    this.#stuckSinceMs = never;
     this.#turn?.drained();
   };
 

@@ -52,11 +52,11 @@ export function accountName(door: Door, facts: AskedFacts, body: AskedBody | nul
     }
     case "xml-common": {
       const call = body?.call;
-      const second = xmlSecond(body);
+      const second = call?.user ?? xmlSecond(body);
       return second === null && (call == null || triesPassword(call.method)) ? odd : tidy(second);
     }
     case "xml-object":
-      return triesAnother(body?.call ?? null) ? odd : userNumber(xmlSecond(body));
+      return triesAnother(body?.call ?? null) ? odd : userNumber(body?.call?.user ?? xmlSecond(body));
     // A customer who opens the sign-up link of an e-mail five times guesses nothing: who collects names uses many.
     case "lookup":
     case "second-factor":
@@ -70,6 +70,11 @@ export function accountName(door: Door, facts: AskedFacts, body: AskedBody | nul
   }
 }
 
+/** A name of the operator's as attempts are counted by it (`Named.folded`). */
+export function foldedAccount(name: string): string {
+  return name.trim().normalize("NFC").toLowerCase();
+}
+
 /** Turns a name into what logs and stores may hold: the same word for the same name on this machine, nothing to anybody else. */
 export function accountHasher(secret: Uint8Array): (name: string) => string {
   return (name) => createHmac("sha256", secret).update(name).digest("base64url").slice(0, 22);
@@ -79,7 +84,7 @@ function tidy(name: string | null): Named {
   if (name === null) return none;
   const trimmed = name.trim();
   if (trimmed.length > writtenCharsMax) return odd;
-  const folded = trimmed.normalize("NFC").toLowerCase();
+  const folded = foldedAccount(trimmed);
   if (folded === "") return none;
   if (folded.length > accountCharsMax || /[\u0000-\u001f\u007f]/.test(folded)) return odd;
   return { kind: "name", folded, written: name };

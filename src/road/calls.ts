@@ -48,7 +48,10 @@ export class Calls {
     return (
       decision.xmlWithoutDoctype ||
       decision.rpcEnvelope ||
-      (x.apiPath !== null && (x.api !== null || x.plan.databaseOf(facts.host) !== null))
+      (x.apiPath !== null &&
+        (x.api !== null ||
+          x.plan.databaseOf(facts.host) !== null ||
+          x.plan.keptAccounts(facts.client) !== null))
     );
   }
 
@@ -60,7 +63,10 @@ export class Calls {
     body: RequestBody,
   ): Promise<boolean> {
     const path = x.apiPath;
-    const judges = x.plan.databaseOf(facts.host) !== null || (x.api !== null && wantsCall(x.api));
+    const judges =
+      x.plan.databaseOf(facts.host) !== null ||
+      x.plan.keptAccounts(facts.client) !== null ||
+      (x.api !== null && wantsCall(x.api));
     if (path?.kind === "xml-rpc" && path.service !== "db" && (judges || decision.xmlWithoutDoctype))
       return this.#xml(x, facts, body, judges ? path.service : null);
     if (decision.xmlWithoutDoctype) return this.#xml(x, facts, body, null);

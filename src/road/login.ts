@@ -1,12 +1,13 @@
 import { ipKey64 } from "../base/ip.ts";
 import { unreachable } from "../base/result.ts";
-import { accountName } from "../guard/account-name.ts";
+import { accountName, type Named } from "../guard/account-name.ts";
 import type { Entry } from "../guard/jail.ts";
 import { freeGrant, type Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import { watchLogin } from "../guard/login-watch.ts";
 import type { RawFields, RequestFacts } from "../message/facts.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
+import { xmlFaultAnswer } from "../reply/xml-fault.ts";
 import type { RunningExchange } from "../running.ts";
 import type { RequestBody } from "../upstream/request-body.ts";
 import type { Answering } from "./answering.ts";
@@ -37,7 +38,8 @@ export class LoginStage {
     decision: ForwardDecision,
     body: RequestBody | null,
   ): Grant | null | Promise<Grant | null> {
-    this.#look(x, facts, body);
+    const named = this.#look(x, facts, body);
+    if (named !== null && isKeptOut(x, facts, named, body)) return this.#keptOut(x, facts);
     if (x.plan.isTrusted(facts.client)) return freeGrant;
     if (decision.accountLimits.length > 0) return this.#enterCounted(x, facts, decision);
     const jailed = this.#jail(x, facts);
@@ -63,11 +65,21 @@ export class LoginStage {
     return null;
   }
 
-  /** What is tried, and for whom. */
-  #look(x: RunningExchange, facts: RequestFacts, body: RequestBody | null): void {
+  /** Administrators' accounts are for their networks; Odoo is not asked, and nothing is told of the password. */
+  #keptOut(x: RunningExchange, facts: RequestFacts): null {
+    x.verdict = "deny";
+    this.#answer.denied(x, facts, "admin-account");
+    const path = x.apiPath?.kind ?? null;
+    if (path === "xml-rpc") x.reply(xmlFaultAnswer(keptOutText, x.id, 403), false);
+    else this.#answer.error(x, 403, keptOutText, { jsonRpc: path === "json-rpc" });
+    return null;
+  }
+
+  /** What is tried, and for whom; null: nothing is. */
+  #look(x: RunningExchange, facts: RequestFacts, body: RequestBody | null): Named | null {
     const asked = body === null ? null : { call: x.call, memory: body.memory, whole: body.file === null };
     x.watch = watchLogin(facts, asked);
-    if (x.watch === null || !x.watch.isAttempt) return;
+    if (x.watch === null || !x.watch.isAttempt) return null;
     const { door } = x.watch;
     const { hashAccount, pendingAccounts } = this.#parts;
     const named = accountName(door, facts, asked);
@@ -75,15 +87,15 @@ export class LoginStage {
       case "name":
         x.account = hashAccount(named.folded);
         x.writtenAccount = named.written === named.folded ? x.account : hashAccount(named.written);
-        return;
+        return named;
       case "odd":
         // All who write so are one: each writing would be another account otherwise, and none would ever be attacked.
         x.account = hashAccount(oddName);
-        return;
+        return named;
       case "none":
         if (door === "second-factor") x.writtenAccount = pendingAccounts.accountOf(facts.sessionId);
         x.account = x.writtenAccount;
-        return;
+        return named;
       default:
         return unreachable(named);
     }
@@ -160,6 +172,28 @@ export class LoginStage {
     return read;
   }
 }
+
+/**
+ * Is it, or may it be, one of the accounts that are kept to administrators' networks. Calls of `object` always name somebody. A web client's large call of
+ * which only a word is known is let go: mostly it is an import, and who makes it is logged in.
+ */
+function isKeptOut(x: RunningExchange, facts: RequestFacts, named: Named, body: RequestBody | null): boolean {
+  const kept = x.plan.keptAccounts(facts.client);
+  if (kept === null) return false;
+  const door = x.watch?.door;
+  switch (named.kind) {
+    case "name":
+      return kept.has(named.folded);
+    case "odd":
+      return door !== "call" || body === null || body.file === null;
+    case "none":
+      return door === "xml-object" || (door === "json-rpc" && x.call?.service === "object");
+    default:
+      return unreachable(named);
+  }
+}
+
+const keptOutText = "This account is for administrators' networks only; nothing was tried.";
 
 /** While Odoo tells of no attempt at all how it ended, a 500 is its own trouble and nobody's wrong password. */
 const troubleMs = 60_000;

@@ -216,6 +216,12 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
       remedy: "see that the proxy always sets that field, or name networks without its address",
     });
   }
+  if (settings.adminAccounts.length > 0 && settings.adminNetworks.isEmpty && reader.good("ADMIN_NETWORKS")) {
+    reader.complain("ADMIN_ACCOUNTS", {
+      thing: "names accounts for ADMIN_NETWORKS, which is empty: nobody could log in to them",
+      remedy: "set ADMIN_NETWORKS to where their people are",
+    });
+  }
   if (settings.api !== null && reader.has("API_NETWORKS")) {
     const thing = "and the section api: of gateway.yaml both say who may call";
     reader.complain("API_NETWORKS", {

@@ -18,6 +18,7 @@ import type { ListenAddress, Preset, ServedName, Settings, TlsMode } from "./set
 import { gatherSettings } from "./sources.ts";
 import type { SettingName } from "./table.ts";
 import {
+  readAccount,
   readBytes,
   readChoice,
   readCount,
@@ -127,6 +128,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     requireTrustedProxy: reader.one("REQUIRE_TRUSTED_PROXY", readYesNo),
     trustedNetworks: networks(reader, "TRUSTED_NETWORKS"),
     adminNetworks: networks(reader, "ADMIN_NETWORKS"),
+    adminAccounts: reader.list("ADMIN_ACCOUNTS", readAccount),
     apiNetworks: api === null ? apiNetworks(reader, preset) : apiNetworksOf(api),
     api,
     cors: readCors(reader.section("cors"), reader.complainAt),

@@ -76,6 +76,7 @@ function typeWords(row: SettingRow): string {
     case "methods":
     case "origins":
     case "path patterns":
+    case "account names":
       return `list of ${row.type}`;
     case "networks":
     case "url":

@@ -133,6 +133,8 @@ export interface Settings {
   readonly requireTrustedProxy: boolean;
   readonly trustedNetworks: IpSet;
   readonly adminNetworks: IpSet;
+  /** As the operator wrote them; empty: none is kept to `adminNetworks`. */
+  readonly adminAccounts: readonly string[];
   /** null: any (the default of `standard`, `staging`, `nginx-guide`); `strict` defaults to an empty set. */
   readonly apiNetworks: IpSet | null;
   /** The section `api:` of gateway.yaml, first match decides; null: there is none. */

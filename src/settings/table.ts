@@ -14,6 +14,7 @@ export type SettingType =
   | "methods"
   | "origins"
   | "path patterns"
+  | "account names"
   | "text"
   | "secret";
 
@@ -342,6 +343,13 @@ export const settingTable = [
     meaning: "Clients that may reach the database manager.",
   },
   {
+    name: "ADMIN_ACCOUNTS",
+    type: "account names",
+    default: "none",
+    meaning:
+      "Accounts (log-in names as Odoo has them, `uid:2` for programs that call as user 2) whose passwords are tried from ADMIN_NETWORKS only; from elsewhere such a log-in, and one whose name has two readings, is refused before Odoo is asked.",
+  },
+  {
     name: "API_NETWORKS",
     type: "networks",
     default: null,
@@ -626,6 +634,7 @@ export function isListType(type: SettingType): boolean {
     case "methods":
     case "origins":
     case "path patterns":
+    case "account names":
       return true;
     case "url":
     case "address":

@@ -126,6 +126,14 @@ export function readMethod(text: string): Read<string> {
   return complain(`${shown(text)} is no HTTP method`, near === null ? "" : `did you mean ${near}?`);
 }
 
+/** Reads the log-in name of an account, or `uid:` with its number. */
+export function readAccount(text: string): Read<string> {
+  const isName = text.length <= 254 && !/[\u0000-\u001f\u007f]/.test(text);
+  const isNumber = !/^uid:/i.test(text) || /^uid:[1-9][0-9]{0,9}$/.test(text);
+  if (isName && isNumber) return ok(text);
+  return complain(`${shown(text)} is no account`, "write the log-in name as Odoo has it, or uid:2");
+}
+
 /** Most segments of a path pattern, and its longest text: not more than the policy's own patterns bear. */
 const patternSegmentsMax = 32;
 const patternCharsMax = 512;

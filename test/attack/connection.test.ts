@@ -6,12 +6,13 @@ import { systemClock } from "../../src/base/clock.ts";
 import { edgeBounds } from "../../src/edge/bounds.ts";
 import type { EdgeHandlers } from "../../src/edge/http1.ts";
 import { type Admission, type Listener, listenPlain, listenTls } from "../../src/edge/listeners.ts";
+import { listenHttp2 } from "../edge/http2/listener.ts";
 import { until } from "../exchange/clients.ts";
 import { startTestGateway } from "../support/gateway.ts";
 import { rawTalk } from "../support/upstream-raw.ts";
 import { request, smuggled } from "./corpus/case.ts";
 import { nextClient, open, Wire } from "./corpus/run.ts";
-import { frame, frameType, get, RawHttp2 } from "./frames.ts";
+import { frame, frameType, get, RawHttp2, uint32 } from "./frames.ts";
 
 t.test("what stands behind a message that is refused late is not run", async (t) => {
   const gateway = await startTestGateway();
@@ -381,3 +382,39 @@ t.test("one client's unfinished bodies leave the spool to others", async (t) => 
   for (const { socket } of [...wires, other]) socket.destroy();
   await until(() => gateway.running.spoolBytes() === 0);
 });
+
+t.test(
+  "who takes nothing of his answer and goes on sending does not hold the connection for ever",
+  async (t) => {
+    const listener = await listenHttp2(t, (down) => down.answer(200, [], Buffer.alloc(40_000_000), false), {
+      sendStuckTimeoutMs: 200,
+      connectionsCheckMs: 30,
+      http2LookMs: 30,
+    });
+    const socket = connectTls({
+      host: "127.0.0.1",
+      port: listener.port,
+      servername: "odoo.test",
+      ALPNProtocols: ["http/1.1"],
+      rejectUnauthorized: false,
+    });
+    await once(socket, "secureConnect");
+    socket.on("error", () => {});
+    socket.pause();
+    socket.write(request("GET /"));
+    const trickle = setInterval(() => socket.write("G"), 20);
+    await new Promise((resolve) => socket.once("close", resolve));
+    clearInterval(trickle);
+    t.pass("HTTP/1.1: cut, though it sent a byte each 20 ms");
+
+    // SETTINGS_INITIAL_WINDOW_SIZE (4): what is shut is the line, not a window.
+    const raw = new RawHttp2(listener.port, "127.0.0.1", [[4, 2 ** 31 - 1]]);
+    raw.send(frame(frameType.window, 0, 0, uint32(2 ** 30)), get(1, "/"));
+    await once(raw.socket, "secureConnect");
+    raw.socket.pause();
+    const pings = setInterval(() => raw.send(frame(frameType.ping, 0, 0, Buffer.alloc(8))), 200);
+    await raw.closed;
+    clearInterval(pings);
+    t.pass("HTTP/2: cut, though it sent frames");
+  },
+);

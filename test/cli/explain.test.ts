@@ -77,6 +77,17 @@ t.test("explain tells which other sites' pages may call, and what keeps a copy c
   t.end();
 });
 
+t.test("explain tells where administrators' accounts are kept out", (t) => {
+  const kept = "admin_networks: 192.0.2.0/28\nadmin_accounts: admin\n";
+  t.match(
+    explained(kept, "POST /fr/web/login", "198.51.100.9"),
+    /^log-in: {2}403 for ADMIN_ACCOUNTS.*\(admin-account\)$/m,
+  );
+  t.notMatch(explained(kept, "POST /web/login", "192.0.2.9"), /ADMIN_ACCOUNTS/);
+  t.notMatch(explained(kept, "GET /web/login", "198.51.100.9"), /ADMIN_ACCOUNTS/);
+  t.end();
+});
+
 t.test("explain tells a bound of the spool where that is the smaller one", (t) => {
   const restore = explained("admin_networks: 192.0.2.0/24\n", "POST /web/database/restore", "192.0.2.9");
   t.match(restore, /body up to 8192 MiB \(SPOOL_MAX\)$/m);

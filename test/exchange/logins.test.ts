@@ -336,6 +336,80 @@ t.test("the master password: tried by administrators' networks only, and known b
 });
 
 /** Each way Odoo reads a log-in (odoo-wire b, second half): it is known as a failure, or it does not get to Odoo. */
+const keptApart = { ADMIN_NETWORKS: "10.0.0.0/8", ADMIN_ACCOUNTS: "Admin, uid:2" };
+
+t.test("administrators' accounts are for their networks only, at every door", async (t) => {
+  const gateway = await startTestGateway({ env: { ...keptApart, TRUSTED_PROXIES: "127.0.0.1" } });
+  t.teardown(() => gateway.close());
+  const from = (address: string) => `X-Forwarded-For: ${address}`;
+  const login = (name: string) => rpc({ db: "prod", login: name, password: name });
+  for (const [start, lines, body] of [
+    ["POST /web/session/authenticate", json, login("admin")],
+    ["POST /fr/web/session/authenticate", json, login("ADMIN ")],
+    ["POST /web/login", form, "login=admin&password=admin"],
+    ["POST /web/login?login=admin", form, "login=demo&password=admin"],
+    ["POST /base_import_module/login_upload", form, "login=admin&password=admin"],
+    ["POST /jsonrpc", json, service("common", "authenticate", "prod", "admin", "admin")],
+    ["POST /jsonrpc", json, service("object", "execute_kw", "prod", 2, "admin", "res.users", "read")],
+    ["POST /xmlrpc/2/common", text, xml("login", "prod", "admin", "admin")],
+    ["POST /xmlrpc/object", text, xml("execute", "prod", 2, "admin", "res.users", "read")],
+  ] as const) {
+    const answer = await h1(gateway, start, [...lines, from("203.0.113.9")], body);
+    t.equal(answer.status, 403, start);
+    if (start.includes("xmlrpc")) t.match(answer.body, /<fault>/);
+    t.match(answer.body, /administrators('|&#39;) networks only|<title>403/);
+    t.match(gateway.records().at(-1), { rule: "admin-account", verdict: "deny", upstreamMs: null });
+  }
+  const object = xml("execute", "prod", 2, "admin", "res.users", "read");
+  const number = (value: string) => object.replace("<int>2</int>", value);
+  for (const body of [
+    number("<int>02</int>"),
+    number("<int>+2</int>"),
+    number("<double>2.0</double>"),
+    number("<i4> 2 </i4>"),
+    number("<string>2</string>"),
+    number("<array><data><value><int>2</int></value></data></array>"),
+    object.replace("<params>", "<!-- x --><params>"),
+    object.replace("</params>", `${member("x".repeat(100_000))}</params>`),
+  ]) {
+    const answer = await h1(gateway, "POST /xmlrpc/2/object", [...text, from("203.0.113.9")], body);
+    t.match(answer.body, /<fault>/, body.slice(0, 200));
+  }
+  for (const user of ["2.0", "2e0", '"2"', "[2]", "null", '{"2":2}']) {
+    const body = service("object", "execute", "prod", 2, "admin", "res.users", "read").replace(
+      ",2,",
+      `,${user},`,
+    );
+    const answer = await h1(gateway, "POST /jsonrpc", [...json, from("203.0.113.9")], body);
+    t.equal(answer.status, 403, body);
+  }
+  t.equal(gateway.demo.requests.length, 0, "Odoo was asked nothing");
+  t.notOk(
+    gateway.events.some((event) => event.type === "strike"),
+    "and nothing was tried",
+  );
+  const authenticate = (name: string, address: string) =>
+    h1(gateway, "POST /web/session/authenticate", [...json, from(address)], login(name));
+  t.match((await authenticate("admin", "10.1.2.3")).body, /"uid": 2/, "from inside");
+  t.match((await authenticate("demo", "203.0.113.9")).body, /"uid": 6/, "others from anywhere");
+  const call = (body: string) => h1(gateway, "POST /xmlrpc/2/object", [...text, from("203.0.113.9")], body);
+  t.match((await call(xml("execute", "prod", 6, "demo", "res.users", "search"))).body, /<array>/);
+  const version = xml("version");
+  t.match(
+    (await h1(gateway, "POST /xmlrpc/2/common", [...text, from("203.0.113.9")], version)).body,
+    /19\.0/,
+  );
+  const large = rpc({ model: "res.partner", method: "create", args: ["to authenticate".padEnd(100_000)] });
+  const session = `Cookie: ${sessionPair(await authenticate("demo", "203.0.113.9"))}`;
+  const imported = await h1(
+    gateway,
+    "POST /web/dataset/call_kw/res.partner/create",
+    [...json, session, from("203.0.113.9")],
+    large,
+  );
+  t.equal(imported.status, 200, "a large call of somebody who is logged in goes on");
+});
+
 t.test("a guess is seen in whatever way it is written, or refused", async (t) => {
   const demo = await startDemo({ languages: ["en", "fr"] });
   t.teardown(() => demo.close());
@@ -426,8 +500,15 @@ t.test("a guess is seen in whatever way it is written, or refused", async (t) =>
     ["a service name twice", "POST /jsonrpc", json, common.replace('"service":', '"service":"x","service":')],
     ["a language", "POST /fr/jsonrpc", json, common],
   ];
+  const kept = await startTestGateway({
+    upstream: { webPort: demo.webPort, busPort: demo.busPort },
+    env: { ...keptApart, TRUSTED_NETWORKS: "127.0.0.1" },
+  });
+  t.teardown(() => kept.close());
   for (const [what, start, lines, body] of rows) {
     demo.forget();
+    await h1(kept, start, lines, body);
+    t.equal(demo.requests.length, 0, `${what}: an administrator's password is not tried from outside`);
     const { answer, seen } = await outcomeOf(gateway, start, lines, body);
     const reached = demo.requests.length > 0;
     if (reached) t.same(seen, ["failure"], `${what}: ${answer.status}`);

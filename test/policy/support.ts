@@ -56,6 +56,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     logAddresses: "full",
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
+    adminAccounts: [],
     apiNetworks: preset === "strict" ? emptyIpSet : null,
     cors: [],
     api: null,

@@ -46,6 +46,9 @@ export class Http2Output implements Due {
   #willFlush = false;
   /** The system does not take more for now. */
   #isBlocked = false;
+  /** It took no more when that was last looked at, and has not taken all since then. */
+  #isStuck = false;
+  #stuckSinceMs = 0;
   /** Nothing is read until what waits is out. */
   #isPaused = false;
   #isEnding = false;
@@ -57,6 +60,7 @@ export class Http2Output implements Due {
     this.#toll = toll;
     socket.on("drain", () => {
       this.#isBlocked = false;
+      this.#isStuck = false;
       socket.setTimeout(0);
       this.#flush();
     });
@@ -64,6 +68,15 @@ export class Http2Output implements Due {
     socket.on("timeout", () => {
       if (this.#isBlocked || this.#isEnding) socket.destroy();
     });
+  }
+
+  /** By the clock. Frames of the client keep Node's timer from running out. */
+  look(nowMs: number): void {
+    if (!this.#isBlocked) return;
+    if (!this.#isStuck) {
+      this.#isStuck = true;
+      this.#stuckSinceMs = nowMs;
+    } else if (nowMs - this.#stuckSinceMs >= this.#bounds.sendStuckTimeoutMs) this.#socket.destroy();
   }
 
   /** A frame that is no DATA. */

@@ -128,6 +128,7 @@ export class Http2Session implements FrameSink, Http2Carrier, Placed {
   look(nowMs: number): void {
     const { keepAliveTimeoutMs, headerTimeoutMs, sendTimeoutMs } = this.#bounds;
     this.#toll.look();
+    this.#output.look(nowMs);
     if (this.#streams.length > 0) {
       const isShut = this.#output.outflow.windowBytes <= 0;
       for (const stream of this.#streams.slice()) stream.look(nowMs, sendTimeoutMs, isShut);
