@@ -10,6 +10,7 @@ const programs: readonly (readonly string[])[] = [
   ["functions/run.js"],
   ["flat.js", "--rounds", "5"],
   ["scale.js"],
+  ["bodies.js"],
   ["slow.js"],
   ["memory.js"],
   ["addresses.js"],
