@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import t from "tap";
 import { manualClock, systemClock } from "../../src/base/clock.ts";
+import { ok } from "../../src/base/result.ts";
 import { Http2Body } from "../../src/edge/http2/body.ts";
 import { AnswerBuffer } from "../../src/upstream/answer-buffer.ts";
 import { closeGoingAway, FrameBoundary } from "../../src/upstream/frames.ts";
@@ -135,6 +136,68 @@ t.test(
     made.value.close();
   },
 );
+
+t.test("a client that is quicker than the disk waits, and goes on when there is room again", async (t) => {
+  let letWrite = () => {};
+  class SlowDisk extends Spool {
+    override async create() {
+      const made = await super.create();
+      if (!made.ok) return made;
+      const { write, ...rest } = made.value;
+      const slowly: typeof write = async (...args) => {
+        await new Promise<void>((resolve) => {
+          letWrite = resolve;
+        });
+        return write(...args);
+      };
+      return ok({ ...rest, write: slowly });
+    }
+  }
+  const bytes = randomBytes(1_000_000);
+  const body = newBody();
+  let isPaused = false;
+  const { pause, resume } = body;
+  body.pause = () => {
+    isPaused = true;
+    pause.call(body);
+  };
+  body.resume = () => {
+    isPaused = false;
+    resume.call(body);
+  };
+  const spool = new SlowDisk(folder(), 1e9);
+  const wanted = collectBody(body, { bytesMax: 1e9, spool, clock: systemClock });
+  let at = 0;
+  let waits = 0;
+  const send = () => {
+    for (; at < bytes.length && !isPaused; at += 10_000) body.data(bytes.subarray(at, at + 10_000));
+  };
+  send();
+  t.ok(at <= 64 * 1024 + 3 * 128 * 1024, `${at} bytes in memory`);
+  while (at < bytes.length) {
+    waits += 1;
+    await new Promise(setImmediate);
+    letWrite();
+    send();
+  }
+  t.ok(waits > 3);
+  body.end();
+  let isWhole = false;
+  const whole = Promise.resolve(wanted).finally(() => {
+    isWhole = true;
+  });
+  while (!isWhole) {
+    await new Promise(setImmediate);
+    letWrite();
+  }
+  const got = await whole;
+  if (!got.ok) throw new Error(got.error);
+  const { memory, file } = got.value;
+  if (file === null) throw new Error("no file");
+  const rest = await readAll(file, bytes.length - memory.length);
+  t.ok(Buffer.concat([memory, rest]).equals(bytes), "every byte in order");
+  got.value.release();
+});
 
 t.test("a file counts as large as it ever was, and an owner has a part and no more", async (t) => {
   const spool = new Spool(folder(), 1_000, () => 400);
