@@ -1,3 +1,5 @@
+import { countPiece } from "./pieces.ts";
+
 /** A piece of so many bytes may be kept as it is; a smaller one costs its object and all that was read with it. */
 const wholeBytesMin = 16 * 1024;
 const firstBytes = 1_024;
@@ -24,6 +26,7 @@ export class Gathered {
       let store = this.#store;
       if (store === null || !this.#isOurs || needed > store.length) {
         const larger = Buffer.allocUnsafeSlow(Math.max(firstBytes, 2 * needed));
+        countPiece(larger.length);
         store?.copy(larger, 0, 0, this.#bytes);
         store = larger;
       }

@@ -1,5 +1,5 @@
 /** So many bytes of pieces, and those that are of no use any more are collected. */
-const collectEachBytes = 32 * 1024 * 1024;
+const collectEachBytes = 8 * 1024 * 1024;
 /** Smaller ones share their memory with others, and are collected like any object. */
 const pieceBytesMin = 4 * 1024;
 

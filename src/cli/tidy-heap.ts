@@ -1,4 +1,4 @@
-import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from "node:v8";
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { collectPiecesBy } from "../base/pieces.ts";
 
@@ -49,43 +49,19 @@ function filterOptimized(names: "*" | "~"): void {
   setFlagsFromString(`--maglev-filter=${names}`);
 }
 
-/** Bytes by which lasting objects, and the pieces of bodies that objects hold outside the heap, may at least grow between two collections of them. */
-const growthBytesMin = 64 * 1024 * 1024;
-/** ... and percent. */
-const growthPercentMin = 100;
-/** How often it is looked whether the heap is another size. */
-const growthLookMs = 5_000;
-
-/** V8's `--heap-growing-percent` for a heap of so many bytes. */
-export function growthPercent(heapBytes: number): number {
-  return Math.max(growthPercentMin, Math.ceil((growthBytesMin * 100) / Math.max(1, heapBytes)));
-}
+/** Percent by which the heap of lasting objects may grow between two of its collections. */
+const growthPercent = 100;
 
 /**
  * Keeps what was compiled. V8 would throw away what was not run for a few seconds, and after a quiet moment the next visitors would find the gateway as slow as
  * after its start, for some thousand requests. What it gave back that way, `tidyHeap` has given back before.
  */
 export function keepCompiled(): void {
-  boundGrowth();
+  // After `tidyHeap` V8 takes 2 MB more for much, and under load collected everything twice a second.
+  setFlagsFromString(`--heap-growing-percent=${growthPercent}`);
   setFlagsFromString("--no-flush-bytecode");
   // The collections V8 makes when nothing happens, which also take optimized code with them; off, told so that it holds in a running process.
   setFlagsFromString("--memory-reducer-gc-count=0");
-}
-
-/**
- * After `tidyHeap` V8 takes 2 MB more for much, and collects everything twice a second under load. Twice the heap, which is small, is little as well where large bodies pass: V8 counts their
- * pieces, and a download of 400 MB was eighteen collections, each of them up to 30 ms for everybody.
- */
-function boundGrowth(): void {
-  let told = 0;
-  const look = () => {
-    const percent = growthPercent(getHeapStatistics().used_heap_size);
-    if (Math.abs(percent - told) <= told / 10) return;
-    told = percent;
-    setFlagsFromString(`--heap-growing-percent=${percent}`);
-  };
-  look();
-  setInterval(look, growthLookMs).unref();
 }
 
 /**

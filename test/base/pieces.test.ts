@@ -1,14 +1,14 @@
 import t from "tap";
 import { collectPiecesBy, countPiece, newPiece } from "../../src/base/pieces.ts";
 
-t.test("pieces of bodies are collected each 32 MiB, small ones like any object", async (t) => {
+t.test("pieces of bodies are collected each 8 MiB, small ones like any object", async (t) => {
   let collected = 0;
   collectPiecesBy(() => {
     collected += 1;
   });
-  for (let i = 0; i < 512; i += 1) t.equal(newPiece(64 * 1024).length, 64 * 1024);
+  for (let i = 0; i < 128; i += 1) t.equal(newPiece(64 * 1024).length, 64 * 1024);
   t.equal(collected, 1);
-  for (let i = 0; i < 511; i += 1) countPiece(64 * 1024);
+  for (let i = 0; i < 127; i += 1) countPiece(64 * 1024);
   t.equal(collected, 1);
   countPiece(64 * 1024);
   t.equal(collected, 2);

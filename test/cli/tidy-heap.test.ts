@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
 import t from "tap";
-import { growthPercent } from "../../src/cli/tidy-heap.ts";
 
 t.test("nothing is optimized while a server starts, and what runs often is from then on", async (t) => {
   const program = `
@@ -23,12 +22,3 @@ t.test("nothing is optimized while a server starts, and what runs often is from 
   const args = ["--allow-natives-syntax", "--input-type=module", "--eval", program];
   t.equal(execFileSync(process.execPath, args, { encoding: "utf8" }), "false true\n");
 });
-
-t.test(
-  "a small heap may grow by 64 MiB before all of it is looked through, a large one by itself",
-  async (t) => {
-    t.equal(growthPercent(16 * 1024 * 1024), 400);
-    t.equal(growthPercent(64 * 1024 * 1024), 100);
-    t.equal(growthPercent(1024 * 1024 * 1024), 100);
-  },
-);
