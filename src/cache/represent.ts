@@ -92,18 +92,24 @@ function partial(
   if (!rangeHolds(facts.fields, entry.etag, entry.lastModified)) return null;
   const range = readRange(facts.fields, whole.length);
   if (range === "whole") return null;
+  if (range === "unsatisfiable") return beyond(whole.length);
   const fields = fieldsFor(entry, tagText(entry, null), codes, nowMs, true);
   fields.push("Accept-Ranges", "bytes");
-  if (range === "unsatisfiable") {
-    fields.push("Content-Range", `bytes */${whole.length}`);
-    return { status: 416, fields, body: { kind: "none" } };
-  }
   fields.push("Content-Range", `bytes ${range.first}-${range.last}/${whole.length}`);
   return {
     status: 206,
     fields,
     body: { kind: "part", part: whole.subarray(range.first, range.last + 1) },
   };
+}
+
+/**
+ * RFC 9110 §15.5.17. Without the file's own fields: under its `public, immutable` a cache in front may keep this for everybody who asks for the
+ * file (RFC 9111 §3), and one stranger's range would take it from them.
+ */
+function beyond(size: number): StoredAnswer {
+  const fields = ["Content-Range", `bytes */${size}`, "Accept-Ranges", "bytes", "Cache-Control", "no-store"];
+  return { status: 416, fields, body: { kind: "none" } };
 }
 
 /** Weak in a coding: the better compressed form that comes later has other bytes (RFC 9110 §8.8.1). Empty: there is no tag. */

@@ -54,6 +54,24 @@ t.test("nothing of the client but the address of the file reaches Odoo with a fe
   t.equal(seen?.field("if-modified-since"), null);
 });
 
+t.test(
+  "a range that is refused is not kept by a cache in front for those who want the whole file",
+  async (t) => {
+    const site = await startCachedSite(() => ({
+      fields: [javascript, ...immutable, 'ETag: "abc"', "Expires: Sat, 01 Jan 2028 00:00:00 GMT"],
+      body: "x",
+    }));
+    t.teardown(() => site.close());
+    await site.get(bundle);
+    const answer = await site.get(bundle, { range: "bytes=1-" });
+    t.equal(answer.status, 416);
+    t.equal(answer.headers["cache-control"], "no-store");
+    for (const name of ["etag", "expires", "age", "content-type"])
+      t.equal(answer.headers[name], undefined, name);
+    t.equal(site.odoo.count(bundle), 1);
+  },
+);
+
 t.test("fields that are not in the key cannot poison what others get", async (t) => {
   const site = await startCachedSite(({ lines }) => ({
     fields: [javascript, ...immutable],
