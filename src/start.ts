@@ -11,6 +11,7 @@ import { accountHasher } from "./guard/account-name.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
 import { Maintenance, maintenanceFile } from "./guard/maintenance.ts";
+import { SessionSightings } from "./guard/session-sightings.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
 import { LoopDelay } from "./observe/loop-delay.ts";
@@ -139,6 +140,7 @@ export async function startGateway(
     },
     closed,
   );
+  const hashAccount = accountHasher(localSecret.value);
   const { spoolBytesMax } = settings;
   const partBytesMax = () => spoolPartBytes(spoolBytesMax, plan.settings.bodyBytesMax);
   const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
@@ -149,13 +151,14 @@ export async function startGateway(
     ways,
     limiter: worker?.limiter ?? limiter,
     sessions,
+    sightings: new SessionSightings(worker?.sessionTrails ?? shared.sessionTrails, hashAccount),
     jail: worker?.jail ?? jail,
     tunnelPlaces: worker?.tunnelPlaces ?? createTunnelPlaces(),
     devices: deviceCookies(localSecret.value, clock),
     sharedPeers,
     pendingAccounts,
     cspReports: worker?.cspReports ?? cspReports,
-    hashAccount: accountHasher(localSecret.value),
+    hashAccount,
     spool,
     cache: files.cache,
     sink,

@@ -21,6 +21,8 @@ import * as storeBounds from "../src/guard/limit-store.ts";
 import * as limiterBounds from "../src/guard/limiter.ts";
 import * as loginBounds from "../src/guard/login-outcome.ts";
 import * as pendingBounds from "../src/guard/pending-accounts.ts";
+import * as sightingBounds from "../src/guard/session-sightings.ts";
+import * as trailBounds from "../src/guard/session-trails.ts";
 import * as sessionBounds from "../src/guard/sessions.ts";
 import * as sharedBounds from "../src/guard/shared-peers.ts";
 import * as xmlBounds from "../src/guard/xml.ts";
@@ -186,6 +188,8 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/limiter", limiterBounds],
     ["guard/limit-store", storeBounds],
     ["guard/sessions", sessionBounds],
+    ["guard/session-sightings", sightingBounds],
+    ["guard/session-trails", trailBounds],
     ["guard/login-outcome", loginBounds],
     ["guard/xml", xmlBounds],
     ["guard/xml-call", xmlCallBounds],
@@ -408,6 +412,8 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     strike: true,
     ban: true,
     "ban-lifted": true,
+    "session-moved": true,
+    "payment-failed": true,
     "upstream-failed": true,
     shed: true,
     "member-down": true,

@@ -189,6 +189,7 @@ export class Worker {
       limiter,
       sessions,
       pendingAccounts: this.#pendingAccounts,
+      sessionTrails: { saw: (sighting) => this.#link.mention({ tell: "sighting", sighting }) },
       sharedPeers: new SharedPeers(undefined, (address) => this.#link.tell({ tell: "shared-peer", address })),
       cspReports: { take: (client, reading) => this.#link.tell({ tell: "csp-reports", client, reading }) },
       challenges: this.#challenges,

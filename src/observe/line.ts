@@ -55,6 +55,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "limited":
     case "strike":
     case "ban":
+    case "session-moved":
+    case "payment-failed":
     case "untrusted-forwarding":
     case "unknown-host":
     case "upstream-failed":
@@ -101,6 +103,8 @@ function streamOf(event: GatewayEvent): LineStream {
     case "strike":
     case "ban":
     case "ban-lifted":
+    case "session-moved":
+    case "payment-failed":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";
