@@ -66,6 +66,8 @@ export class RunningExchange implements Attendant {
   isFramedByAny = false;
   /** What another site's script may do here; null: the section `cors:` does not say. */
   crossOrigin: CrossOrigin | null = null;
+  /** It calls itself a search engine's crawler, and DNS says that it is none (FAKE_CRAWLERS). */
+  isFakeCrawler = false;
   /** Its browser was told what the page will need. */
   isHinted = false;
   /** What the cache was for it; null: it was not asked. */

@@ -8,6 +8,8 @@ import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
 import { watchDescriptors } from "./edge/descriptors.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
+import { CrawlerChecks } from "./guard/crawler-checks.ts";
+import type { CrawlerDns } from "./guard/crawler-lookup.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
 import { Maintenance, maintenanceFile } from "./guard/maintenance.ts";
@@ -29,6 +31,7 @@ import type { Settings } from "./settings/settings.ts";
 import { adminBans, adminCache, adminCsp, adminMaintenance } from "./start/admin-orders.ts";
 import { admissions } from "./start/admissions.ts";
 import { createCertificates, ownFiles } from "./start/certificates.ts";
+import { crawlerDns } from "./start/crawler-dns.ts";
 import { edgeHandlers } from "./start/edge-handlers.ts";
 import { createFileCache } from "./start/file-cache.ts";
 import { lookupAll } from "./start/lookup-all.ts";
@@ -63,6 +66,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   /** All addresses of a name; left out: the system is asked. */
   readonly lookup?: LookupAll;
+  /** Names of clients' addresses and back, for FAKE_CRAWLERS; left out: the system's resolvers are asked. */
+  readonly crawlerDns?: CrawlerDns;
   /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
   readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
@@ -144,6 +149,7 @@ export async function startGateway(
   const { spoolBytesMax } = settings;
   const partBytesMax = () => spoolPartBytes(spoolBytesMax, plan.settings.bodyBytesMax);
   const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
+  const clientNames = options.crawlerDns ?? crawlerDns();
   const parts: GatewayParts = {
     plan: () => plan,
     challenges,
@@ -151,6 +157,11 @@ export async function startGateway(
     ways,
     limiter: worker?.limiter ?? limiter,
     sessions,
+    crawlers: new CrawlerChecks({
+      clock,
+      dns: clientNames,
+      news: (checked) => sink.emit({ type: "crawler-checked", ...checked }),
+    }),
     sightings: new SessionSightings(worker?.sessionTrails ?? shared.sessionTrails, hashAccount),
     jail: worker?.jail ?? jail,
     tunnelPlaces: worker?.tunnelPlaces ?? createTunnelPlaces(),
@@ -315,6 +326,7 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
+    clientNames.close();
     files.close();
     ways.close();
     journal?.close();

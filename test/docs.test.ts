@@ -13,6 +13,7 @@ import * as squeezeBounds from "../src/cache/squeeze.ts";
 import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
 import * as banBounds from "../src/guard/ban-table.ts";
+import * as crawlerBounds from "../src/guard/crawler-checks.ts";
 import * as cspReportBounds from "../src/guard/csp-report.ts";
 import * as cspReportsBounds from "../src/guard/csp-reports.ts";
 import * as jailBounds from "../src/guard/jail.ts";
@@ -188,6 +189,7 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/limiter", limiterBounds],
     ["guard/limit-store", storeBounds],
     ["guard/sessions", sessionBounds],
+    ["guard/crawler-checks", crawlerBounds],
     ["guard/session-sightings", sightingBounds],
     ["guard/session-trails", trailBounds],
     ["guard/login-outcome", loginBounds],
@@ -414,6 +416,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "ban-lifted": true,
     "session-moved": true,
     "payment-failed": true,
+    "crawler-checked": true,
     "upstream-failed": true,
     shed: true,
     "member-down": true,

@@ -23,6 +23,8 @@ export interface CounterSnapshot {
   readonly bans: { readonly [why: string]: number };
   /** Sessions that look like ones in two hands, by why. */
   readonly sessionsMoved: { readonly [why: string]: number };
+  /** Look-ups of those who say they are a search engine's crawler, by verdict. */
+  readonly crawlersChecked: { readonly [verdict: string]: number };
   /** Payments' requests that failed, by kind of route and status class, joined with a space. */
   readonly paymentsFailed: { readonly [routeAndStatus: string]: number };
   readonly failures: { readonly [failure: string]: number };
@@ -61,6 +63,7 @@ export function createCounters(): Counters {
   const strikes = new Map<string, number>();
   const bans = new Map<string, number>();
   const sessionsMoved = new Map<string, number>();
+  const crawlersChecked = new Map<string, number>();
   const paymentsFailed = new Map<string, number>();
   const failures = new Map<string, number>();
   const shed = new Map<string, number>();
@@ -95,6 +98,8 @@ export function createCounters(): Counters {
           return add(bans, event.why);
         case "session-moved":
           return add(sessionsMoved, event.why);
+        case "crawler-checked":
+          return add(crawlersChecked, event.verdict);
         case "payment-failed":
           return add(paymentsFailed, `${event.route} ${statusWord(event.status)}`);
         case "upstream-failed":
@@ -123,6 +128,7 @@ export function createCounters(): Counters {
       strikes: Object.fromEntries(strikes),
       bans: Object.fromEntries(bans),
       sessionsMoved: Object.fromEntries(sessionsMoved),
+      crawlersChecked: Object.fromEntries(crawlersChecked),
       paymentsFailed: Object.fromEntries(paymentsFailed),
       failures: Object.fromEntries(failures),
       shed: Object.fromEntries(shed),
@@ -154,6 +160,7 @@ export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot 
     strikes: words((part) => part.strikes),
     bans: words((part) => part.bans),
     sessionsMoved: words((part) => part.sessionsMoved),
+    crawlersChecked: words((part) => part.crawlersChecked),
     paymentsFailed: words((part) => part.paymentsFailed),
     failures: words((part) => part.failures),
     shed: words((part) => part.shed),

@@ -169,6 +169,15 @@ export type GatewayEvent =
       readonly rule: string;
       readonly failure: FailureKind | null;
     }
+  | {
+      /** DNS was asked whether somebody is the search engine's crawler he says he is (FAKE_CRAWLERS). */
+      readonly type: "crawler-checked";
+      readonly client: string;
+      readonly claims: string;
+      readonly verdict: "verified" | "false" | "unknown";
+      /** A name of the address, chosen by whoever holds it; null: none. */
+      readonly name: string | null;
+    }
   /** An operator ended a ban. */
   | { readonly type: "ban-lifted"; readonly client: string }
   | {

@@ -165,6 +165,12 @@ function guardMetrics(
       "why",
       () => counters().sessionsMoved,
     ),
+    byWord(
+      "odoo_gateway_crawlers_checked_total",
+      "Look-ups of addresses that say they are a search engine's crawler (FAKE_CRAWLERS): verified, false, unknown.",
+      "verdict",
+      () => counters().crawlersChecked,
+    ),
     {
       kind: "counter",
       name: "odoo_gateway_payments_failed_total",

@@ -47,6 +47,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "draining":
     case "stopped":
       return "info";
+    case "crawler-checked":
+      return event.verdict === "false" ? "warn" : event.verdict === "verified" ? "info" : "debug";
     case "login":
       if (event.outcome === "failure") return "warn";
       return event.eachCall && event.outcome === "success" ? "debug" : "info";
@@ -105,6 +107,7 @@ function streamOf(event: GatewayEvent): LineStream {
     case "ban-lifted":
     case "session-moved":
     case "payment-failed":
+    case "crawler-checked":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";

@@ -15,6 +15,8 @@ function kindOf(event: GatewayEvent): string | null {
       return event.type;
     case "session-moved":
       return event.type;
+    case "crawler-checked":
+      return `${event.type} ${event.verdict}`;
     case "payment-failed":
       // Strangers' 404s do not hide a provider's 503. Each of them has its access line.
       return `${event.type} ${event.route} ${Math.floor(event.status / 100)}`;

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Cache } from "../cache/cache.ts";
+import type { CrawlerChecks } from "../guard/crawler-checks.ts";
 import type { CspReportDoor } from "../guard/csp-reports.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { JailDoor } from "../guard/jail.ts";
@@ -23,6 +24,7 @@ export interface GatewayParts {
   readonly ways: { readonly web: Way; readonly bus: Way; readonly pace: ReconnectPace };
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
+  readonly crawlers: Pick<CrawlerChecks, "verdictOf">;
   readonly sightings: SessionSightings;
   readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly maintenance: Maintenance;

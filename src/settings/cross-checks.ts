@@ -256,6 +256,12 @@ function checkHsts(settings: Settings, reader: SettingReader): void {
 }
 
 function checkRest(settings: Settings, reader: SettingReader): void {
+  if (settings.fakeCrawlers === "strike" && settings.loginBans === "off" && reader.good("LOGIN_BANS")) {
+    reader.warn("FAKE_CRAWLERS", {
+      thing: "strike bans nobody with LOGIN_BANS=off; it is as good as slow",
+      remedy: "say slow, or take LOGIN_BANS=off out",
+    });
+  }
   if (!reader.has("DOMAIN") && reader.has("REDIRECT_DOMAINS")) {
     const remedy = "set DOMAIN to the name they lead to";
     reader.complain("REDIRECT_DOMAINS", { thing: "needs DOMAIN", remedy });

@@ -154,6 +154,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),
     loginBans: reader.one("LOGIN_BANS", (text) => readChoice(text, ["standard", "guide", "official", "off"])),
     banAnswer: reader.one("BAN_ANSWER", (text) => readChoice(text, ["page", "drop"])),
+    fakeCrawlers: reader.one("FAKE_CRAWLERS", (text) => readChoice(text, ["off", "slow", "strike"])),
     hstsMaxAgeSeconds: reader.one("HSTS_MAX_AGE", readSeconds),
     hstsSubdomains: reader.one("HSTS_SUBDOMAINS", readYesNo),
     hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),

@@ -169,6 +169,7 @@ export interface Settings {
   readonly loginBans: "standard" | "guide" | "official" | "off";
   /** What a banned client gets: a 403 that says until when, or a closed connection. */
   readonly banAnswer: "page" | "drop";
+  readonly fakeCrawlers: "off" | "slow" | "strike";
   readonly hstsMaxAgeSeconds: number;
   readonly hstsSubdomains: boolean;
   readonly hstsPreload: boolean;

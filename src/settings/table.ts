@@ -475,6 +475,14 @@ export const settingTable = [
     meaning: "What a banned client gets: a 403 that says until when, or a closed connection.",
   },
   {
+    name: "FAKE_CRAWLERS",
+    type: "choice",
+    choices: ["off", "slow", "strike"],
+    default: "off",
+    meaning:
+      "Ask DNS whether who says he is the crawler of Google, Bing, Apple, Yandex, Baidu, Seznam or Amazon is. slow: one that is not gets one request a second (20 more at once) and, when Odoo is busy, what everybody else leaves. strike: each of its requests is a scanner's, too, and LOGIN_BANS bans for that. Real ones gain nothing. The addresses of those who say so go to this machine's resolver.",
+  },
+  {
     name: "HSTS_MAX_AGE",
     type: "duration",
     default: "1y",

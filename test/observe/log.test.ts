@@ -85,6 +85,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     networks: ["198.51.100.0/24", "203.0.113.0/24"],
     agents: ["Chrome on Windows", "Python"],
   },
+  "crawler-checked": {
+    type: "crawler-checked",
+    client: "203.0.113.9",
+    claims: "Google",
+    verdict: "false",
+    name: "vm.example.net",
+  },
   "payment-failed": {
     type: "payment-failed",
     id,
@@ -239,6 +246,7 @@ t.test("every event has its name, level and stream, and keeps its fields", (t) =
     "ban-lifted",
     "ban",
     "session-moved",
+    "crawler-checked",
     "payment-failed",
     "untrusted-forwarding",
     "unknown-host",
@@ -272,7 +280,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 22, "no access lines, all security events");
+    t.equal(seen("warn", format), 23, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -531,6 +539,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     strikes: { login: 1 },
     bans: { pair: 1 },
     sessionsMoved: { "other-browser": 1 },
+    crawlersChecked: { false: 1 },
     paymentsFailed: { "webhook 5xx": 1 },
     failures: { "connect-refused": 1 },
     shed: { crawler: 1 },

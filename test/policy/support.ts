@@ -75,6 +75,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     databaseSelector: "deny",
     loginBans: "standard",
     banAnswer: "page",
+    fakeCrawlers: "off",
     hstsMaxAgeSeconds: 31_536_000,
     hstsSubdomains: true,
     hstsPreload: false,

@@ -136,6 +136,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     databaseSelector: "deny",
     loginBans: "standard",
     banAnswer: "page",
+    fakeCrawlers: "off",
     hstsMaxAgeSeconds: 31_536_000,
     hstsSubdomains: true,
     hstsPreload: false,
@@ -862,6 +863,7 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ACME_EMAIL: "it@example.com" }, "ACME_EMAIL has no effect with TLS_MODE=local"],
     [{ ODOO_URL: "http://odoo:8069", ODOO_BACKUP_URL: "none" }, null],
     [{ DATABASE: "none" }, 'DATABASE "none" is taken for the name of a database: every other one is refused'],
+    [{ FAKE_CRAWLERS: "strike", LOGIN_BANS: "off" }, "FAKE_CRAWLERS strike bans nobody with LOGIN_BANS=off"],
     [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
   ];
   for (const [env, expected] of table) {
