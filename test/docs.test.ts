@@ -440,6 +440,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "bus-fallback": true,
     "bus-restored": true,
     maintenance: true,
+    "hsts-ramp": true,
     draining: true,
     stopped: true,
     warning: true,

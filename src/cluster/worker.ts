@@ -296,6 +296,7 @@ function withoutNoise(sink: EventSink, tellBus: () => void): EventSink {
     "plan-loaded",
     "certificate-loaded",
     "maintenance",
+    "hsts-ramp",
     "self-checked",
     "draining",
     "stopped",

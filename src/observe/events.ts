@@ -246,6 +246,13 @@ export type GatewayEvent =
       readonly allow: readonly string[];
     }
   | {
+      /** HSTS_RAMP: what browsers are told from now on. */
+      readonly type: "hsts-ramp";
+      readonly maxAgeSeconds: number;
+      /** ISO 8601: when it grows, if no certificate fails; null: HSTS_MAX_AGE is reached. */
+      readonly until: string | null;
+    }
+  | {
       /** A client's TLS hello asked for a name that no certificate covers. */
       readonly type: "certificate-missing";
       readonly name: string;

@@ -44,6 +44,7 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "member-up":
     case "odoo-back":
     case "maintenance":
+    case "hsts-ramp":
     case "draining":
     case "stopped":
       return "info";

@@ -156,6 +156,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     banAnswer: reader.one("BAN_ANSWER", (text) => readChoice(text, ["page", "drop"])),
     fakeCrawlers: reader.one("FAKE_CRAWLERS", (text) => readChoice(text, ["off", "slow", "strike"])),
     hstsMaxAgeSeconds: reader.one("HSTS_MAX_AGE", readSeconds),
+    hstsRamp: reader.one("HSTS_RAMP", readYesNo),
     hstsSubdomains: reader.one("HSTS_SUBDOMAINS", readYesNo),
     hstsPreload: reader.one("HSTS_PRELOAD", readYesNo),
     websocketOrigins: reader.list("WEBSOCKET_ORIGINS", readOrigin),

@@ -171,6 +171,8 @@ export interface Settings {
   readonly banAnswer: "page" | "drop";
   readonly fakeCrawlers: "off" | "slow" | "strike";
   readonly hstsMaxAgeSeconds: number;
+  /** Begins with minutes and grows to that. */
+  readonly hstsRamp: boolean;
   readonly hstsSubdomains: boolean;
   readonly hstsPreload: boolean;
   /** Extra origins (`https://shop.example.com`) that may open a websocket. */

@@ -489,6 +489,13 @@ export const settingTable = [
     meaning: "How long browsers insist on HTTPS: a duration, or a number of seconds.",
   },
   {
+    name: "HSTS_RAMP",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "For a new site: begin with 5 minutes and grow by itself, after a day to a day, after a week more to 30 days, after 30 days more to HSTS_MAX_AGE. A certificate that cannot be had or runs out lets the days of a step count anew.",
+  },
+  {
     name: "HSTS_SUBDOMAINS",
     type: "yes/no",
     default: "true",

@@ -164,6 +164,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
   },
+  "hsts-ramp": { type: "hsts-ramp", maxAgeSeconds: 300, until: "2027-01-01T00:00:00.000Z" },
   maintenance: {
     type: "maintenance",
     state: "on",

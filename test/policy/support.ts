@@ -77,6 +77,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     banAnswer: "page",
     fakeCrawlers: "off",
     hstsMaxAgeSeconds: 31_536_000,
+    hstsRamp: false,
     hstsSubdomains: true,
     hstsPreload: false,
     websocketOrigins: [],
