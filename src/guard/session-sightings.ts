@@ -45,7 +45,21 @@ interface Noted {
   untilMs: number;
 }
 
-type SeenFacts = Pick<RequestFacts, "client" | "fields" | "sessionId" | "likeness">;
+type SeenFacts = Pick<RequestFacts, "client" | "fields" | "sessionId" | "likeness" | "method" | "path">;
+
+/** What a report is made of. */
+const reportFile =
+  /^\/(?:web\/(?:assets|image|static)|report\/barcode|logo|[a-z0-9_]+\/static)(?:\/|$|\.png$)/;
+const reportStyle = /^\/web\/content\/.*\.(?:css|js)$/;
+
+/**
+ * Odoo 16's PDF maker, where it comes by the site's public name (`REPORT_LISTEN` is not set): it has its user's session, and no browser. It fetches files,
+ * and who steals a session wants more.
+ */
+function isPdfMaker({ method, path }: SeenFacts, userAgent: string): boolean {
+  if (!userAgent.includes("wkhtmltopdf") || (method !== "GET" && method !== "HEAD")) return false;
+  return reportFile.test(path) || reportStyle.test(path);
+}
 
 /**
  * Notes where sessions that were seen to log in are used from, now and then: most requests end at one look-up. Only these
@@ -117,11 +131,14 @@ export class SessionSightings {
 
   #tell(
     id: ExchangeId,
-    { client, fields }: SeenFacts,
+    facts: SeenFacts,
     sessionId: string,
     account: string | null,
     isTrusted: (ip: Ip) => boolean,
   ): void {
+    const { client, fields } = facts;
+    const userAgent = firstField(fields, "user-agent") ?? "";
+    if (isPdfMaker(facts, userAgent)) return;
     this.#door.saw({
       id,
       client: client.text,
@@ -130,7 +147,7 @@ export class SessionSightings {
       account,
       network: isTrusted(client) ? trustedPlace : ipNetworkText(client),
       family: client.family,
-      agent: agentFamily(firstField(fields, "user-agent") ?? ""),
+      agent: agentFamily(userAgent),
     });
   }
 }

@@ -1,5 +1,5 @@
 import t from "tap";
-import type { ExchangeId } from "../../src/base/brands.ts";
+import type { CanonicalPath, ExchangeId } from "../../src/base/brands.ts";
 import { manualClock } from "../../src/base/clock.ts";
 import { parseIp } from "../../src/base/ip.ts";
 import { agentFamily } from "../../src/guard/agent-family.ts";
@@ -213,7 +213,8 @@ t.test("a session is noted now and then, and never by its id", (t) => {
   const other = parseIp("198.51.100.7");
   if (client === null || other === null) throw new Error("no address");
   const sessionId = "a".repeat(42) + "b".repeat(42);
-  const facts = { client, fields: ["User-Agent", chrome], sessionId, likeness: {} };
+  const path = "/odoo" as CanonicalPath;
+  const facts = { client, fields: ["User-Agent", chrome], sessionId, likeness: {}, method: "GET", path };
   const no = () => false;
   for (let i = 0; i < 1_000; i += 1) sightings.saw(id, facts, "key", 5, no);
   for (let i = 0; i < 1_000; i += 1) sightings.saw(id, { ...facts, likeness: null }, "key", 5, no);
@@ -227,6 +228,36 @@ t.test("a session is noted now and then, and never by its id", (t) => {
     { network: "203.0.113.0/24" },
   ]);
   t.notMatch(JSON.stringify(seen), /a{42}|b{42}/);
+  seen.length = 0;
+  const printing = [
+    "User-Agent",
+    "Mozilla/5.0 (Unknown; Linux x86_64) AppleWebKit/534.34 (KHTML, like Gecko) wkhtmltopdf Safari/534.34",
+  ];
+  for (const file of [
+    "/web/assets/7/1/web.report_assets_common.min.css",
+    "/web/image/res.company/1/logo",
+    "/logo.png",
+    "/report/barcode/QR/x",
+    "/web/static/fonts/x.woff",
+    "/sale/static/x.png",
+  ])
+    sightings.saw(
+      id,
+      { ...facts, fields: printing, likeness: {}, path: file as CanonicalPath },
+      `printed ${file}`,
+      5,
+      no,
+    );
+  t.same(seen, [], "Odoo's own PDF maker is nobody's browser");
+  for (const page of ["/odoo", "/web/content/77", "/web/dataset/call_kw"])
+    sightings.saw(
+      id,
+      { ...facts, fields: printing, likeness: {}, path: page as CanonicalPath },
+      `opened ${page}`,
+      5,
+      no,
+    );
+  t.equal(seen.length, 3, "who calls himself so and wants more, is");
   const renewed = { ...facts, sessionId: "a".repeat(42) + "c".repeat(42) };
   const words: string[] = [];
   const named = new SessionSightings({ saw: ({ session }) => words.push(session) }, (text) => text);
