@@ -11,6 +11,7 @@ import type { RequestFacts } from "./message/facts.ts";
 import { Admission } from "./road/admission.ts";
 import { Answering } from "./road/answering.ts";
 import { Calls } from "./road/calls.ts";
+import { CrawlerStage } from "./road/crawlers.ts";
 import { CspReportStage } from "./road/csp-reports.ts";
 import { Databases } from "./road/databases.ts";
 import { Files } from "./road/files.ts";
@@ -29,6 +30,7 @@ export class Gateway implements Books {
   readonly #answer: Answering;
   readonly #admission: Admission;
   readonly #calls: Calls;
+  readonly #crawlers: CrawlerStage;
   readonly #cspReports: CspReportStage;
   readonly #databases: Databases;
   readonly #inside: Inside;
@@ -50,6 +52,7 @@ export class Gateway implements Books {
     this.#answer = new Answering(parts);
     this.#admission = new Admission(parts, this.#answer);
     this.#calls = new Calls(this.#answer);
+    this.#crawlers = new CrawlerStage(parts, this.#answer);
     this.#cspReports = new CspReportStage(parts, this.#answer);
     this.#databases = new Databases(parts, this.#answer);
     this.#inside = new Inside(this.#answer);
@@ -120,6 +123,7 @@ export class Gateway implements Books {
     if (decision.verdict !== "forward") return this.#admission.carryOut(x, facts, decision);
     if (this.#admission.preflight(x, facts)) return;
     if (this.#admission.foreign(x, facts)) return;
+    if (this.#crawlers.poses(x, facts) && !(await this.#crawlers.admits(x, facts))) return;
     const passing = this.#admission.staging(x, facts, decision);
     const staging = passing instanceof Promise ? await passing : passing;
     if (staging === null) return;

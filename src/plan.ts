@@ -72,6 +72,8 @@ export interface PlanParts {
   readonly policy: Policy;
   /** The HTTPS listener's real port. */
   readonly httpsPort: number;
+  /** Longest HSTS that is said now (HSTS_RAMP); left out: what the settings say. */
+  readonly hstsSecondsMax?: number;
   /** At least 16 random bytes of this process. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
@@ -102,6 +104,11 @@ export function buildPlan(parts: PlanParts): Plan {
     namedNetworks(settings.apiNetworks),
   ]);
   const adminAccounts = new Set(settings.adminAccounts.map(foldedAccount));
+  const { hstsSecondsMax = Number.POSITIVE_INFINITY } = parts;
+  const hstsMaxAgeSeconds = settings.hstsRamp
+    ? Math.min(settings.hstsMaxAgeSeconds, hstsSecondsMax)
+    : settings.hstsMaxAgeSeconds;
+  const said = { ...settings, hstsMaxAgeSeconds };
   const site: Site = {
     methods: new Set(settings.methods),
     servedNames,
@@ -121,8 +128,8 @@ export function buildPlan(parts: PlanParts): Plan {
       trustedProxies: emptyIpSet,
       sessionCookie: odooSessionCookie,
     },
-    security: securityHeaders(settings),
-    framedSecurity: securityHeaders(settings, "any"),
+    security: securityHeaders(said),
+    framedSecurity: securityHeaders(said, "any"),
     takesCspReports: asksForReports(settings),
     redirects: createRedirects({
       domains: settings.domains,

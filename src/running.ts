@@ -9,6 +9,7 @@ import type { LoginWatch } from "./guard/login-watch.ts";
 import type { RpcEnvelope } from "./guard/rpc-envelope.ts";
 import type { RequestFacts } from "./message/facts.ts";
 import { firstField, nameIs } from "./message/fields.ts";
+import { paymentPath } from "./message/payment-route.ts";
 import { redactTarget } from "./message/redact.ts";
 import type { AccessRecord, EventSink, FailureKind } from "./observe/events.ts";
 import type { Plan } from "./plan.ts";
@@ -65,6 +66,8 @@ export class RunningExchange implements Attendant {
   isFramedByAny = false;
   /** What another site's script may do here; null: the section `cors:` does not say. */
   crossOrigin: CrossOrigin | null = null;
+  /** It calls itself a search engine's crawler, and DNS says that it is none (FAKE_CRAWLERS). */
+  isFakeCrawler = false;
   /** Its browser was told what the page will need. */
   isHinted = false;
   /** What the cache was for it; null: it was not asked. */
@@ -174,7 +177,22 @@ export class RunningExchange implements Attendant {
     this.#over = true;
     this.holding?.over();
     this.#sink.emit(this.#record(status));
+    if (status >= 300 && status !== 304) this.#tellPayment(status);
     this.#books.ended(this);
+  }
+
+  /**
+   * Who answers for payments hears of each that failed. A browser follows a redirect, and may leave; for a provider both are failures: it
+   * got no answer in its time.
+   */
+  #tellPayment(status: number): void {
+    const { id, facts, verdict, rule, failure } = this;
+    const path = facts === null ? null : paymentPath(facts.paths);
+    if (facts === null || path === null) return;
+    if ((status < 400 || status === 499) && path.route !== "webhook") return;
+    const { route, provider } = path;
+    const client = facts.client.text;
+    this.#sink.emit({ type: "payment-failed", id, client, route, provider, status, verdict, rule, failure });
   }
 
   #record(status: number): AccessRecord {

@@ -8,9 +8,13 @@ import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
 import { watchDescriptors } from "./edge/descriptors.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
+import { CrawlerChecks } from "./guard/crawler-checks.ts";
+import type { CrawlerDns } from "./guard/crawler-lookup.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
+import { HstsRamp, hstsRampFile } from "./guard/hsts-ramp.ts";
 import { loadLocalSecret } from "./guard/local-secret.ts";
 import { Maintenance, maintenanceFile } from "./guard/maintenance.ts";
+import { SessionSightings } from "./guard/session-sightings.ts";
 import { createCounters } from "./observe/counters.ts";
 import type { EventSink } from "./observe/events.ts";
 import { LoopDelay } from "./observe/loop-delay.ts";
@@ -28,11 +32,12 @@ import type { Settings } from "./settings/settings.ts";
 import { adminBans, adminCache, adminCsp, adminMaintenance } from "./start/admin-orders.ts";
 import { admissions } from "./start/admissions.ts";
 import { createCertificates, ownFiles } from "./start/certificates.ts";
+import { crawlerDns } from "./start/crawler-dns.ts";
 import { edgeHandlers } from "./start/edge-handlers.ts";
 import { createFileCache } from "./start/file-cache.ts";
 import { lookupAll } from "./start/lookup-all.ts";
 import { createMetrics, type MetricsParts } from "./start/metrics.ts";
-import { maintenanceEvent, tellDraining } from "./start/news.ts";
+import { hstsEvent, maintenanceEvent, tellDraining } from "./start/news.ts";
 import { openListeners } from "./start/open-listeners.ts";
 import { policiesDirOf } from "./start/policy-files.ts";
 import { readAll } from "./start/read-all.ts";
@@ -62,6 +67,8 @@ export interface StartOptions {
   readonly clock?: Clock;
   /** All addresses of a name; left out: the system is asked. */
   readonly lookup?: LookupAll;
+  /** Names of clients' addresses and back, for FAKE_CRAWLERS; left out: the system's resolvers are asked. */
+  readonly crawlerDns?: CrawlerDns;
   /** The machine's mounts, /proc/self/mountinfo; left out: read from there. */
   readonly readMounts?: ReadMounts;
   /** Log lines lost so far, for /status. */
@@ -81,7 +88,12 @@ export async function startGateway(
   const startedWallMs = clock.wallMs();
   const counters = createCounters();
   const tally = createTally();
-  const sink = teeSinks(options.sink, counters, tally);
+  let certificateTrouble = () => {};
+  const sink = teeSinks(options.sink, counters, tally, {
+    emit: ({ type }) => {
+      if (type === "certificate-failed" || type === "certificate-expiring") certificateTrouble();
+    },
+  });
 
   // What is read, before anything is made. Files that are replaced while we start are read again.
   const certificateFiles = new FileWatch();
@@ -89,6 +101,12 @@ export async function startGateway(
   const readTls = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
   const maintenancePath = join(settings.stateDir, maintenanceFile);
   const stateFault = (detail: string) => sink.emit({ type: "warning", what: "STATE_DIR", detail });
+  const hstsRamp = new HstsRamp({
+    path: join(settings.stateDir, hstsRampFile),
+    clock,
+    isReader: worker !== undefined,
+    fault: stateFault,
+  });
   const read = await readAll(settings, readTls, maintenancePath, startedWallMs, stateFault);
   if (!read.ok) return read;
   const { policy, tls, closed, odoo } = read.value;
@@ -120,8 +138,21 @@ export async function startGateway(
   let httpsPort = settings.httpsListen.port;
   const tries = worker === undefined ? {} : { stagingTries: worker.stagingTries };
   const compile = (from: Settings, rules: Policy, revision: number): Plan =>
-    buildPlan({ settings: from, policy: rules, httpsPort, revision, secret, clock, ...tries });
+    buildPlan({
+      settings: from,
+      policy: rules,
+      httpsPort,
+      revision,
+      hstsSecondsMax: hstsRamp.secondsMax,
+      secret,
+      clock,
+      ...tries,
+    });
+  if (settings.hstsRamp) hstsRamp.look();
   let plan = compile(settings, policy, 1);
+  certificateTrouble = () => {
+    if (plan.settings.hstsRamp) hstsRamp.troubled();
+  };
   const open = openToStrangers(plan);
   if (open.length > 0) return err(open);
 
@@ -139,9 +170,11 @@ export async function startGateway(
     },
     closed,
   );
+  const hashAccount = accountHasher(localSecret.value);
   const { spoolBytesMax } = settings;
   const partBytesMax = () => spoolPartBytes(spoolBytesMax, plan.settings.bodyBytesMax);
   const spool = new ToldSpool(join(settings.stateDir, "spool"), spoolBytesMax, partBytesMax, sink);
+  const clientNames = options.crawlerDns ?? crawlerDns();
   const parts: GatewayParts = {
     plan: () => plan,
     challenges,
@@ -149,13 +182,19 @@ export async function startGateway(
     ways,
     limiter: worker?.limiter ?? limiter,
     sessions,
+    crawlers: new CrawlerChecks({
+      clock,
+      dns: clientNames,
+      news: (checked) => sink.emit({ type: "crawler-checked", ...checked }),
+    }),
+    sightings: new SessionSightings(worker?.sessionTrails ?? shared.sessionTrails, hashAccount),
     jail: worker?.jail ?? jail,
     tunnelPlaces: worker?.tunnelPlaces ?? createTunnelPlaces(),
     devices: deviceCookies(localSecret.value, clock),
     sharedPeers,
     pendingAccounts,
     cspReports: worker?.cspReports ?? cspReports,
-    hashAccount: accountHasher(localSecret.value),
+    hashAccount,
     spool,
     cache: files.cache,
     sink,
@@ -244,6 +283,14 @@ export async function startGateway(
   );
   await admin.open();
 
+  const growHsts = (): boolean => {
+    if (!plan.settings.hstsRamp || !hstsRamp.look()) return false;
+    plan = compile(plan.settings, plan.policy, plan.revision);
+    return true;
+  };
+  const lookAtHsts = () => {
+    if (growHsts()) sink.emit(hstsEvent(hstsRamp, plan.settings));
+  };
   const announce = () => {
     sink.emit({
       type: "plan-loaded",
@@ -251,6 +298,7 @@ export async function startGateway(
       rules: plan.policy.rules.length,
       preset: plan.settings.preset,
     });
+    if (plan.settings.hstsRamp) sink.emit(hstsEvent(hstsRamp, plan.settings));
     certificates.announce();
     for (const warning of admin.value?.warnings ?? [])
       sink.emit({ type: "warning", what: warning.place, detail: problemLine(warning) });
@@ -271,6 +319,7 @@ export async function startGateway(
     compile,
     put: (next) => {
       plan = next;
+      growHsts();
       files.cache.configure();
       announce();
       // New names in DOMAIN are ordered now, not at the next look.
@@ -287,6 +336,7 @@ export async function startGateway(
     // An announced end is told and forgotten on disk even when nobody asks for anything.
     void maintenance.current;
     journal?.settle();
+    lookAtHsts();
     void look();
   }, renewalCheckMs);
   renewal.unref();
@@ -312,6 +362,7 @@ export async function startGateway(
     https.destroy();
     http?.destroy();
     front.close();
+    clientNames.close();
     files.close();
     ways.close();
     journal?.close();
@@ -341,6 +392,7 @@ export async function startGateway(
     tls: () => certificates.tls,
     issuer,
     lookAtCertificates: certificates.look,
+    lookAtHsts,
     policiesDir: policiesDirOf(settings),
     listeners: listeners.all.map(({ name, listener: { port, address } }) => ({ name, port, address })),
     addresses: {

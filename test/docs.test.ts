@@ -13,6 +13,7 @@ import * as squeezeBounds from "../src/cache/squeeze.ts";
 import * as cacheStoreBounds from "../src/cache/store.ts";
 import { edgeBounds } from "../src/edge/bounds.ts";
 import * as banBounds from "../src/guard/ban-table.ts";
+import * as crawlerBounds from "../src/guard/crawler-checks.ts";
 import * as cspReportBounds from "../src/guard/csp-report.ts";
 import * as cspReportsBounds from "../src/guard/csp-reports.ts";
 import * as jailBounds from "../src/guard/jail.ts";
@@ -21,6 +22,8 @@ import * as storeBounds from "../src/guard/limit-store.ts";
 import * as limiterBounds from "../src/guard/limiter.ts";
 import * as loginBounds from "../src/guard/login-outcome.ts";
 import * as pendingBounds from "../src/guard/pending-accounts.ts";
+import * as sightingBounds from "../src/guard/session-sightings.ts";
+import * as trailBounds from "../src/guard/session-trails.ts";
 import * as sessionBounds from "../src/guard/sessions.ts";
 import * as sharedBounds from "../src/guard/shared-peers.ts";
 import * as xmlBounds from "../src/guard/xml.ts";
@@ -186,6 +189,9 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["guard/limiter", limiterBounds],
     ["guard/limit-store", storeBounds],
     ["guard/sessions", sessionBounds],
+    ["guard/crawler-checks", crawlerBounds],
+    ["guard/session-sightings", sightingBounds],
+    ["guard/session-trails", trailBounds],
     ["guard/login-outcome", loginBounds],
     ["guard/xml", xmlBounds],
     ["guard/xml-call", xmlCallBounds],
@@ -408,6 +414,9 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     strike: true,
     ban: true,
     "ban-lifted": true,
+    "session-moved": true,
+    "payment-failed": true,
+    "crawler-checked": true,
     "upstream-failed": true,
     shed: true,
     "member-down": true,
@@ -431,6 +440,7 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "bus-fallback": true,
     "bus-restored": true,
     maintenance: true,
+    "hsts-ramp": true,
     draining: true,
     stopped: true,
     warning: true,

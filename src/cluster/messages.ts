@@ -3,6 +3,7 @@ import type { Ban } from "../guard/ban-table.ts";
 import type { CspReading } from "../guard/csp-report.ts";
 import type { Attempt, Entry } from "../guard/jail.ts";
 import type { Exhausted, LimitKeys, Outcome } from "../guard/limiter.ts";
+import type { Sighting } from "../guard/session-sightings.ts";
 import type { CounterSnapshot } from "../observe/counters.ts";
 import type { ProcessFigures } from "../observe/process-figures.ts";
 import type { TallySnapshot } from "../observe/tally-sum.ts";
@@ -16,7 +17,7 @@ import type { LastingSettings } from "../start/lasting-settings.ts";
  */
 
 /** Raised with each change of these messages: a worker of another version of the program is not taken (docs/operations). */
-export const protocolVersion = 6;
+export const protocolVersion = 7;
 
 export type { CacheFigures };
 
@@ -41,6 +42,7 @@ export type Tell =
   | { readonly tell: "scanned"; readonly client: string; readonly address: string }
   | { readonly tell: "tunnel-ended"; readonly client: string }
   | { readonly tell: "session"; readonly key: string; readonly known: boolean }
+  | { readonly tell: "sighting"; readonly sighting: Sighting }
   | { readonly tell: "pending"; readonly key: string; readonly account: string }
   | { readonly tell: "csp-reports"; readonly client: string; readonly reading: CspReading }
   | { readonly tell: "shared-peer"; readonly address: string }

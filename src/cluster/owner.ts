@@ -4,6 +4,7 @@ import type { Jail, Ticket } from "../guard/jail.ts";
 import type { JailRules } from "../guard/jail-rules.ts";
 import type { Exhausted, Grant, LendingLimiter, Outcome } from "../guard/limiter.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
+import type { SessionTrailDoor } from "../guard/session-sightings.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { Limit } from "../policy/decision.ts";
@@ -16,6 +17,7 @@ export interface OwnerParts {
   readonly jail: Jail;
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
+  readonly sessionTrails: SessionTrailDoor;
   readonly sharedPeers: SharedPeers;
   readonly cspReports: CspReportDoor;
   /** Of the plan that holds; null: nobody is banned. */
@@ -141,6 +143,8 @@ export class Seat {
         for (const seat of this.#owner.seats)
           if (seat !== this) seat.send({ type: "sessions", keys: [item.key], known: item.known });
         return;
+      case "sighting":
+        return parts.sessionTrails.saw(item.sighting);
       case "pending":
         parts.pendingAccounts.mirror(item.key, item.account);
         for (const seat of this.#owner.seats)

@@ -7,6 +7,7 @@ import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
 import type { Closed } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
+import type { SessionTrailDoor } from "../guard/session-sightings.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { StagingTries } from "../guard/staging.ts";
@@ -28,6 +29,7 @@ export interface WorkerSeam {
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
+  readonly sessionTrails: SessionTrailDoor;
   readonly sharedPeers: SharedPeers;
   readonly cspReports: CspReportDoor;
   readonly challenges: Challenges;

@@ -1,20 +1,11 @@
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync, statSync, unlinkSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import type { Ip } from "../base/ip.ts";
 import { emptyIpSet, type IpSet, parseIpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { isPassKey } from "./maintenance-pass.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** The file in STATE_DIR; there is none while maintenance is off. */
 export const maintenanceFile = "maintenance.json";
@@ -81,7 +72,7 @@ export class Maintenance {
     this.#closed = closed;
     this.#options.changed(closed);
     const { path } = this.#options;
-    return path === null ? null : attempt(() => replace(path, textOf(closed)));
+    return path === null ? null : attempt(() => replaceFile(path, textOf(closed)));
   }
 
   /** Opens the site. Answers why a restart would close it again; null: it is written. */
@@ -159,26 +150,6 @@ function readNetworks(value: unknown): IpSet | null {
   if (value.length === 0) return emptyIpSet;
   const set = parseIpSet(value.map(String));
   return set.ok ? set.value : null;
-}
-
-/** Written beside, synced, put in place: also after a power cut there is the old file or the new one. */
-function replace(path: string, text: string): void {
-  const beside = `${path}.new`;
-  const fd = openSync(beside, "w", 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    if (writeSync(fd, bytes) !== bytes.length) throw new Error("the disk is full");
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(beside, path);
-  const folder = openSync(dirname(path), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }
 
 function attempt(work: () => void, fine?: string): string | null {

@@ -21,6 +21,12 @@ export interface CounterSnapshot {
   readonly logins: { readonly [outcome: string]: number };
   readonly strikes: { readonly [why: string]: number };
   readonly bans: { readonly [why: string]: number };
+  /** Sessions that look like ones in two hands, by why. */
+  readonly sessionsMoved: { readonly [why: string]: number };
+  /** Look-ups of those who say they are a search engine's crawler, by verdict. */
+  readonly crawlersChecked: { readonly [verdict: string]: number };
+  /** Payments' requests that failed, by kind of route and status class, joined with a space. */
+  readonly paymentsFailed: { readonly [routeAndStatus: string]: number };
   readonly failures: { readonly [failure: string]: number };
   /** Requests for which Odoo had no worker, by lane. */
   readonly shed: { readonly [lane: string]: number };
@@ -56,6 +62,9 @@ export function createCounters(): Counters {
   const logins = new Map<string, number>();
   const strikes = new Map<string, number>();
   const bans = new Map<string, number>();
+  const sessionsMoved = new Map<string, number>();
+  const crawlersChecked = new Map<string, number>();
+  const paymentsFailed = new Map<string, number>();
   const failures = new Map<string, number>();
   const shed = new Map<string, number>();
   const cache = new Map<string, number>();
@@ -73,10 +82,7 @@ export function createCounters(): Counters {
           if (event.status === 101) totals.tunnels += 1;
           add(byVerdict, event.verdict);
           if (event.cache !== null) add(cache, event.cache);
-          add(
-            byStatus,
-            event.status === 499 ? "499" : (statusClass[Math.floor(event.status / 100)] ?? "other"),
-          );
+          add(byStatus, statusWord(event.status));
           return;
         case "refused":
           return add(refused, event.code);
@@ -90,6 +96,12 @@ export function createCounters(): Counters {
           return add(strikes, event.why);
         case "ban":
           return add(bans, event.why);
+        case "session-moved":
+          return add(sessionsMoved, event.why);
+        case "crawler-checked":
+          return add(crawlersChecked, event.verdict);
+        case "payment-failed":
+          return add(paymentsFailed, `${event.route} ${statusWord(event.status)}`);
         case "upstream-failed":
           return add(failures, event.failure);
         case "shed":
@@ -115,6 +127,9 @@ export function createCounters(): Counters {
       logins: Object.fromEntries(logins),
       strikes: Object.fromEntries(strikes),
       bans: Object.fromEntries(bans),
+      sessionsMoved: Object.fromEntries(sessionsMoved),
+      crawlersChecked: Object.fromEntries(crawlersChecked),
+      paymentsFailed: Object.fromEntries(paymentsFailed),
       failures: Object.fromEntries(failures),
       shed: Object.fromEntries(shed),
       cache: Object.fromEntries(cache),
@@ -144,6 +159,9 @@ export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot 
     logins: words((part) => part.logins),
     strikes: words((part) => part.strikes),
     bans: words((part) => part.bans),
+    sessionsMoved: words((part) => part.sessionsMoved),
+    crawlersChecked: words((part) => part.crawlersChecked),
+    paymentsFailed: words((part) => part.paymentsFailed),
     failures: words((part) => part.failures),
     shed: words((part) => part.shed),
     cache: words((part) => part.cache),
@@ -155,6 +173,11 @@ export function sumCounters(parts: readonly CounterSnapshot[]): CounterSnapshot 
 }
 
 const statusClass: readonly string[] = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/** A client that left has a word of its own. */
+function statusWord(status: number): string {
+  return status === 499 ? "499" : (statusClass[Math.floor(status / 100)] ?? "other");
+}
 
 function add(table: Map<string, number>, word: string): void {
   const count = table.get(word);

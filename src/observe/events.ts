@@ -1,5 +1,6 @@
 import type { ExchangeId } from "../base/brands.ts";
 import type { CacheWord } from "../cache/cache.ts";
+import type { PaymentRoute } from "../message/payment-route.ts";
 
 /** Why an upstream leg failed: a closed list, each with its status (docs/exchange). */
 export type FailureKind =
@@ -139,6 +140,44 @@ export type GatewayEvent =
       readonly until: string;
       readonly times: number;
     }
+  | {
+      /** A session of somebody who is logged in looks like one in two hands (docs/operations). Nothing was refused. */
+      readonly type: "session-moved";
+      readonly id: ExchangeId;
+      readonly client: string;
+      /** Hash of the session's id with the local secret. */
+      readonly session: string;
+      /** Hash of the account that logged in with it, as in `login`; null: not known. */
+      readonly account: string | null;
+      readonly why: "other-browser" | "two-networks";
+      /** IPv4 /24, IPv6 /48; the last one is where it was used now. */
+      readonly networks: readonly string[];
+      /** Kinds of browsers, the last one now. Words of ours. */
+      readonly agents: readonly string[];
+    }
+  | {
+      /** A request to a payment route was answered with 4xx or 5xx; or a provider's with a redirect, or it left before the answer. */
+      readonly type: "payment-failed";
+      readonly id: ExchangeId;
+      readonly client: string;
+      readonly route: PaymentRoute;
+      /** The payment provider; null: its name is not in the path, or is none of Odoo's. */
+      readonly provider: string | null;
+      readonly status: number;
+      /** `forward`: it is Odoo's answer. */
+      readonly verdict: string;
+      readonly rule: string;
+      readonly failure: FailureKind | null;
+    }
+  | {
+      /** DNS was asked whether somebody is the search engine's crawler he says he is (FAKE_CRAWLERS). */
+      readonly type: "crawler-checked";
+      readonly client: string;
+      readonly claims: string;
+      readonly verdict: "verified" | "false" | "unknown";
+      /** A name of the address, chosen by whoever holds it; null: none. */
+      readonly name: string | null;
+    }
   /** An operator ended a ban. */
   | { readonly type: "ban-lifted"; readonly client: string }
   | {
@@ -205,6 +244,13 @@ export type GatewayEvent =
       readonly until: string | null;
       /** Networks that are let through. */
       readonly allow: readonly string[];
+    }
+  | {
+      /** HSTS_RAMP: what browsers are told from now on. */
+      readonly type: "hsts-ramp";
+      readonly maxAgeSeconds: number;
+      /** ISO 8601: when it grows, if no certificate fails; null: HSTS_MAX_AGE is reached. */
+      readonly until: string | null;
     }
   | {
       /** A client's TLS hello asked for a name that no certificate covers. */

@@ -160,6 +160,29 @@ function guardMetrics(
     single("counter", "odoo_gateway_bans_lifted_total", "Bans an operator ended.", () => tally.bansLifted),
     single("gauge", "odoo_gateway_bans", "Addresses that are banned now.", () => now().bans),
     byWord(
+      "odoo_gateway_sessions_moved_total",
+      "Sessions that look like ones in two hands: other-browser, two-networks (docs/operations).",
+      "why",
+      () => counters().sessionsMoved,
+    ),
+    byWord(
+      "odoo_gateway_crawlers_checked_total",
+      "Look-ups of addresses that say they are a search engine's crawler (FAKE_CRAWLERS): verified, false, unknown.",
+      "verdict",
+      () => counters().crawlersChecked,
+    ),
+    {
+      kind: "counter",
+      name: "odoo_gateway_payments_failed_total",
+      help: "Requests to payment routes that failed, by kind of route (webhook, return, payment) and status class; 499: a provider left before the answer.",
+      labels: ["route", "status"],
+      read: () =>
+        Object.entries(counters().paymentsFailed).map(([words, value]) => ({
+          labels: words.split(" "),
+          value,
+        })),
+    },
+    byWord(
       "odoo_gateway_csp_reports_total",
       "Browsers' reports of what the content security policy blocked or would have, by directive. Anybody can send them.",
       "directive",

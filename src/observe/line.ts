@@ -44,9 +44,12 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "member-up":
     case "odoo-back":
     case "maintenance":
+    case "hsts-ramp":
     case "draining":
     case "stopped":
       return "info";
+    case "crawler-checked":
+      return event.verdict === "false" ? "warn" : event.verdict === "verified" ? "info" : "debug";
     case "login":
       if (event.outcome === "failure") return "warn";
       return event.eachCall && event.outcome === "success" ? "debug" : "info";
@@ -55,6 +58,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "limited":
     case "strike":
     case "ban":
+    case "session-moved":
+    case "payment-failed":
     case "untrusted-forwarding":
     case "unknown-host":
     case "upstream-failed":
@@ -101,6 +106,9 @@ function streamOf(event: GatewayEvent): LineStream {
     case "strike":
     case "ban":
     case "ban-lifted":
+    case "session-moved":
+    case "payment-failed":
+    case "crawler-checked":
     case "untrusted-forwarding":
     case "unknown-host":
       return "security";

@@ -1,6 +1,6 @@
 import type { GatewayEvent } from "./events.ts";
 
-/** One line a kind in this time; the rest is counted and told with the next line. */
+/** One line a kind (of some ten) in this time; the rest is counted and told with the next line. */
 export const quietWindowMs = 60_000;
 /** Kinds that are told apart; further ones share a window. `warning` events differ by their `what`, a word of ours. */
 const kindsMax = 64;
@@ -13,6 +13,13 @@ function kindOf(event: GatewayEvent): string | null {
     case "odoo-full":
     case "csp-report":
       return event.type;
+    case "session-moved":
+      return event.type;
+    case "crawler-checked":
+      return `${event.type} ${event.verdict}`;
+    case "payment-failed":
+      // Strangers' 404s do not hide a provider's 503. Each of them has its access line.
+      return `${event.type} ${event.route} ${Math.floor(event.status / 100)}`;
     case "limited":
       // A page full of violations; each request has its access line, and the metrics count.
       return event.limit === "csp-reports" ? `limited ${event.limit}` : null;
@@ -28,8 +35,14 @@ function kindOf(event: GatewayEvent): string | null {
   }
 }
 
+/** Lines of a kind in the window. Each of these is about somebody else, and a few at once are to be told apart. */
+function linesMaxOf(event: GatewayEvent): number {
+  return event.type === "session-moved" || event.type === "payment-failed" ? 10 : 1;
+}
+
 interface Kind {
   openMs: number;
+  lines: number;
   suppressed: number;
   last: GatewayEvent;
 }
@@ -41,7 +54,7 @@ export interface Quiet {
   rest(): readonly { readonly event: GatewayEvent; readonly suppressed: number }[];
 }
 
-/** The first event of a kind is written at once, then at most one each `quietWindowMs`. */
+/** The first event of a kind is written at once, then at most one each `quietWindowMs`; of some kinds the first ten. */
 export function createQuiet(): Quiet {
   const kinds = new Map<string, Kind>();
   return {
@@ -51,16 +64,18 @@ export function createQuiet(): Quiet {
       const name = kinds.has(wanted) || kinds.size < kindsMax ? wanted : "other";
       const kind = kinds.get(name);
       if (kind === undefined) {
-        kinds.set(name, { openMs: nowMs, suppressed: 0, last: event });
+        kinds.set(name, { openMs: nowMs, lines: 1, suppressed: 0, last: event });
         return 0;
       }
       if (nowMs - kind.openMs < quietWindowMs) {
+        kind.lines += 1;
+        if (kind.lines <= linesMaxOf(event)) return 0;
         kind.suppressed += 1;
         kind.last = event;
         return -1;
       }
       const { suppressed } = kind;
-      kinds.set(name, { openMs: nowMs, suppressed: 0, last: event });
+      kinds.set(name, { openMs: nowMs, lines: 1, suppressed: 0, last: event });
       return suppressed;
     },
     rest() {

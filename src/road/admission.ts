@@ -84,7 +84,11 @@ export class Admission {
 
   /** policy/decide: the first rule that matches. */
   decide(x: RunningExchange, facts: RequestFacts): Decision {
-    x.sessionKey = this.#parts.sessions.keyOf(facts.sessionId, facts.likeness);
+    const { sessions, sightings } = this.#parts;
+    x.sessionKey = sessions.keyOf(facts.sessionId, facts.likeness);
+    // Odoo hands the session to its PDF maker, which is elsewhere and no browser.
+    if (x.sessionKey !== null && !x.down.isReport)
+      sightings.saw(x.id, facts, x.sessionKey, x.down.arrivedMs, x.plan.isTrusted);
     const decision = decide(x.plan.policy, facts, { knownSession: x.sessionKey !== null });
     x.rule = decision.reason.rule;
     x.verdict = decision.verdict;

@@ -72,7 +72,9 @@ export class Forwarding {
       lane:
         way.lanes === null
           ? null
-          : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
+          : x.isFakeCrawler
+            ? "fake"
+            : laneOf(facts, watch?.isAttempt === true && !watch.isEachCall, x.sessionKey !== null),
       who: x.sessionKey ?? ipKey64(facts.client),
       mayWait: true,
       sessionId: facts.sessionId,

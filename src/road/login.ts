@@ -5,6 +5,7 @@ import type { Entry } from "../guard/jail.ts";
 import { freeGrant, type Grant } from "../guard/limiter.ts";
 import type { LoginReading } from "../guard/login-outcome.ts";
 import { watchLogin } from "../guard/login-watch.ts";
+import { newSession } from "../guard/sessions.ts";
 import type { RawFields, RequestFacts } from "../message/facts.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import { xmlFaultAnswer } from "../reply/xml-fault.ts";
@@ -142,8 +143,12 @@ export class LoginStage {
   ): void {
     const outcome = this.#believed(x, read);
     grant.settle(outcome === "pending" ? "success" : outcome);
-    const { jail, sink, pendingAccounts, sharedPeers } = this.#parts;
-    if (outcome === "success") sharedPeers.loggedIn(facts);
+    const { jail, sink, pendingAccounts, sharedPeers, sightings } = this.#parts;
+    if (outcome === "success") {
+      sharedPeers.loggedIn(facts);
+      const session = newSession(fields);
+      if (session !== null) sightings.began(x.id, facts, session, x.account, x.plan.isTrusted);
+    }
     if (outcome === "pending" && x.writtenAccount !== null) pendingAccounts.learn(fields, x.writtenAccount);
     const rules = x.plan.jailRules;
     if (x.watch !== null && outcome !== "unknown") {

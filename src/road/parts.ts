@@ -1,11 +1,13 @@
 import type { Clock } from "../base/clock.ts";
 import type { Cache } from "../cache/cache.ts";
+import type { CrawlerChecks } from "../guard/crawler-checks.ts";
 import type { CspReportDoor } from "../guard/csp-reports.ts";
 import type { DeviceCookies } from "../guard/device-cookie.ts";
 import type { JailDoor } from "../guard/jail.ts";
 import type { Limiter } from "../guard/limiter.ts";
 import type { Maintenance } from "../guard/maintenance.ts";
 import type { PendingAccounts } from "../guard/pending-accounts.ts";
+import type { SessionSightings } from "../guard/session-sightings.ts";
 import type { KnownSessions } from "../guard/sessions.ts";
 import type { SharedPeers } from "../guard/shared-peers.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -22,6 +24,8 @@ export interface GatewayParts {
   readonly ways: { readonly web: Way; readonly bus: Way; readonly pace: ReconnectPace };
   readonly limiter: Limiter;
   readonly sessions: KnownSessions;
+  readonly crawlers: Pick<CrawlerChecks, "verdictOf">;
+  readonly sightings: SessionSightings;
   readonly challenges: Pick<Challenges, "httpAnswer">;
   readonly maintenance: Maintenance;
   readonly jail: JailDoor;

@@ -239,6 +239,17 @@ function checkNetworks(settings: Settings, reader: SettingReader): void {
 }
 
 function checkHsts(settings: Settings, reader: SettingReader): void {
+  if (settings.hstsRamp && settings.preset === "nginx-guide" && reader.good("PRESET")) {
+    const thing = "has no effect with preset nginx-guide, which says a year at once";
+    reader.warn("HSTS_RAMP", { thing, remedy: "take it out, or choose another preset" });
+  }
+  if (settings.hstsRamp && settings.hstsPreload) {
+    const thing = "and HSTS_PRELOAD exclude each other: the list wants a year from the start";
+    reader.complain("HSTS_RAMP", {
+      thing,
+      remedy: "when a year is reached, take HSTS_RAMP out and set HSTS_PRELOAD",
+    });
+  }
   if (!settings.hstsPreload || !reader.good("HSTS_MAX_AGE", "HSTS_SUBDOMAINS")) {
     return;
   }
@@ -256,6 +267,12 @@ function checkHsts(settings: Settings, reader: SettingReader): void {
 }
 
 function checkRest(settings: Settings, reader: SettingReader): void {
+  if (settings.fakeCrawlers === "strike" && settings.loginBans === "off" && reader.good("LOGIN_BANS")) {
+    reader.warn("FAKE_CRAWLERS", {
+      thing: "strike bans nobody with LOGIN_BANS=off; it is as good as slow",
+      remedy: "say slow, or take LOGIN_BANS=off out",
+    });
+  }
   if (!reader.has("DOMAIN") && reader.has("REDIRECT_DOMAINS")) {
     const remedy = "set DOMAIN to the name they lead to";
     reader.complain("REDIRECT_DOMAINS", { thing: "needs DOMAIN", remedy });

@@ -169,7 +169,10 @@ export interface Settings {
   readonly loginBans: "standard" | "guide" | "official" | "off";
   /** What a banned client gets: a 403 that says until when, or a closed connection. */
   readonly banAnswer: "page" | "drop";
+  readonly fakeCrawlers: "off" | "slow" | "strike";
   readonly hstsMaxAgeSeconds: number;
+  /** Begins with minutes and grows to that. */
+  readonly hstsRamp: boolean;
   readonly hstsSubdomains: boolean;
   readonly hstsPreload: boolean;
   /** Extra origins (`https://shop.example.com`) that may open a websocket. */

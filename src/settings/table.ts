@@ -475,10 +475,25 @@ export const settingTable = [
     meaning: "What a banned client gets: a 403 that says until when, or a closed connection.",
   },
   {
+    name: "FAKE_CRAWLERS",
+    type: "choice",
+    choices: ["off", "slow", "strike"],
+    default: "off",
+    meaning:
+      "Ask DNS whether who says he is the crawler of Google, Bing, Apple, Yandex, Baidu, Seznam or Amazon is. slow: one that is not gets one request a second (20 more at once) and, when Odoo is busy, what everybody else leaves. strike: each of its requests is a scanner's, too, and LOGIN_BANS bans for that. Real ones gain nothing. The addresses of those who say so go to this machine's resolver.",
+  },
+  {
     name: "HSTS_MAX_AGE",
     type: "duration",
     default: "1y",
     meaning: "How long browsers insist on HTTPS: a duration, or a number of seconds.",
+  },
+  {
+    name: "HSTS_RAMP",
+    type: "yes/no",
+    default: "false",
+    meaning:
+      "For a new site: begin with 5 minutes and grow by itself, after a day to a day, after a week more to 30 days, after 30 days more to HSTS_MAX_AGE. A certificate that cannot be had or runs out lets the days of a step count anew.",
   },
   {
     name: "HSTS_SUBDOMAINS",

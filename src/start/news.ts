@@ -3,9 +3,11 @@ import type { SupervisorSeam } from "../cluster/seams.ts";
 import type { Gateway } from "../gateway.ts";
 import type { BanJournal } from "../guard/ban-journal.ts";
 import type { Ban } from "../guard/ban-table.ts";
+import type { HstsRamp } from "../guard/hsts-ramp.ts";
 import type { JailNews } from "../guard/jail.ts";
 import type { Closed } from "../guard/maintenance.ts";
 import type { EventSink, GatewayEvent } from "../observe/events.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** The event of a maintenance that began, or ended (null). */
 export function maintenanceEvent(closed: Closed | null): GatewayEvent {
@@ -13,6 +15,16 @@ export function maintenanceEvent(closed: Closed | null): GatewayEvent {
   const { message, untilWallMs, allow } = closed;
   const until = untilWallMs === null ? null : new Date(untilWallMs).toISOString();
   return { type: "maintenance", state: "on", message, until, allow: allow.texts };
+}
+
+/** What browsers are told of HSTS, and until when. */
+export function hstsEvent(
+  ramp: Pick<HstsRamp, "secondsMax" | "nextWallMs">,
+  { hstsMaxAgeSeconds }: Pick<Settings, "hstsMaxAgeSeconds">,
+): GatewayEvent {
+  const { secondsMax, nextWallMs } = ramp;
+  const until = nextWallMs === null ? null : new Date(nextWallMs).toISOString();
+  return { type: "hsts-ramp", maxAgeSeconds: Math.min(hstsMaxAgeSeconds, secondsMax), until };
 }
 
 /** Tells what is under way when the gateway begins to stop, here and in its workers. */

@@ -25,6 +25,8 @@ export interface RunningGateway {
   readonly issuer: Issuer;
   /** Own files that were replaced, the local certificate's renewal, and warnings of an end; called each minute. */
   readonly lookAtCertificates: () => Promise<void>;
+  /** HSTS_RAMP goes on where that is due; called each minute. */
+  readonly lookAtHsts: () => void;
   readonly policiesDir: string;
   readonly listeners: readonly {
     readonly name: ListenerName;

@@ -8,6 +8,7 @@ import { CspReports } from "../guard/csp-reports.ts";
 import { Jail } from "../guard/jail.ts";
 import { createLimiter, type LendingLimiter } from "../guard/limiter.ts";
 import { PendingAccounts } from "../guard/pending-accounts.ts";
+import { SessionTrails } from "../guard/session-trails.ts";
 import { KnownSessions } from "../guard/sessions.ts";
 import { SharedPeers } from "../guard/shared-peers.ts";
 import type { EventSink } from "../observe/events.ts";
@@ -20,6 +21,7 @@ export interface Shared {
   readonly jail: Jail;
   readonly sessions: KnownSessions;
   readonly pendingAccounts: PendingAccounts;
+  readonly sessionTrails: SessionTrails;
   readonly sharedPeers: SharedPeers;
   readonly cspReports: CspReports;
 }
@@ -65,6 +67,10 @@ export function createShared(parts: SharedParts): {
     }),
     sessions: worker?.sessions ?? new KnownSessions(secret),
     pendingAccounts: worker?.pendingAccounts ?? new PendingAccounts(),
+    sessionTrails: new SessionTrails({
+      clock,
+      news: (moved) => sink.emit({ type: "session-moved", ...moved }),
+    }),
     sharedPeers,
     cspReports: new CspReports({
       clock,

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import { LaneQueue, type Queued } from "./lane-queue.ts";
 
 /** Who waits for Odoo, highest first: when there is no room left in the queue, the lowest goes first. */
-export const laneNames = ["health", "login", "user", "report", "api", "site", "crawler"] as const;
+export const laneNames = ["health", "login", "user", "report", "api", "site", "crawler", "fake"] as const;
 export type LaneName = (typeof laneNames)[number];
 
 interface LaneRule {
@@ -26,6 +26,7 @@ const rules: Readonly<Record<LaneName, LaneRule>> = {
   api: { isForAll: false, weight: 4, mayUseReserve: false, patience: 1, retryAfterSeconds: 10 },
   site: { isForAll: false, weight: 2, mayUseReserve: false, patience: 1 / 3, retryAfterSeconds: 10 },
   crawler: { isForAll: false, weight: 1, mayUseReserve: false, patience: 1 / 10, retryAfterSeconds: 120 },
+  fake: { isForAll: false, weight: 1 / 2, mayUseReserve: false, patience: 1 / 10, retryAfterSeconds: 600 },
 };
 
 /** Why a request was turned away: there was no room to wait, a higher lane took its place, or its wait was over. */
@@ -95,7 +96,7 @@ const unbounded = 0x3fffffff;
 /**
  * Shares Odoo's workers. As many requests as there are workers are with Odoo at once, the others wait here, where they can be told
  * apart; Odoo's own queue is first come, first served, and its end is a connection that hangs. Turns go by weight (stride
- * scheduling), inside a lane from client to client; a lane may use everything while nobody else wants it, but crawlers only half,
+ * scheduling), inside a lane from client to client; a lane may use everything while nobody else wants it, but crawlers only half, false ones a quarter,
  * and reports all workers but one: wkhtmltopdf asks Odoo for assets while it holds a worker, and with all workers printing
  * nobody would answer it. Log-ins and health have one place more than there are workers. Where workers are not known, nobody waits until
  * Odoo was found full (`LearntBound`); what is learnt then is workers and listen queue together, so reports have no bound of their own
@@ -141,6 +142,7 @@ export class Lanes {
       api: lane("api"),
       site: lane("site"),
       crawler: lane("crawler"),
+      fake: lane("fake"),
     };
     this.#byRank = laneNames.map((name) => this.#lanes[name]);
     this.setMembers(1);
@@ -183,6 +185,7 @@ export class Lanes {
     if (this.#perMember === null) return unbounded;
     if (rule.mayUseReserve) return this.#capacity + this.#reserve;
     if (name === "report" && workers !== null) return this.#members * Math.max(1, workers - 1);
+    if (name === "fake") return Math.ceil(this.#capacity / 4);
     return name === "crawler" ? Math.ceil(this.#capacity / 2) : this.#capacity;
   }
 

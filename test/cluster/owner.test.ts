@@ -1,4 +1,5 @@
 import t from "tap";
+import type { ExchangeId } from "../../src/base/brands.ts";
 import { manualClock } from "../../src/base/clock.ts";
 import type { FromWorker, ToWorker } from "../../src/cluster/messages.ts";
 import { Owner } from "../../src/cluster/owner.ts";
@@ -11,6 +12,7 @@ import { Jail } from "../../src/guard/jail.ts";
 import { jailRules } from "../../src/guard/jail-rules.ts";
 import { createLimiter, type LimitKeys } from "../../src/guard/limiter.ts";
 import { PendingAccounts } from "../../src/guard/pending-accounts.ts";
+import type { Sighting } from "../../src/guard/session-sightings.ts";
 import { KnownSessions } from "../../src/guard/sessions.ts";
 import { SharedPeers } from "../../src/guard/shared-peers.ts";
 import type { Limit } from "../../src/policy/decision.ts";
@@ -25,11 +27,13 @@ function setUp() {
   const secret = Buffer.alloc(32, 7);
   const sessions = new KnownSessions(secret);
   const jail = new Jail({ clock, news: { strike() {}, ban() {}, spared() {} }, later: () => () => {} });
+  const sightings: Sighting[] = [];
   const owner = new Owner({
     limiter: createLimiter({ clock, later: () => () => {} }),
     jail,
     sessions,
     pendingAccounts: new PendingAccounts(),
+    sessionTrails: { saw: (sighting) => sightings.push(sighting) },
     sharedPeers: new SharedPeers(),
     cspReports: new CspReports({ clock, secret, news: () => {} }),
     jailRules: () => jailRules("standard"),
@@ -54,7 +58,15 @@ function setUp() {
     };
     return { seat, link, limiter, known, jail: new RemoteJail(link, new BanTable(), clock) };
   };
-  return { clock, owner, jail, sessions, workers: [worker(), worker()] as const, asked: () => asked };
+  return {
+    clock,
+    owner,
+    jail,
+    sessions,
+    sightings,
+    workers: [worker(), worker()] as const,
+    asked: () => asked,
+  };
 }
 
 function copy<T extends ToWorker | FromWorker>(message: T): T {
@@ -81,6 +93,26 @@ t.test("a wide limit is exact over two workers, and most requests ask nobody", a
   for (let i = 0; i < 150; i += 1)
     if ((await workers[i % 2 === 0 ? 1 : 0].limiter.check([wide], keys)).ok) passed += 1;
   t.equal(passed, 100, "a second later as many more as drained");
+});
+
+t.test("where a session was seen is judged in one place, whichever worker saw it", async (t) => {
+  const { workers, sightings } = setUp();
+  const sighting = (network: string): Sighting => ({
+    id: "x-1" as ExchangeId,
+    client: "203.0.113.9",
+    session: "hash",
+    account: null,
+    network,
+    family: 4,
+    agent: "Chrome on Windows",
+  });
+  workers[0].link.mention({ tell: "sighting", sighting: sighting("203.0.113.0/24") });
+  workers[1].link.mention({ tell: "sighting", sighting: sighting("198.51.100.0/24") });
+  await turns();
+  t.same(
+    sightings.map(({ network }) => network),
+    ["203.0.113.0/24", "198.51.100.0/24"],
+  );
 });
 
 t.test("asked all at once, a narrow limit is exact too", async (t) => {

@@ -99,6 +99,8 @@ export class WorkersGateway {
       /** As a browser posts a form of this site. */
       readonly form?: { readonly fields: URLSearchParams; readonly cookie: string };
       readonly from?: string;
+      readonly agentName?: string;
+      readonly cookie?: string;
     } = {},
   ): Promise<Answer> {
     const { form, json } = options;
@@ -120,7 +122,8 @@ export class WorkersGateway {
           headers: {
             Host: `odoo.test:${this.httpsPort}`,
             // Without one it would be taken for a crawler.
-            "User-Agent": "Mozilla/5.0 (test)",
+            "User-Agent": options.agentName ?? "Mozilla/5.0 (test)",
+            ...(options.cookie === undefined ? {} : { Cookie: options.cookie }),
             ...(options.agent === undefined ? { Connection: "close" } : {}),
             ...(body === null ? {} : { "Content-Type": type, "Content-Length": body.length }),
             ...(form === undefined ? {} : { Accept: "text/html", Cookie: form.cookie }),

@@ -133,6 +133,22 @@ t.test("reports of the content security policy are summed up over all workers", 
   t.match(body, /^odoo_gateway_csp_reports_total\{directive="script-src"\} 8$/m);
 });
 
+t.test("a session in two hands is told once, whichever workers they come to", async (t) => {
+  const json = { params: { db: "prod", login: "admin", password: "admin" } };
+  const { cookie } = await gateway.ask(login, { json, from: "127.0.20.1" });
+  const told = () => gateway.out.split("\n").filter((line) => line.includes('"session-moved"'));
+  // From another network with another program, until both workers have had it.
+  for (let i = 0; i < 8; i += 1)
+    await gateway.ask("/odoo", { cookie, from: "127.0.21.1", agentName: "curl/8.5.0" });
+  await gateway.until(() => told().length > 0);
+  t.equal(told().length, 1);
+  const line = JSON.parse(told()[0] ?? "");
+  t.match(line, { why: "other-browser", networks: ["127.0.20.0/24", "127.0.21.0/24"], stream: "security" });
+  t.type(line.account, "string", "the account, as in the login line");
+  const { body } = await gateway.admin("GET", "/metrics");
+  t.match(body, /^odoo_gateway_sessions_moved_total\{why="other-browser"\} 1$/m);
+});
+
 t.test("/metrics sums what all workers did", async (t) => {
   const exchanges = async () => {
     const lines = (await gateway.admin("GET", "/metrics")).body.split("\n");

@@ -75,6 +75,34 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
   },
   "ban-lifted": { type: "ban-lifted", client: "203.0.113.9" },
   ban: { type: "ban", client: "203.0.113.9", why: "pair", until: "2026-11-21T08:00:00.000Z", times: 1 },
+  "session-moved": {
+    type: "session-moved",
+    id,
+    client: "203.0.113.9",
+    session: "gQ",
+    account: null,
+    why: "other-browser",
+    networks: ["198.51.100.0/24", "203.0.113.0/24"],
+    agents: ["Chrome on Windows", "Python"],
+  },
+  "crawler-checked": {
+    type: "crawler-checked",
+    client: "203.0.113.9",
+    claims: "Google",
+    verdict: "false",
+    name: "vm.example.net",
+  },
+  "payment-failed": {
+    type: "payment-failed",
+    id,
+    client: "203.0.113.9",
+    route: "webhook",
+    provider: "adyen",
+    status: 503,
+    verdict: "forward",
+    rule: "everything",
+    failure: null,
+  },
   "upstream-failed": {
     type: "upstream-failed",
     id,
@@ -136,6 +164,7 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
   },
+  "hsts-ramp": { type: "hsts-ramp", maxAgeSeconds: 300, until: "2027-01-01T00:00:00.000Z" },
   maintenance: {
     type: "maintenance",
     state: "on",
@@ -217,6 +246,9 @@ t.test("every event has its name, level and stream, and keeps its fields", (t) =
     "strike",
     "ban-lifted",
     "ban",
+    "session-moved",
+    "crawler-checked",
+    "payment-failed",
     "untrusted-forwarding",
     "unknown-host",
   ]);
@@ -249,7 +281,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 20, "no access lines, all security events");
+    t.equal(seen("warn", format), 23, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -297,6 +329,24 @@ t.test("a text line can be read at a glance, and without a terminal it has no co
     lines[1],
     "06:00:00.000 info  certificate-loaded names=localhost notAfter=2027-01-01T00:00:00.000Z\n",
   );
+  t.end();
+});
+
+t.test("a burst of failed payments is ten lines, and does not hide those of another kind", (t) => {
+  const { log, clock, parsed } = recorder("json");
+  const failed = (route: "webhook" | "payment", status: number): GatewayEvent => ({
+    ...everyEvent["payment-failed"],
+    route,
+    status,
+  });
+  for (let i = 0; i < 500; i += 1) log.emit(failed("payment", 404));
+  t.equal(parsed().length, 10);
+  log.emit(failed("payment", 502));
+  log.emit(failed("webhook", 404));
+  t.equal(parsed().length, 12, "a provider's failure stands beside strangers' 404s");
+  clock.advance(60_000);
+  log.emit(failed("payment", 404));
+  t.match(parsed()[12], { event: "payment-failed", suppressed: 490 });
   t.end();
 });
 
@@ -489,6 +539,9 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     logins: { failure: 1 },
     strikes: { login: 1 },
     bans: { pair: 1 },
+    sessionsMoved: { "other-browser": 1 },
+    crawlersChecked: { false: 1 },
+    paymentsFailed: { "webhook 5xx": 1 },
     failures: { "connect-refused": 1 },
     shed: { crawler: 1 },
     cache: { hit: 1 },

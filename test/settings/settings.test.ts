@@ -136,7 +136,9 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     databaseSelector: "deny",
     loginBans: "standard",
     banAnswer: "page",
+    fakeCrawlers: "off",
     hstsMaxAgeSeconds: 31_536_000,
+    hstsRamp: false,
     hstsSubdomains: true,
     hstsPreload: false,
     websocketOrigins: [],
@@ -529,6 +531,7 @@ t.test("each mistake is named with its place and its remedy", async (t) => {
       { ...staging, STAGING_PASSWORD_FILE: "pw" },
       'STAGING_PASSWORD_FILE "pw" cannot be read: there is no such file',
     ],
+    [{ HSTS_RAMP: "yes", HSTS_PRELOAD: "yes" }, "HSTS_RAMP and HSTS_PRELOAD exclude each other"],
     [{ ...staging, PRESET: "standard" }, "STAGING_PASSWORD has no effect with preset standard"],
     [{ STAGING_USER: "team" }, "STAGING_USER has no effect with preset standard"],
     [{ ...staging, STAGING_EXEMPT: "payment" }, 'must begin with "/"'],
@@ -862,6 +865,8 @@ t.test("what works and is probably not meant is a warning", async (t) => {
     [{ ACME_EMAIL: "it@example.com" }, "ACME_EMAIL has no effect with TLS_MODE=local"],
     [{ ODOO_URL: "http://odoo:8069", ODOO_BACKUP_URL: "none" }, null],
     [{ DATABASE: "none" }, 'DATABASE "none" is taken for the name of a database: every other one is refused'],
+    [{ HSTS_RAMP: "yes", PRESET: "nginx-guide" }, "HSTS_RAMP has no effect with preset nginx-guide"],
+    [{ FAKE_CRAWLERS: "strike", LOGIN_BANS: "off" }, "FAKE_CRAWLERS strike bans nobody with LOGIN_BANS=off"],
     [{ STAGING_EXEMPT: "/x" }, "STAGING_EXEMPT has no effect with preset standard"],
   ];
   for (const [env, expected] of table) {

@@ -5,6 +5,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import { problemLine } from "../../src/base/problem.ts";
 import { err, ok } from "../../src/base/result.ts";
 import { type Demo, type DemoOptions, startDemo } from "../../src/demo/start.ts";
+import type { CrawlerDns } from "../../src/guard/crawler-lookup.ts";
 import type { AccessRecord, GatewayEvent } from "../../src/observe/events.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { readTextFile } from "../../src/settings/read-file.ts";
@@ -44,6 +45,8 @@ export interface TestGatewayOptions {
   readonly clock?: Clock;
   /** What names stand for. */
   readonly lookup?: LookupAll;
+  /** What DNS says of clients' addresses. */
+  readonly crawlerDns?: CrawlerDns;
 }
 
 /** A whole gateway on real sockets, in front of the stand-in Odoo, in this process. */
@@ -100,6 +103,7 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     },
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    ...(options.crawlerDns === undefined ? {} : { crawlerDns: options.crawlerDns }),
   });
   if (!started.ok) {
     await demo.close();

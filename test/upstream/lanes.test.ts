@@ -69,6 +69,23 @@ t.test("crawlers that came first do not keep people out", async (t) => {
   t.equal(got.filter((who) => who === "crawler").length, 2, "places that people leave go to people");
 });
 
+t.test(
+  "false crawlers have a quarter of the workers at most, and go first when the queue is full",
+  async (t) => {
+    const { lanes } = made({ workers: 4, queueMax: 3 });
+    const { got, shed, ask } = asker(lanes);
+    for (let i = 0; i < 3; i += 1) ask("fake", "fake");
+    t.same(got, ["fake"]);
+    ask("crawler", "crawler");
+    for (let i = 0; i < 2; i += 1) ask("user", "user");
+    t.same(got, ["fake", "crawler", "user", "user"]);
+    ask("site", "site");
+    ask("crawler", "later");
+    await Promise.resolve();
+    t.match(shed, [{ who: "fake", reason: "displaced", lane: "fake", retryAfterSeconds: 600 }]);
+  },
+);
+
 t.test("busy lanes share by weight, and none is left out", async (t) => {
   const { lanes } = made({ workers: 1, queueMax: 1_000 });
   const { got, ask } = asker(lanes);
