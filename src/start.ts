@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
 import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
-import { watchDescriptors } from "./edge/descriptors.ts";
+import { filesMax, watchDescriptors } from "./edge/descriptors.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
 import { deviceCookies } from "./guard/device-cookie.ts";
@@ -48,6 +48,7 @@ import { loadTls } from "./tls/load.ts";
 import type { ReadMounts } from "./tls/preflight.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { FileWatch } from "./tls/watch.ts";
+import { filesOpenMax } from "./upstream/filestore.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
 import { spoolPartBytes } from "./upstream/spool.ts";
 
@@ -89,7 +90,12 @@ export async function startGateway(
   const readTls = (from: Settings) => loadTls(from, clock.wallMs(), options.readMounts);
   const maintenancePath = join(settings.stateDir, maintenanceFile);
   const stateFault = (detail: string) => sink.emit({ type: "warning", what: "STATE_DIR", detail });
-  const read = await readAll(settings, readTls, maintenancePath, startedWallMs, stateFault);
+  const warn = (warning: Problem) => {
+    // Each worker looks; the supervisor tells.
+    if (worker === undefined)
+      sink.emit({ type: "warning", what: "ODOO_FILESTORE", detail: problemLine(warning) });
+  };
+  const read = await readAll(settings, readTls, maintenancePath, startedWallMs, stateFault, warn);
   if (!read.ok) return read;
   const { policy, tls, closed, odoo } = read.value;
 
@@ -100,6 +106,7 @@ export async function startGateway(
     sink,
     clock,
     lookup: options.lookup ?? lookupAll,
+    filesOpenMax: filesMax(filesOpenMax),
     random: Math.random,
   });
   const localSecret = await loadLocalSecret(settings.stateDir, stateFault);
