@@ -39,14 +39,15 @@ export function lookAtFilestore(directory: string): FilestoreLook {
     );
   const databases = entries.filter((one) => databaseName.test(one.name)).slice(0, databasesMax);
   const looks = databases.map((one) => lookAtDatabase(directory, one.name));
-  if (looks.every((look) => look === "other")) {
-    const inside = databases.some(({ name }) => name === "filestore") ? join(directory, "filestore") : null;
-    return problem(
-      inside === null ? "is no filestore: there is no <database>/<xx>/<sha1> in it" : "is Odoo's data_dir",
-      inside === null ? "name the folder filestore in Odoo's data_dir" : `set ODOO_FILESTORE=${inside}`,
-    );
-  }
-  return { problems: [], warnings: looks.flatMap((look) => (typeof look === "string" ? [] : [look])) };
+  const warnings = looks.filter((look) => typeof look !== "string");
+  const isOne = looks.includes("good") || warnings.length > 0 || !looks.includes("other");
+  if (isOne && looks.length > 0) return { problems: [], warnings };
+  return databases.some(({ name }) => name === "filestore")
+    ? problem("is Odoo's data_dir", `set ODOO_FILESTORE=${join(directory, "filestore")}`)
+    : problem(
+        "is no filestore: there is no <database>/<xx>/<sha1> in it",
+        "name the folder filestore in Odoo's data_dir",
+      );
 }
 
 function withoutEntries(
@@ -77,8 +78,8 @@ function withoutEntries(
   }
 }
 
-/** "good": a file of it can be read, or there is none yet. "other": no folder of a database. */
-function lookAtDatabase(directory: string, name: string): Problem | "good" | "other" {
+/** "good": a file of it can be read. "none": it has none, or none yet. "other": no folder of a database. */
+function lookAtDatabase(directory: string, name: string): Problem | "good" | "none" | "other" {
   const folder = join(directory, name);
   const unread = (code: string, what: string) =>
     told(
@@ -88,11 +89,11 @@ function lookAtDatabase(directory: string, name: string): Problem | "good" | "ot
     );
   const entries = entriesOf(folder);
   if (typeof entries === "string") return entries === "ENOTDIR" ? "other" : unread(entries, name);
-  if (entries.length === 0) return "good";
+  if (entries.length === 0) return "none";
   const found = folderOfFiles(folder, entries);
   if (found === null) {
-    const isNamedSo = entries.some((one) => folderName.test(one.name) || one.name === "checklist");
-    return isNamedSo ? "good" : "other";
+    // Odoo's sessions lie in folders of two digits, too.
+    return entries.every((one) => folderName.test(one.name) || one.name === "checklist") ? "none" : "other";
   }
   if (found.file === null) return unread(found.code, join(name, found.folder));
   const file = join(name, found.folder, found.file);

@@ -114,7 +114,8 @@ t.test("a folder that is no filestore is a problem before the start", async (t) 
     writeFileSync(join(folder, path), "x");
   };
   made(`odoo/filestore/prod/ab/${digits}`);
-  made("odoo/sessions/x/y");
+  made(`odoo/sessions/ab/${"s".repeat(84)}`);
+  mkdirSync(join(folder, "odoo/addons/19.0"), { recursive: true });
   t.same(seen("odoo/filestore"), []);
   t.same(seen("odoo"), [
     "problem environment ODOO_FILESTORE /odoo is Odoo's data_dir; set ODOO_FILESTORE=/odoo/filestore",
@@ -129,7 +130,11 @@ t.test("a folder that is no filestore is a problem before the start", async (t) 
   mkdirSync(join(folder, "empty"));
   t.match(seen("empty"), [/^warning .* is empty; .*the mount is missing/]);
   mkdirSync(join(folder, "fresh/new-db/checklist"), { recursive: true });
-  t.same(seen("fresh"), [], "a database without a file");
+  mkdirSync(join(folder, "fresh/newer-db"), { recursive: true });
+  t.same(seen("fresh"), [], "databases without a file");
+  made("etc/passwd");
+  mkdirSync(join(folder, "etc/opt"));
+  t.match(seen("etc"), [/^problem .* is no filestore: /]);
   // What is read is behind a link, and would not be sent.
   mkdirSync(join(folder, "linked"));
   symlinkSync(join(folder, "odoo/filestore/prod"), join(folder, "linked/prod"));
