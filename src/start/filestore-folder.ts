@@ -71,7 +71,7 @@ function withoutEntries(
     case "EPERM":
       return problem(
         `cannot be read by ${whoWeAre()} (${code})`,
-        "run the gateway with Odoo's user or group; Odoo makes its data_dir for itself alone",
+        "run the gateway with Odoo's user or group, or let it read the folder",
       );
     default:
       return problem(`cannot be read (${code})`, "look at the disk or its mount");

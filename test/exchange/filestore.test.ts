@@ -275,6 +275,30 @@ t.test("a slow reader holds a piece, a descriptor, and neither Odoo nor the spoo
   await until(() => (openBelow(store.directory) ?? 0) === 0);
 });
 
+t.test("a slow stream of HTTP/2 does not hold the others up, and gets every byte", async (t) => {
+  const { gateway, name, store } = await startSite(t);
+  const body = randomBytes(10_000_000);
+  name("/web/content/slow", body);
+  name("/web/content/other", "other");
+  const session = await openHttp2(gateway);
+  t.teardown(() => session.destroy());
+  const stream = session.request({
+    ":path": "/web/content/slow",
+    ":authority": `odoo.test:${gateway.httpsPort}`,
+  });
+  await once(stream, "response");
+  // Unread, its window is used up soon.
+  const other = await h2(session, gateway, { ":method": "GET", ":path": "/web/content/other" });
+  t.equal(other.body.toString(), "other");
+  const opened = openBelow(store.directory);
+  if (opened !== null) t.equal(opened, 1);
+  t.equal(gateway.running.spoolBytes(), 0);
+  const parts: Buffer[] = [];
+  for await (const chunk of stream) parts.push(chunk);
+  t.ok(Buffer.concat(parts).equals(body));
+  await until(() => (openBelow(store.directory) ?? 0) === 0);
+});
+
 t.test("who hangs up leaves no descriptor behind, over HTTP/1 and HTTP/2", async (t) => {
   const { gateway, name, store } = await startSite(t);
   name("/web/content/1", randomBytes(30_000_000));
