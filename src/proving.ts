@@ -107,7 +107,7 @@ export class Proof {
 function wayOf(name: "web" | "bus", at: Member, clock: Clock): Way {
   const places = [{ at, isBackup: false, addresses: [] }];
   const pool = new Pool({ name, places, keepAlive: false, isSticky: false, clock });
-  return { pool, lanes: null, bound: null, hold: null, clock, learnt() {} };
+  return { pool, lanes: null, bound: null, hold: null, files: null, clock, learnt() {} };
 }
 
 function told(proof: SelfCheck, sink: EventSink): readonly Problem[] {

@@ -35,6 +35,7 @@ export class Relay {
   readonly #fields: readonly string[];
   readonly #framing: ReplyFraming;
   readonly #coding: Coding | null;
+  readonly #isOnDisk: boolean;
   #buffer: AnswerBuffer | null = null;
   #encoded: EncodedStream | null = null;
   #answered = false;
@@ -46,6 +47,7 @@ export class Relay {
     this.#fields = fields;
     this.#framing = replyFraming(head);
     this.#coding = coding;
+    this.#isOnDisk = head.isOnDisk === true;
     const bytesMax = coding === null ? wholeBytesMax : wholeEncodedBytesMax;
     const waits = this.#framing.kind === "length" && this.#framing.bytes <= bytesMax;
     if (!waits) this.#start();
@@ -100,7 +102,8 @@ export class Relay {
     };
     const coding = this.#framing.kind === "none" ? null : this.#coding;
     const flow = coding === null ? ends : this.#encode(coding);
-    const buffer = new AnswerBuffer(target, flow, spool);
+    // What lies on the disk is not copied to it; but a compressor, of which there are few, does not wait for its reader.
+    const buffer = new AnswerBuffer(target, flow, this.#isOnDisk && coding === null ? null : spool);
     this.#buffer = buffer;
     down.onDrain(() => buffer.drained());
     down.start(this.#status, this.#fields, coding !== null ? { kind: "stream" } : this.#framing);

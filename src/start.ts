@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
 import type { SupervisorSeam, WorkerSeam } from "./cluster/seams.ts";
-import { watchDescriptors } from "./edge/descriptors.ts";
+import { filesMax, watchDescriptors } from "./edge/descriptors.ts";
 import { Gateway } from "./gateway.ts";
 import { accountHasher } from "./guard/account-name.ts";
 import { CrawlerChecks } from "./guard/crawler-checks.ts";
@@ -53,6 +53,7 @@ import { loadTls } from "./tls/load.ts";
 import type { ReadMounts } from "./tls/preflight.ts";
 import { UnknownNames } from "./tls/unknown-names.ts";
 import { FileWatch } from "./tls/watch.ts";
+import { filesOpenMax } from "./upstream/filestore.ts";
 import type { LookupAll } from "./upstream/resolver.ts";
 import { spoolPartBytes } from "./upstream/spool.ts";
 
@@ -107,7 +108,12 @@ export async function startGateway(
     isReader: worker !== undefined,
     fault: stateFault,
   });
-  const read = await readAll(settings, readTls, maintenancePath, startedWallMs, stateFault);
+  const warn = (warning: Problem) => {
+    // Each worker looks; the supervisor tells.
+    if (worker === undefined)
+      sink.emit({ type: "warning", what: "ODOO_FILESTORE", detail: problemLine(warning) });
+  };
+  const read = await readAll(settings, readTls, maintenancePath, startedWallMs, stateFault, warn);
   if (!read.ok) return read;
   const { policy, tls, closed, odoo } = read.value;
 
@@ -118,6 +124,7 @@ export async function startGateway(
     sink,
     clock,
     lookup: options.lookup ?? lookupAll,
+    filesOpenMax: filesMax(filesOpenMax),
     random: Math.random,
   });
   const localSecret = await loadLocalSecret(settings.stateDir, stateFault);

@@ -47,6 +47,8 @@ import * as bufferBounds from "../src/upstream/answer-buffer.ts";
 import * as readerBounds from "../src/upstream/answer-reader.ts";
 import * as deliveryBounds from "../src/upstream/delivery.ts";
 import { failureAnswer } from "../src/upstream/failure.ts";
+import * as fileBodyBounds from "../src/upstream/file-body.ts";
+import * as filestoreBounds from "../src/upstream/filestore.ts";
 import * as forwardBounds from "../src/upstream/forward.ts";
 import * as healthBounds from "../src/upstream/health.ts";
 import * as holdBounds from "../src/upstream/hold.ts";
@@ -154,6 +156,7 @@ t.test("every failure of the upstream leg is in the documentation", async (t) =>
     "answer-cut": true,
     "body-stalled": true,
     "spool-full": true,
+    "file-unreadable": true,
     "no-worker": true,
   };
   const rows = (Object.keys(kinds) as FailureKind[]).map((kind) => {
@@ -176,6 +179,8 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["upstream/request-body", bodyBounds],
     ["upstream/answer-buffer", bufferBounds],
     ["upstream/answer-reader", readerBounds],
+    ["upstream/filestore", filestoreBounds],
+    ["upstream/file-body", fileBodyBounds],
     ["upstream/forward", forwardBounds],
     ["upstream/pool-member", poolBounds],
     ["upstream/health", healthBounds],

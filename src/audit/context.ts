@@ -19,6 +19,8 @@ export interface GatewayView {
   /** null: not set. */
   readonly webPort: number | null;
   readonly busPort: number | null;
+  /** ODOO_FILESTORE; null: not set. */
+  readonly filestore: string | null;
 }
 
 /** How many connections PostgreSQL takes from ordinary roles. */

@@ -47,6 +47,7 @@ export function gatewayHere(file: Variables): GatewayHere {
       answerTimeoutMsUsual: Math.max(answerTimeoutMsDefault, settings.odooTimeLimitMs ?? 0),
       webPort: settings.odoo?.port ?? null,
       busPort: settings.odooBus?.port ?? null,
+      filestore: settings.odooFilestore,
     },
     hosts: given.settings.has("DOMAIN") ? settings.domains.map(({ host }) => host) : [],
     words: `settings from ${from}, preset ${settings.preset}`,

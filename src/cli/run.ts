@@ -164,6 +164,9 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
     `  Odoo      ${odooText(settings)}`,
+    ...(settings.odooFilestore === null
+      ? []
+      : [`  files     ${settings.odooFilestore} (what Odoo names with x_sendfile is sent from here)`]),
   ];
   if (demo !== null) {
     lines.push(

@@ -3,11 +3,12 @@ import type { Problem } from "../base/problem.ts";
 import { buildPlan } from "../plan.ts";
 import { unservedHosts } from "../policy/unserved-hosts.ts";
 import { openToStrangers } from "../proving.ts";
+import { lookAtFilestore } from "../start/filestore-folder.ts";
 import { policiesDirOf, readPolicy } from "../start/policy-files.ts";
 import { loadCertificateFiles } from "../tls/certificate.ts";
 import { printProblems, printWarnings, settingsToStart } from "./settings.ts";
 
-/** `odoo-gateway validate`: settings, policies and own certificate files; the exit status. */
+/** `odoo-gateway validate`: settings, policies, own certificate files and the filestore; the exit status. */
 export function validate(): number {
   const loaded = settingsToStart();
   if (!loaded.ok) {
@@ -25,6 +26,11 @@ export function validate(): number {
     const secret = Buffer.alloc(32);
     const parts = { revision: 1, settings, policy: policy.value, httpsPort, secret, clock: systemClock };
     problems.push(...openToStrangers(buildPlan(parts)));
+  }
+  if (settings.odooFilestore !== null) {
+    const look = lookAtFilestore(settings.odooFilestore);
+    problems.push(...look.problems);
+    more.push(...look.warnings);
   }
   if (settings.tlsMode === "files" && settings.tlsCertFile !== null && settings.tlsKeyFile !== null) {
     const names = [...settings.domains, ...settings.redirectDomains].map(({ host }) => host);

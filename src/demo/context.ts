@@ -38,6 +38,8 @@ export interface DemoContext {
   readonly masterPassword: string;
   /** Odoo's measured response times are imitated. */
   readonly latency: boolean;
+  /** With `x_sendfile` bundles and attachments lie here, and are named instead of sent; null: without. */
+  readonly filestore: string | null;
   /** One port serves everything, WebSockets too (`workers = 0`). */
   readonly threaded: boolean;
   readonly sessions: Sessions;

@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import {
   type Answer,
   type AnswerHeader,
@@ -82,6 +84,27 @@ function serve(
   return withRange(request, bytes(200, file.type, file.content, headers));
 }
 
+/**
+ * `x_sendfile`: the file is named to the proxy, and the body is empty (Stream.get_response of Odoo 16 to 19). What is left of the answer stays, a range's status and fields too.
+ */
+function fromFilestore(context: DemoContext, file: StoredFile, answer: Answer): Answer {
+  const { filestore } = context;
+  if (filestore === null || answer.kind !== "plain" || (answer.status !== 200 && answer.status !== 206))
+    return answer;
+  const sha1 = createHash("sha1").update(file.content).digest("hex");
+  const name = `prod/${sha1.slice(0, 2)}/${sha1}`;
+  const path = join(filestore, name);
+  if (!existsSync(path)) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, file.content);
+  }
+  const where: readonly AnswerHeader[] = [
+    ["X-Sendfile", path],
+    ["X-Accel-Redirect", `/web/filestore/${name}`],
+  ];
+  return { ...answer, headers: [...answer.headers, ...where], body: Buffer.alloc(0), length: 0 };
+}
+
 /** A single range is 206; several or out of bounds 416. */
 function withRange(request: DemoRequest, whole: PlainAnswer): Answer {
   const range = request.fields.get("HTTP_RANGE");
@@ -113,7 +136,7 @@ export const assets: Handler = (request, context) => {
   const { newCookies } = openSession(request, context, false);
   const isOther = /^\/web\/assets\/[0-9a-f]{7}\//.test(request.path) && request.path !== file.file.path;
   if (isOther && context.version >= 17) return redirect(303, file.file.path, newCookies);
-  return serve(request, context, file, "asset", newCookies);
+  return fromFilestore(context, file, serve(request, context, file, "asset", newCookies));
 };
 
 /** `/<module>/static/…`: never a cookie. Unknown files get a small generated one, so that any path works. */
@@ -159,9 +182,8 @@ export const content: Handler = (request, context) => {
   const body = pseudoBinary(id, id * 102_400, Buffer.from("%stand-in%"));
   const etag = `"${createHash("sha1").update(body).digest("hex")}"`;
   const file = { path: request.path, query: "", content: "png", bytes: body.length, cache: "image" } as const;
-  return serve(request, context, { file, content: body, etag, type: "application/octet-stream" }, "image", [
-    NO_SCRIPTS,
-  ]);
+  const stored = { file, content: body, etag, type: "application/octet-stream" };
+  return fromFilestore(context, stored, serve(request, context, stored, "image", [NO_SCRIPTS]));
 };
 
 /** Answers length and sha256 of what arrived (a real Odoo makes an attachment of it). */

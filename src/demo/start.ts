@@ -29,6 +29,8 @@ export interface DemoOptions {
   readonly masterPassword?: string;
   /** Imitate Odoo's response times; false. */
   readonly latency?: boolean;
+  /** Odoo runs with `x_sendfile`, and this folder is its filestore, of the database `prod`; left out: without. */
+  readonly filestore?: string;
   /** How many requests are remembered; 1000. */
   readonly recordMax?: number;
   readonly onRequest?: (request: RecordedRequest) => void;
@@ -91,6 +93,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     users: options.users ?? DEMO_USERS,
     masterPassword: options.masterPassword ?? "demo-master",
     latency: options.latency ?? false,
+    filestore: options.filestore ?? null,
     threaded: workers === 0,
     sessions,
     assets: createAssets(),

@@ -7,6 +7,9 @@ const ownFiles = 64;
 /** What each listener may take of the descriptors; the rest is for Odoo's side and for spool files. */
 const shares = { tls: 0.5, plain: 0.15, report: 0.1 } as const;
 const connectionsMin = 16;
+/** Of what is left for Odoo's side: files of its filestore that are being sent. */
+const filesShare = 0.1;
+const filesMin = 16;
 
 /**
  * Most connections one listener takes: `edgeBounds.connectionsMax`, and where the system gives fewer descriptors, its share of what is
@@ -19,6 +22,12 @@ export function connectionsMax(
   if (descriptors === null) return edgeBounds.connectionsMax;
   const share = Math.floor((descriptors - ownFiles) * shares[kind]);
   return Math.max(connectionsMin, Math.min(edgeBounds.connectionsMax, share));
+}
+
+/** Most files of Odoo's filestore that are open at the same time: `most`, and where the system gives fewer descriptors, their share. */
+export function filesMax(most: number, descriptors: number | null = descriptorsMax()): number {
+  if (descriptors === null) return most;
+  return Math.max(filesMin, Math.min(most, Math.floor((descriptors - ownFiles) * filesShare)));
 }
 
 /** How often is looked whether there is a descriptor left. */

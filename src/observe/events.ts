@@ -13,6 +13,7 @@ export type FailureKind =
   | "answer-cut"
   | "body-stalled"
   | "spool-full"
+  | "file-unreadable"
   | "no-worker";
 
 /** One line an exchange, always. Nothing in it is secret: the target is redacted before it gets here. */

@@ -128,15 +128,16 @@ export class Files {
   /** Asks Odoo for a file as nobody in particular: no cookie, nothing a client chose but the address of the file. */
   fetchFile(x: RunningExchange, decision: ForwardDecision, notes: FetchNotes = x): FetchFile {
     return (asked, listener) => {
-      const { ways, sink, clock } = this.#parts;
+      const { ways, sink } = this.#parts;
       const way = ways[decision.pool];
       const facts: RequestFacts = { ...asked.facts, likeness: null, fields: [], sessionId: null };
+      const database = x.plan.databaseOf(facts.host);
       const lines = outboundLines(facts, {
         exchangeId: x.id,
         bodyBytes: null,
         keepAlive: way.pool.keepAlive,
         keepDatabaseField: false,
-        database: x.plan.databaseOf(facts.host),
+        database,
         sessionCookie: x.plan.site.sessionCookie,
         ownCookie: null,
         dropAuthorization: true,
@@ -162,12 +163,13 @@ export class Files {
         // With a stored copy at hand nobody waits for Odoo.
         mayWait: asked.answerTimeoutMs === null,
         sessionId: null,
+        database,
       };
       notes.lane = parcel.lane;
       const call = new Delivery(way, parcel, {
         head: (head) => {
           notes.queueMs = call.waitedMs;
-          notes.upstreamMs = clock.nowMs() - call.sentMs;
+          notes.upstreamMs = call.answeredAfterMs;
           listener.head(head);
         },
         data: (chunk) => listener.data(chunk),

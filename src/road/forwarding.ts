@@ -1,6 +1,7 @@
 import { ipKey64 } from "../base/ip.ts";
 import type { Grant } from "../guard/limiter.ts";
 import type { RequestFacts } from "../message/facts.ts";
+import { firstField } from "../message/fields.ts";
 import type { ForwardDecision } from "../policy/decision.ts";
 import type { RunningExchange } from "../running.ts";
 import { Delivery, type Parcel } from "../upstream/delivery.ts";
@@ -78,12 +79,18 @@ export class Forwarding {
       who: x.sessionKey ?? ipKey64(facts.client),
       mayWait: true,
       sessionId: facts.sessionId,
+      database: this.#choosesDatabase(x, facts) ? null : x.plan.databaseOf(facts.host),
     };
     x.lane = parcel.lane;
     const passage = new Passage(this.#passage, x, facts, staging, grant, body);
     if (adopted === null && body === null) this.#hints.tell(x, facts);
     if (adopted === null) passage.send(new Delivery(way, parcel, passage));
     else passage.adopt(adopted, way.pool.member.name);
+  }
+
+  /** By a field that goes on to Odoo. */
+  #choosesDatabase(x: RunningExchange, facts: RequestFacts): boolean {
+    return x.plan.mayChooseDatabase(facts.client) && firstField(facts.fields, "x-odoo-database") !== null;
   }
 
   #outbound(

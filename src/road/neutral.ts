@@ -124,6 +124,7 @@ export class Neutral {
           who: "gateway",
           mayWait: true,
           sessionId: null,
+          database: x.plan.databaseOf(facts.host),
         },
         {
           // Odoo in trouble says nothing of its database.

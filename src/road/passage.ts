@@ -151,7 +151,7 @@ export class Passage implements DeliveryListener, RelayEnds, Held {
   head(head: AnswerHead): void {
     const x = this.#x;
     this.#head = head;
-    if (this.#own !== null) x.upstreamMs = this.#more.parts.clock.nowMs() - this.#own.sentMs;
+    if (this.#own !== null) x.upstreamMs = this.#own.answeredAfterMs;
     if (head.status === 101) return;
     this.#page = this.#more.hints.watch(x, this.#facts, head);
     x.watch?.head(head.status, head.fields);

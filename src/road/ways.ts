@@ -3,6 +3,7 @@ import type { EventSink, FailureKind } from "../observe/events.ts";
 import type { Settings, UpstreamAddress } from "../settings/settings.ts";
 import { BusWatch } from "../upstream/bus-watch.ts";
 import type { Way } from "../upstream/delivery.ts";
+import { Filestore } from "../upstream/filestore.ts";
 import { HoldGate } from "../upstream/hold.ts";
 import { type LaneSnapshot, Lanes } from "../upstream/lanes.ts";
 import { LearntBound } from "../upstream/learnt-bound.ts";
@@ -22,6 +23,8 @@ export interface WaysParts {
   readonly sink: EventSink;
   readonly clock: Clock;
   readonly lookup: LookupAll;
+  /** Files of ODOO_FILESTORE that are open at the same time. */
+  readonly filesOpenMax: number;
   /** 0 to 1. */
   readonly random: () => number;
 }
@@ -118,11 +121,14 @@ export function createWays(parts: WaysParts): Ways {
     web: resolverOf(webMembers, watches.web, pools.web, parts),
     bus: resolverOf(busMembers, watches.bus, pools.bus, parts, () => busWatch?.hasFallenBack !== true),
   };
+  const files =
+    settings.odooFilestore === null ? null : new Filestore(settings.odooFilestore, parts.filesOpenMax);
   const web: Way = {
     pool: pools.web,
     lanes,
     bound,
     hold,
+    files,
     clock,
     learnt(one, kind, begunMs) {
       watches.web.learnt(one, kind, begunMs);
@@ -135,6 +141,7 @@ export function createWays(parts: WaysParts): Ways {
     lanes: null,
     bound: null,
     hold: null,
+    files,
     clock,
     learnt(one, kind, begunMs) {
       watches.bus.learnt(one, kind, begunMs);

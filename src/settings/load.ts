@@ -112,6 +112,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
   return {
     ...domains,
     ...readMembers(reader),
+    odooFilestore: reader.maybe("ODOO_FILESTORE", path),
     odooKeepAlive: reader.one("ODOO_KEEPALIVE", readYesNo),
     httpsListen: reader.one("HTTPS_LISTEN", readHttpsListen),
     httpListen: reader.one("HTTP_LISTEN", readAddressOrOff).address,

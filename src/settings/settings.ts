@@ -100,6 +100,8 @@ export interface Settings {
   readonly odooWorkers: number | null;
   /** Odoo's `limit_time_real`; null: not known, the rules' own times hold. */
   readonly odooTimeLimitMs: number | null;
+  /** Absolute; Odoo's filestore, whose files the gateway sends when Odoo names them; null: it sends none. */
+  readonly odooFilestore: string | null;
   readonly queueMax: number;
   readonly queueTimeoutMs: number;
   /** How long a request waits for an Odoo that is away; 0: not at all. */

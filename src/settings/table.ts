@@ -107,6 +107,14 @@ export const settingTable = [
       "Odoo's `limit_time_real`, as a duration or a number of seconds, where it is longer than that: no rule then gives up on Odoo's web port sooner.",
   },
   {
+    name: "ODOO_FILESTORE",
+    type: "path",
+    default: null,
+    defaultWords: "none: Odoo sends its files itself",
+    meaning:
+      "Folder `filestore` in Odoo's `data_dir`, mounted read-only. With `x_sendfile = True` in odoo.conf the gateway then sends attachments and bundles from there, and no worker of Odoo's does.",
+  },
+  {
     name: "QUEUE_MAX",
     type: "count",
     default: "512",

@@ -17,6 +17,7 @@ const lasting = {
   odooResolveMs: "ODOO_RESOLVE",
   odooKeepAlive: "ODOO_KEEPALIVE",
   odooWorkers: "ODOO_WORKERS",
+  odooFilestore: "ODOO_FILESTORE",
   queueMax: "QUEUE_MAX",
   queueTimeoutMs: "QUEUE_TIMEOUT",
   holdTimeoutMs: "HOLD_TIMEOUT",

@@ -4,6 +4,7 @@ import { type Closed, loadMaintenance } from "../guard/maintenance.ts";
 import type { Policy } from "../policy/compile.ts";
 import type { Settings, UpstreamAddress } from "../settings/settings.ts";
 import type { TlsMaterial } from "../tls/load.ts";
+import { lookAtFilestore } from "./filestore-folder.ts";
 import { readPolicy } from "./policy-files.ts";
 import { prepareState } from "./state-folder.ts";
 
@@ -18,7 +19,7 @@ export interface Found {
 
 /**
  * Reads policies, certificates and the state of maintenance, and makes the state folder; or answers every problem in all of them.
- * `wallMs`: now. `stateFault` is told of a disk that cannot be written, which is no reason not to start.
+ * `wallMs`: now. `stateFault` is told of a disk that cannot be written, which is no reason not to start; `warn` of what else is none.
  */
 export async function readAll(
   settings: Settings,
@@ -26,6 +27,7 @@ export async function readAll(
   maintenancePath: string,
   wallMs: number,
   stateFault: (detail: string) => void,
+  warn: (warning: Problem) => void,
 ): Promise<Result<Found, readonly Problem[]>> {
   const problems: Problem[] = [];
   const policy = readPolicy(settings);
@@ -33,6 +35,11 @@ export async function readAll(
   const tls = await readTls(settings);
   if (!tls.ok) problems.push(...tls.error);
   problems.push(...(await prepareState(settings.stateDir, stateFault)));
+  if (settings.odooFilestore !== null) {
+    const look = lookAtFilestore(settings.odooFilestore);
+    problems.push(...look.problems);
+    for (const warning of look.warnings) warn(warning);
+  }
   const closed = loadMaintenance(maintenancePath, wallMs);
   if (!closed.ok) problems.push(closed.error);
   const { odoo } = settings;

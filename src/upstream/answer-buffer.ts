@@ -29,11 +29,12 @@ export interface AnswerFlow {
  * gives up after 2 s of a stalled reader), the client takes the time it takes. Order is kept:
  * memory queue, then the file, then what waits for the file. Nothing goes to the file before the end of the turn in which it came: until
  * then nobody knows whether the client is slow. When the spool is full or the disk fails nothing is lost: the upstream is paused instead.
+ * So it is without a spool, where nobody is kept by that: then a slow client holds a piece or two.
  */
 export class AnswerBuffer implements Due {
   readonly #target: AnswerTarget;
   readonly #flow: AnswerFlow;
-  readonly #spool: Pick<Spool, "create">;
+  readonly #spool: Pick<Spool, "create"> | null;
   readonly #fileBytesMax: number;
   #queue: Buffer[] = [];
   #queueBytes = 0;
@@ -54,7 +55,7 @@ export class AnswerBuffer implements Due {
   constructor(
     target: AnswerTarget,
     flow: AnswerFlow,
-    spool: Pick<Spool, "create">,
+    spool: Pick<Spool, "create"> | null,
     fileBytesMax = answerFileBytesMax,
   ) {
     this.#target = target;
@@ -68,7 +69,13 @@ export class AnswerBuffer implements Due {
     if (this.#closed) return;
     if (!this.#blocked && !this.#pumping && this.#isEmpty()) {
       this.#blocked = !this.#target.write(chunk);
+      if (this.#blocked && this.#spool === null) this.#pause();
       return;
+    }
+    if (this.#spool === null) {
+      this.#queue.push(chunk);
+      this.#queueBytes += chunk.length;
+      return this.#pause();
     }
     const fileIdle = this.#unread() === 0 && !this.#writing && this.#waiting.length === 0;
     if (fileIdle && this.#queueBytes + chunk.length <= answerMemoryBytesMax) {
@@ -133,10 +140,12 @@ export class AnswerBuffer implements Due {
   }
 
   async #write(): Promise<void> {
+    const spool = this.#spool;
+    if (spool === null) return;
     this.#writing = true;
     while (this.#waiting.length > 0 && this.#unread() <= this.#fileBytesMax && !this.#closed) {
       if (this.#file === null) {
-        const made = await this.#spool.create();
+        const made = await spool.create();
         if (made.ok && this.#closed) made.value.close();
         if (this.#closed) return;
         if (!made.ok) return this.#breakSpool();

@@ -3,6 +3,7 @@ import { nameIs } from "../message/fields.ts";
 import { chunkLine } from "../message/framing.ts";
 import type { FailureKind } from "../observe/events.ts";
 import { KnownHeads } from "./known-heads.ts";
+import { isFileNamed } from "./named-file.ts";
 
 /** How the end of an answer is found (RFC 9112 §6.3). */
 export type AnswerFraming =
@@ -21,6 +22,10 @@ export interface AnswerHead {
   readonly reusable: boolean;
   /** One for all heads with the same bytes but for the number in Content-Length; null or left out: nothing is known to be equal. */
   readonly likeness?: Likeness | null;
+  /** The body is empty, and a field names the file of Odoo's disk that belongs there (`x_sendfile`). */
+  readonly namesFile?: boolean;
+  /** The body lies on the disk, and waits there as long as it has to. */
+  readonly isOnDisk?: boolean;
 }
 
 export interface AnswerSink {
@@ -169,9 +174,9 @@ export class AnswerReader {
     if (status < 200) return this.#readInterim(status, minor, fields, rest);
     const framing = this.#framing(status, minor, fields);
     if (typeof framing === "string") return this.#malformed(framing);
-    if (isFileElsewhere(status, fields)) return this.#malformed(fileElsewhere);
     const reusable = minor === 1 && framing.kind !== "close" && !listHas(fields, "connection", "close");
-    const head = { status, fields, framing, reusable, likeness: null };
+    const plain = { status, fields, framing, reusable, likeness: null };
+    const head = isFileNamed(status, fields) ? { ...plain, namesFile: true } : plain;
     return this.#final(mayBeKnown ? knownHeads.learn(head, input.subarray(0, end + 4)) : head, rest);
   }
 
@@ -304,25 +309,6 @@ export class AnswerReader {
     this.#state = "done";
     this.#sink.failure(kind, detail);
   }
-}
-
-const fileElsewhere =
-  "the body is empty and a field names a file for the proxy to send, which the gateway does not: set x_sendfile = False in odoo.conf";
-
-/**
- * With `x_sendfile` Odoo names a file of its disk in place of each attachment and bundle (odoo-wire a). As an answer that would be an empty file, which browsers
- * keep for a year.
- */
-function isFileElsewhere(status: number, fields: readonly string[]): boolean {
-  if (status !== 200 && status !== 206) return false;
-  let isEmpty = false;
-  let isNamed = false;
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] ?? "";
-    if (nameIs(name, "content-length")) isEmpty = Number(fields[i + 1]) === 0;
-    else isNamed ||= nameIs(name, "x-sendfile") || nameIs(name, "x-accel-redirect");
-  }
-  return isEmpty && isNamed;
 }
 
 /** RFC 9112 §5: field-name ":" OWS field-value OWS. Pushes name and trimmed value; false when malformed. */

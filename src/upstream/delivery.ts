@@ -3,6 +3,8 @@ import type { Clock } from "../base/clock.ts";
 import { unreachable } from "../base/result.ts";
 import type { FailureKind } from "../observe/events.ts";
 import type { AnswerHead } from "./answer-reader.ts";
+import { FileBody } from "./file-body.ts";
+import type { Filestore } from "./filestore.ts";
 import {
   connectTimeoutMs,
   connectTimeoutOfSeveralMs,
@@ -13,6 +15,7 @@ import {
 import type { HoldGate, HoldOutcome } from "./hold.ts";
 import type { LaneName, Lanes, Shed, Waiting } from "./lanes.ts";
 import type { LearntBound } from "./learnt-bound.ts";
+import { noFilestore, readNamedFile } from "./named-file.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolMember } from "./pool-member.ts";
 
@@ -37,6 +40,8 @@ export interface Way {
   readonly learnt: (member: PoolMember, kind: FailureKind | null, begunMs: number) => void;
   /** How many requests Odoo takes at once, where the lanes were not told; null: they were, or there are none. */
   readonly bound: LearntBound | null;
+  /** Where files lie that Odoo leaves to us; null: nobody said. */
+  readonly files: Filestore | null;
   readonly clock: Clock;
 }
 
@@ -49,6 +54,8 @@ export interface Parcel {
   readonly mayWait: boolean;
   /** For members that sessions stay with. */
   readonly sessionId: string | null;
+  /** The only database whose files the answer may name; null: whichever Odoo has chosen. */
+  readonly database: string | null;
 }
 
 /** Who has requests and tunnels, and how many at the moment. */
@@ -92,6 +99,10 @@ export class Delivery implements UpstreamListener {
   #waitedSinceMs = 0;
   #waitedMs = 0;
   #sentMs = 0;
+  #headMs: number | null = null;
+  /** Odoo's answer, whose body is a file that it names. */
+  #named: AnswerHead | null = null;
+  #file: FileBody | null = null;
   /** Since when it is in its lane: waiting, or on a connection that never came about. */
   #inLaneSinceMs: number | null = null;
   /** Where it found the listen queue full. */
@@ -111,15 +122,17 @@ export class Delivery implements UpstreamListener {
       : this.#waitedMs + this.#way.clock.nowMs() - this.#waitedSinceMs;
   }
 
-  /** When it was sent last, on the monotonic clock. */
-  get sentMs(): number {
-    return this.#sentMs;
+  /** Milliseconds from when it was sent last to the head of Odoo's answer; 0 while there is none. */
+  get answeredAfterMs(): number {
+    return this.#headMs === null ? 0 : this.#headMs - this.#sentMs;
   }
 
   /** How long it has been with Odoo, which gave no answer so far; null: it waits, or no connection came about, as `failure` says. */
   askedMs(failure: FailureKind | null): number | null {
     if (this.#call === null || this.#waiting !== null) return null;
     if (failure === "connect-refused" || failure === "connect-failed") return null;
+    // What follows is our own disk's.
+    if (this.#named !== null) return this.answeredAfterMs;
     return this.#way.clock.nowMs() - this.#sentMs;
   }
 
@@ -150,15 +163,18 @@ export class Delivery implements UpstreamListener {
     this.#waiting?.leave();
     this.#waiting = null;
     this.#call?.abort();
+    this.#file?.close();
     this.#leave();
   }
 
   pause(): void {
-    this.#call?.pause();
+    if (this.#file === null) this.#call?.pause();
+    else this.#file.pause();
   }
 
   resume(): void {
-    this.#call?.resume();
+    if (this.#file === null) this.#call?.resume();
+    else this.#file.resume();
   }
 
   #holdOn(): void {
@@ -279,11 +295,14 @@ export class Delivery implements UpstreamListener {
   }
 
   head(head: AnswerHead): void {
+    const nowMs = this.#way.clock.nowMs();
+    this.#headMs = nowMs;
     if (this.#at !== null) {
-      this.#at.crowd.answeredMs = this.#way.clock.nowMs();
+      this.#at.crowd.answeredMs = nowMs;
       this.#way.learnt(this.#at, null, this.#sentMs);
     }
-    this.#listener.head(head);
+    if (head.namesFile === true) this.#named = head;
+    else this.#listener.head(head);
   }
 
   data(chunk: Buffer): void {
@@ -292,7 +311,39 @@ export class Delivery implements UpstreamListener {
 
   end(isLonger = false): void {
     this.#leave();
-    this.#listener.end(isLonger);
+    if (this.#named === null) this.#listener.end(isLonger);
+    else this.#sendFile(this.#named, isLonger);
+  }
+
+  /** Odoo is done with it: its worker is free, and the file takes the time it takes. */
+  #sendFile(head: AnswerHead, isLonger: boolean): void {
+    const { files } = this.#way;
+    if (files === null) return this.#fileFailed("answer-malformed", noFilestore);
+    if (isLonger)
+      return this.#fileFailed("answer-malformed", "a field names a file, and there is a body too");
+    const named = readNamedFile(head.fields, this.#parcel.database);
+    if (!named.ok) return this.#fileFailed("answer-malformed", named.error);
+    const { request, who } = this.#parcel;
+    const isHeadOnly = request.method === "HEAD";
+    this.#file = new FileBody(
+      files,
+      { head, file: named.value, owner: who, isHeadOnly, timeoutMs: request.answerTimeoutMs },
+      {
+        head: (filled) => this.#listener.head(filled),
+        data: (chunk) => this.#listener.data(chunk),
+        end: () => this.#listener.end(),
+        failure: (kind, detail) => this.#fileFailed(kind, detail),
+      },
+    );
+    this.#file.start();
+  }
+
+  /** No member's fault: Odoo has answered. */
+  #fileFailed(kind: FailureKind, detail: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#listener.tryFailed(kind, detail, this.#memberName ?? "");
+    this.#listener.failure(kind);
   }
 
   tunnel(socket: Socket, rest: Buffer): void {

@@ -34,6 +34,12 @@ export function failureAnswer(kind: FailureKind): FailureAnswer {
         sentence: "The gateway has no room for this request at the moment.",
         retryAfterSeconds: 30,
       };
+    case "file-unreadable":
+      return {
+        status: 502,
+        sentence: "The file cannot be read at the moment.",
+        retryAfterSeconds: null,
+      };
     case "no-worker":
       return {
         status: 503,

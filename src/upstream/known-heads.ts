@@ -18,6 +18,9 @@ const passing: ReadonlySet<string> = new Set([
   "link",
   "x-request-id",
   "www-authenticate",
+  // Whether they mean anything depends on the length.
+  "x-sendfile",
+  "x-accel-redirect",
 ]);
 
 interface Known {

@@ -121,6 +121,7 @@ function isMark(kind: FailureKind): boolean {
     case "answer-cut":
     case "body-stalled":
     case "spool-full":
+    case "file-unreadable":
     case "no-worker":
       return false;
   }

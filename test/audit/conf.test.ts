@@ -271,6 +271,7 @@ t.test("remedies name the line with its number", async (t) => {
     answerTimeoutMsUsual: 60_000,
     webPort: null,
     busPort: null,
+    filestore: null,
     answerTimeoutMsMax: 720_000,
     bodyBytesMax: 2 ** 30,
   };
@@ -401,3 +402,33 @@ t.test(
     t.same(seen(result, "conf-syntax"), ["fail 80002", "fail 80003"]);
   },
 );
+
+t.test("files that Odoo leaves to its proxy need a gateway that has them", async (t) => {
+  const gateway = {
+    from: "",
+    answerTimeoutMsUsual: 60_000,
+    webPort: null,
+    busPort: null,
+    filestore: null,
+    answerTimeoutMsMax: 720_000,
+    bodyBytesMax: 2 ** 30,
+  };
+  const filled = { ...gateway, filestore: "/odoo/filestore" };
+  const noteOf = async (line: string, own: typeof gateway | typeof filled | null) => {
+    const { findings } = await look({ odooConf: "c", gateway: own }, { c: `[options]\n${line}\n` });
+    const found = findings.find((one) => one.id === "conf-x-sendfile");
+    return `${found?.outcome}: ${found?.seen}`;
+  };
+  t.equal(await noteOf("x_sendfile = True", null), "warn: x_sendfile = True");
+  t.equal(await noteOf("x_sendfile = True", gateway), "warn: x_sendfile = True");
+  t.equal(
+    await noteOf("x_sendfile = True", filled),
+    'pass: x_sendfile = True, and the gateway sends the files from "/odoo/filestore" (ODOO_FILESTORE)',
+  );
+  t.match(await noteOf("x_sendfile = Maybe", filled), /^warn: /);
+  t.match(
+    await noteOf("x_sendfile = False", filled),
+    /^pass: x_sendfile = False: ODOO_FILESTORE .*waits for it$/,
+  );
+  t.equal(await noteOf("x_sendfile = False", gateway), "pass: x_sendfile = False");
+});

@@ -31,6 +31,7 @@ const gateway: GatewayView = {
   answerTimeoutMsUsual: 180_000,
   webPort: 8069,
   busPort: 8072,
+  filestore: null,
 };
 const closed: Modes = { mode: 0o100640, owner: 0, isFolder: false };
 const open: Modes = { mode: 0o100644, owner: 0, isFolder: false };

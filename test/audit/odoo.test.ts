@@ -53,6 +53,7 @@ const context: AuditContext = {
     answerTimeoutMsUsual: 1,
     webPort: null,
     busPort: null,
+    filestore: null,
   },
   isContainer: false,
   connectionRoom: null,

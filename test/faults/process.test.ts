@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { connectionsMax } from "../../src/edge/descriptors.ts";
+import { connectionsMax, filesMax } from "../../src/edge/descriptors.ts";
 import { ChildGateway, hasPrlimit } from "../support/child-gateway.ts";
 
 const large = Buffer.alloc(300_000, 0x61);
@@ -101,6 +101,10 @@ t.test(
       () => sockets.filter((socket) => !socket.destroyed).length <= connectionsMax("tls", 164),
     );
     t.equal(connectionsMax("tls", 164), 50);
+    t.equal(filesMax(2_048, 1_064), 100);
+    t.equal(filesMax(2_048, 64), 16);
+    t.equal(filesMax(2_048, 1_000_000), 2_048);
+    t.equal(filesMax(2_048, null), 2_048);
     await gateway.until(() => gateway.events("warning").some(({ what }) => what === "listener"));
     const told = gateway.events("warning").filter(({ what }) => what === "listener");
     t.equal(told.length, 1, "told once, not for each connection");

@@ -50,6 +50,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     certsDir: "/nonexistent/certs",
     stateDir: "/nonexistent/state",
     policiesDir: null,
+    odooFilestore: null,
     preset,
     trustedProxies: emptyIpSet,
     requireTrustedProxy: false,

@@ -100,6 +100,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     queueTimeoutMs: 30_000,
     holdTimeoutMs: 5_000,
     holdMax: 512,
+    odooFilestore: null,
     odooKeepAlive: false,
     httpsListen: { host: "", port: 8443 },
     httpListen: { host: "", port: 8080 },
@@ -268,8 +269,8 @@ t.test("each setting is read", async (t) => {
       },
     ],
     [
-      { POLICIES_DIR: "mine", CERTS_DIR: "/c", STATE_DIR: "./s" },
-      { policiesDir: "/srv/mine", certsDir: "/c", stateDir: "/srv/s" },
+      { POLICIES_DIR: "mine", CERTS_DIR: "/c", STATE_DIR: "./s", ODOO_FILESTORE: "odoo/filestore" },
+      { policiesDir: "/srv/mine", certsDir: "/c", stateDir: "/srv/s", odooFilestore: "/srv/odoo/filestore" },
     ],
     [{ PRESET: "nginx-guide" }, { preset: "nginx-guide", apiNetworks: null }],
     [

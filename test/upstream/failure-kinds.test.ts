@@ -18,6 +18,7 @@ t.test("each failure has its status", async (t) => {
     "answer-timeout": 504,
     "body-stalled": 504,
     "spool-full": 503,
+    "file-unreadable": 502,
     "no-worker": 503,
   };
   for (const [kind, status] of Object.entries(statuses))

@@ -123,9 +123,9 @@ export const confChecks: readonly AuditCheck[] = [
   ),
   check(
     "conf-x-sendfile",
-    "Files are sent by Odoo itself",
-    "With x_sendfile Odoo answers an empty body and the path of the file, for a proxy that sends it. The gateway does not read Odoo's disk and answers 502; behind a proxy that knows nothing of it attachments and style sheets are empty.",
-    "Write x_sendfile = False.",
+    "Files are sent by Odoo itself, or by a gateway that has them",
+    "With x_sendfile Odoo answers an empty body and the path of the file, for a proxy that sends it. The gateway does so with ODOO_FILESTORE, and answers 502 without; behind a proxy that knows nothing of it attachments and style sheets are empty.",
+    "Set ODOO_FILESTORE of the gateway to the folder filestore in Odoo's data_dir, mounted read-only; or write x_sendfile = False.",
     "guide 4",
   ),
   check(

@@ -54,7 +54,7 @@ const special: Readonly<Record<string, ElsewhereOf>> = {
     "With `x_sendfile = True`: `location /web/filestore { internal; alias …; }`, which needs Odoo's disk.",
     "It sends no files: keep `x_sendfile = False`.",
     "`handle_response` on `X-Accel-Redirect`, which needs Odoo's disk; else keep `x_sendfile = False`.",
-    "It does not read Odoo's disk: keep `x_sendfile = False`.",
+    "`ODOO_FILESTORE`, with Odoo's volume mounted read-only; else keep `x_sendfile = False`.",
   ),
   "conf-workers": own(
     "With `workers = 0` `/websocket` goes to 8069 as well.",

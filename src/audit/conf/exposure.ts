@@ -15,7 +15,7 @@ export function exposure(conf: ConfView, context: AuditContext): readonly Note[]
     testing(conf),
     demoData(conf),
     ...serverWide(conf),
-    sendfile(conf),
+    sendfile(conf, context),
     mail(conf),
   ];
 }
@@ -221,10 +221,29 @@ function serverWide(conf: ConfView): readonly Note[] {
   return orPass(notes, id, modules.length === 0 ? "Odoo's own" : modules.join(", "), place);
 }
 
-function sendfile(conf: ConfView): Note {
+/** Two halves that belong together: Odoo names its files, and the gateway has them. */
+function sendfile(conf: ConfView, { gateway }: AuditContext): Note {
+  const id = "conf-x-sendfile";
+  const place = conf.place("x_sendfile");
+  const filestore = gateway?.filestore ?? null;
   const on = conf.yesNo("x_sendfile");
-  const isOff = on.known && !on.value;
-  return note("conf-x-sendfile", isOff ? "pass" : "warn", conf.shown("x_sendfile"), conf.place("x_sendfile"));
+  const shown = conf.shown("x_sendfile");
+  if (!on.known) return note(id, "warn", `${shown}: that is no False`, place);
+  if (!on.value)
+    return note(
+      id,
+      "pass",
+      filestore === null ? shown : `${shown}: ODOO_FILESTORE of the gateway waits for it`,
+      place,
+    );
+  return filestore === null
+    ? note(id, "warn", shown, place)
+    : note(
+        id,
+        "pass",
+        `${shown}, and the gateway sends the files from ${quoted(filestore)} (ODOO_FILESTORE)`,
+        place,
+      );
 }
 
 function mail(conf: ConfView): Note {
