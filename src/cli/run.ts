@@ -164,6 +164,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     `  admin     ${adminText(running, settings)}`,
     `  policy    preset ${settings.preset}, ${plan.policy.rules.length} rules from ${running.policiesDir}`,
     `  Odoo      ${odooText(settings)}`,
+    ...(settings.alerts.hooks.length === 0 ? [] : [`  alerts    ${hooksText(settings)}`]),
   ];
   if (demo !== null) {
     lines.push(
@@ -193,6 +194,11 @@ function odooText({ odoo, odooMore, odooBackup }: Settings): string {
     `http://${member(one.host, one.port).name}`;
   const backups = odooBackup.map((one) => `${text(one)} (backup)`);
   return [...members.map(text), ...backups].join(", ");
+}
+
+/** Where messages to people go, without what is secret of it. */
+function hooksText({ alerts }: Settings): string {
+  return alerts.hooks.map(({ shown, format }) => `${shown} as ${format}`).join(", ");
 }
 
 function adminText(running: RunningGateway, settings: Settings): string {

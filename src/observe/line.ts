@@ -47,6 +47,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
     case "draining":
     case "stopped":
       return "info";
+    case "alert":
+      return event.state === "firing" ? "warn" : "info";
     case "login":
       if (event.outcome === "failure") return "warn";
       return event.eachCall && event.outcome === "success" ? "debug" : "info";

@@ -136,6 +136,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     notAfter: "2027-01-01T00:00:00.000Z",
     daysLeft: 9,
   },
+  alert: {
+    type: "alert",
+    name: "OdooGatewayOdooAway",
+    state: "firing",
+    severity: "critical",
+    summary: "Odoo is away",
+  },
   maintenance: {
     type: "maintenance",
     state: "on",
@@ -249,7 +256,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 20, "no access lines, all security events");
+    t.equal(seen("warn", format), 21, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -479,7 +486,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 7,
+    warnings: 8,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },
