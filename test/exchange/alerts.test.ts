@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { type Clock, type ManualClock, manualClock } from "../../src/base/clock.ts";
 import { startDemo } from "../../src/demo/start.ts";
 import { ensureLocalCertificate } from "../../src/tls/local-ca.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -35,12 +36,17 @@ function admin(gateway: TestGateway, start: string, ...lines: string[]) {
   );
 }
 
-async function sceneWith(env: Readonly<Record<string, string>> = {}) {
+async function sceneWith(env: Readonly<Record<string, string>> = {}, clock?: Clock) {
   const hook = await Hook.start();
   const [webPort = 0, busPort = 0] = await freePorts(2);
   const odoo = { now: await startDemo({ webPort, busPort }) };
   const settings: Record<string, string> = { ALERT_URL: hook.url(), ALERT_AFTER: "1s", ...env };
-  const gateway = await startTestGateway({ env: settings, upstream: { webPort, busPort } });
+  const upstream = { webPort, busPort };
+  const gateway = await startTestGateway({
+    env: settings,
+    upstream,
+    ...(clock === undefined ? {} : { clock }),
+  });
   t.teardown(async () => {
     await gateway.close();
     await odoo.now.close();
@@ -148,23 +154,89 @@ t.test("certificate files that are not taken are told until they are good", asyn
   t.match(hook.told, [{}, { name: "OdooGatewayReloadRefused", state: "resolved" }]);
 });
 
-t.test("an Odoo that is stopped for maintenance is no news", async (t) => {
-  const { hook, gateway, stopOdoo } = await sceneWith();
-  await admin(gateway, "POST /maintenance?for=1h", "X-Odoo-Gateway: maintenance");
-  await stopOdoo();
-  let looks = 0;
-  // Looks of the test's own, one behind the other: more than ALERT_AFTER would take.
-  const endMs = performance.now() + 1_500;
-  while (performance.now() < endMs) {
+t.test(
+  "an Odoo that is stopped for maintenance is no news, and one that stays away after it is",
+  async (t) => {
+    const clock = manualClock(Date.now());
+    const { hook, gateway, stopOdoo } = await sceneWith({}, clock);
+    const field = "X-Odoo-Gateway: maintenance";
+    await admin(gateway, "POST /maintenance?for=1h", field);
+    await stopOdoo();
+    for (let looks = 0; looks < 10; looks += 1) {
+      await gateway.running.alerts.tick();
+      clock.advance(60_000);
+    }
+    t.same(hook.messages, []);
+    await admin(gateway, "DELETE /maintenance", field);
+    t.match(await lookUntilTold(gateway, hook, clock, 1_000), {
+      name: "OdooGatewayOdooAway",
+      state: "firing",
+    });
+  },
+);
+
+/** Looks again and again, each time so much later, until somebody was told. */
+async function lookUntilTold(gateway: TestGateway, hook: Hook, clock: ManualClock, stepMs: number) {
+  for (let looks = 0; looks < 200 && hook.messages.length === 0; looks += 1) {
     await gateway.running.alerts.tick();
-    looks += 1;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    clock.advance(stepMs);
   }
-  t.ok(looks > 3);
-  t.same(hook.messages, []);
-  await admin(gateway, "DELETE /maintenance", "X-Odoo-Gateway: maintenance");
-  await hook.until(() => hook.messages.length === 1);
-  t.match(hook.told, [{ name: "OdooGatewayOdooAway", state: "firing" }]);
+  return hook.told[0] ?? {};
+}
+
+t.test(
+  "a bus that is away where there should be one is told; where Odoo runs without workers it is not",
+  async (t) => {
+    const [busPort = 0] = await freePorts(1);
+    const odoo = await startDemo();
+    const hook = await Hook.start();
+    const clock = manualClock(Date.now());
+    const upstream = { webPort: odoo.webPort, busPort };
+    const env = { ALERT_URL: hook.url() };
+    const gateway = await startTestGateway({ env, upstream, clock });
+    t.teardown(async () => {
+      await gateway.close();
+      await odoo.close();
+      await hook.close();
+    });
+    t.match(await lookUntilTold(gateway, hook, clock, 60_000), {
+      name: "OdooGatewayBusDown",
+      state: "firing",
+      summary: "Odoo's bus is away",
+    });
+    hook.messages.length = 0;
+    const plainClock = manualClock(Date.now());
+    const plain = await startTestGateway({ env: { ...env, ODOO_BUS_URL: "" }, upstream, clock: plainClock });
+    t.teardown(() => plain.close());
+    for (let looks = 0; looks < 30; looks += 1) {
+      await plain.running.alerts.tick();
+      plainClock.advance(60_000);
+    }
+    t.same(hook.messages, []);
+  },
+);
+
+t.test("a disk without room for one body is told, and maintenance that was forgotten", async (t) => {
+  const hook = await Hook.start();
+  const clock = manualClock(Date.now());
+  const env: Record<string, string> = { ALERT_URL: hook.url(), BODY_MAX: "4000TiB", SPOOL_MAX: "4000TiB" };
+  const gateway = await startTestGateway({ env, clock });
+  t.teardown(async () => {
+    await gateway.close();
+    await hook.close();
+  });
+  t.match(await lookUntilTold(gateway, hook, clock, 60_000), {
+    name: "OdooGatewaySpoolFull",
+    summary: /^The disk of STATE_DIR is nearly full: [\d.]+[KMGT]iB are free$/,
+  });
+  env["BODY_MAX"] = "1MiB";
+  t.same(await gateway.running.reload(), []);
+  for (let looks = 0; looks < 1_000 && hook.messages.length < 2; looks += 1)
+    await gateway.running.alerts.tick();
+  t.match(hook.told[1], { name: "OdooGatewaySpoolFull", state: "resolved" });
+  hook.messages.length = 0;
+  await admin(gateway, "POST /maintenance", "X-Odoo-Gateway: maintenance");
+  t.match(await lookUntilTold(gateway, hook, clock, 3_600_000), { name: "OdooGatewayMaintenanceForgotten" });
 });
 
 t.test("`alert test` says of each address what came back, and `alert` what is wrong now", async (t) => {
