@@ -41,6 +41,7 @@ import { readAll } from "./start/read-all.ts";
 import { createReload, prepareReload, type ReloadParts } from "./start/reload.ts";
 import { retire } from "./start/retire.ts";
 import type { RunningGateway } from "./start/running-gateway.ts";
+import { RunningMark } from "./start/running-mark.ts";
 import { createShared } from "./start/shared.ts";
 import { statusOf } from "./start/status.ts";
 import { ToldSpool } from "./start/told-spool.ts";
@@ -217,8 +218,13 @@ export async function startGateway(
     // A worker's conditions are the supervisor's to tell: once, and of all together.
     settings: () => (worker === undefined ? plan.settings.alerts : { ...plan.settings.alerts, hooks: [] }),
     sender: () => alertSender(plan.settings),
-    read: alertReading(() => ({ ...shown, isReloadRefused })),
+    read: alertReading(() => ({ ...shown, isReloadRefused, endedBadly: mark.wasThere })),
   });
+  const mark = new RunningMark(settings.stateDir);
+  const tellPeople = () => {
+    alerts.configure();
+    mark.set(alerts.isOn);
+  };
   const shown: MetricsParts = {
     clock,
     startedWallMs,
@@ -285,7 +291,7 @@ export async function startGateway(
     put: (next) => {
       plan = next;
       files.cache.configure();
-      alerts.configure();
+      tellPeople();
       announce();
       // New names in DOMAIN are ordered now, not at the next look.
       if (worker === undefined) void issuer.look();
@@ -311,6 +317,7 @@ export async function startGateway(
     loopDelay.close();
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
+    mark.set(false);
     const alertsStopped = alerts.stop();
     ways.stop();
     stapler.stop();
@@ -346,7 +353,7 @@ export async function startGateway(
     return err(reached);
   }
   ready = [];
-  alerts.configure();
+  tellPeople();
   const reload = createReload(reloading);
 
   return ok({

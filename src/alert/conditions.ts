@@ -136,11 +136,11 @@ export const conditions = {
   },
   OdooGatewayWorkerLost: {
     severity: "warning",
-    title: "A worker process of the gateway ended",
-    over: "The gateway's workers have run for 15 minutes",
+    title: "A process of the gateway ended without being told to",
+    over: "The gateway's processes have run for 15 minutes",
     meaning: "Its connections were lost, and another one took its place.",
     remedy:
-      "Look at the workers lines of the log, and whether the machine ran out of memory (dmesg, docker inspect).",
+      "Look at the workers and error lines of the log, and whether the machine ran out of memory (dmesg, docker inspect).",
   },
   OdooGatewayInternalError: {
     severity: "warning",

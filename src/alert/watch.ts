@@ -28,6 +28,8 @@ export interface AlertReading {
   /** What is wrong with the disk of STATE_DIR, in words of ours; empty: nothing. */
   readonly disk: string;
   readonly isReloadRefused: boolean;
+  /** The whole gateway ended without being told to, and was started again. */
+  readonly isRestarted: boolean;
   /** Since the start; none of them goes back. */
   readonly totals: {
     readonly exchanges: number;
@@ -78,6 +80,8 @@ const ofOdoo: ReadonlySet<AlertName> = new Set<AlertName>([
  */
 export class AlertWatch {
   readonly #clock: Clock;
+  /** When it began to look. */
+  readonly #begunMs: number;
   readonly #since = new Map<AlertName, number>();
   readonly #found = new Map<AlertName, Finding>();
   readonly #grown = {
@@ -94,6 +98,7 @@ export class AlertWatch {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#begunMs = clock.nowMs();
   }
 
   /** `awayMs`: how long Odoo has to be away (ALERT_AFTER). */
@@ -146,7 +151,10 @@ export class AlertWatch {
     see("OdooGatewayLogLinesLost", grown.logLinesDropped > 0, 0, `${grown.logLinesDropped} in 10 minutes`);
     // One with an end opens the site by itself.
     see("OdooGatewayMaintenanceForgotten", reading.maintenance?.hasEnd === false, 6 * hourMs);
-    see("OdooGatewayWorkerLost", grown.workersLost > 0, 0, `${grown.workersLost} in 15 minutes`);
+    // One that was started again is news for as long as a worker that was.
+    const isRestarted = reading.isRestarted && nowMs - this.#begunMs < 15 * minuteMs;
+    const lost = isRestarted ? "all of it, and it was started again" : `${grown.workersLost} in 15 minutes`;
+    see("OdooGatewayWorkerLost", grown.workersLost > 0 || isRestarted, 0, lost);
     see("OdooGatewayInternalError", grown.errors > 0, 0, `${grown.errors} in 15 minutes`);
     return alertNames.flatMap((name) => this.#found.get(name) ?? []);
   }

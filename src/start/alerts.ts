@@ -19,6 +19,8 @@ const looksBetween = 3;
 export interface AlertParts extends Omit<MetricsParts, "alerts"> {
   /** The last reload kept what was before. */
   readonly isReloadRefused: boolean;
+  /** The gateway before this one ended without being told to. */
+  readonly endedBadly: boolean;
 }
 
 /** Who tells it. */
@@ -76,6 +78,7 @@ export function alertReading(parts: () => AlertParts): () => Promise<AlertReadin
       spoolBytes: served.spoolBytes,
       spoolBytesMax: now.spoolBytesMax,
       disk: disk.look(settings),
+      isRestarted: now.endedBadly,
       isReloadRefused: now.isReloadRefused || certificates.isRefused,
       totals: {
         exchanges: counters.exchanges,

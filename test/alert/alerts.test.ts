@@ -20,6 +20,7 @@ const well: AlertReading = {
   spoolBytesMax: 1,
   disk: "",
   isReloadRefused: false,
+  isRestarted: false,
   totals: {
     exchanges: 0,
     failures: 0,

@@ -36,6 +36,7 @@ function scene() {
     spoolBytesMax: 1_000,
     disk: "",
     isReloadRefused: false,
+    isRestarted: false,
     totals,
   };
   return {
@@ -220,6 +221,9 @@ t.test("the rest holds as long as its reason does", async (t) => {
   t.same(after(5 * minute, { spoolBytes: 801 }), ["OdooGatewaySpoolFull"]);
   t.same(after(5 * minute, { disk: "12MiB are free" }), ["OdooGatewaySpoolFull"]);
   t.match(see({ isReloadRefused: true }), [{ name: "OdooGatewayReloadRefused" }]);
+  const restarted = scene();
+  t.match(restarted.see({ isRestarted: true }), [{ name: "OdooGatewayWorkerLost", detail: /started again/ }]);
+  t.same(restarted.after(15 * minute, { isRestarted: true }), [], "over when it has run for a while");
   t.same(after(7 * hour, { maintenance: { hasEnd: true } }), [], "it opens by itself");
   t.same(after(5 * hour, { maintenance: { hasEnd: false } }), []);
   t.same(after(hour, { maintenance: { hasEnd: false } }), ["OdooGatewayMaintenanceForgotten"]);

@@ -42,7 +42,7 @@ t.test("a worker that is killed is told once", async (t) => {
   t.match(hook.told[2], {
     name: "OdooGatewayWorkerLost",
     state: "firing",
-    summary: "A worker process of the gateway ended: 1 in 15 minutes",
+    summary: "A process of the gateway ended without being told to: 1 in 15 minutes",
   });
   await gateway.until(async () => (await gateway.serving()).length === 2);
   const page = await gateway.admin("GET", "/metrics");
