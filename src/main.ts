@@ -3,6 +3,7 @@ import { nearestName } from "./base/nearest.ts";
 import { nodeProblem } from "./base/node-version.ts";
 import { packageRoot } from "./base/package-root.ts";
 import {
+  alertHelp,
   auditHelp,
   bansHelp,
   cacheHelp,
@@ -79,6 +80,10 @@ const commands: ReadonlyMap<string, Command> = new Map([
   [
     "certs",
     { help: certsHelp, load: async () => (await import("./cli/certs.ts")).certs, takesArguments: true },
+  ],
+  [
+    "alert",
+    { help: alertHelp, load: async () => (await import("./cli/alert.ts")).alert, takesArguments: true },
   ],
   ["bans", { help: bansHelp, load: async () => (await import("./cli/bans.ts")).bans, takesArguments: true }],
   [

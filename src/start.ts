@@ -1,6 +1,7 @@
 /** The composition root: settings in, a running gateway out. Everything is made and wired here, nothing is decided. */
 import { join } from "node:path";
 import { AdminDoor } from "./admin/door.ts";
+import { Alerts } from "./alert/alerts.ts";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { type Problem, problemLine } from "./base/problem.ts";
 import { err, ok, type Result } from "./base/result.ts";
@@ -29,8 +30,9 @@ import type { GatewayParts } from "./road/parts.ts";
 import { createTunnelPlaces } from "./road/tunnel-places.ts";
 import { createWays } from "./road/ways.ts";
 import type { Settings } from "./settings/settings.ts";
-import { adminBans, adminCache, adminCsp, adminMaintenance } from "./start/admin-orders.ts";
+import { adminAlerts, adminBans, adminCache, adminCsp, adminMaintenance } from "./start/admin-orders.ts";
 import { admissions } from "./start/admissions.ts";
+import { alertReading, alertSender } from "./start/alerts.ts";
 import { createCertificates, ownFiles } from "./start/certificates.ts";
 import { crawlerDns } from "./start/crawler-dns.ts";
 import { edgeHandlers } from "./start/edge-handlers.ts";
@@ -44,6 +46,7 @@ import { readAll } from "./start/read-all.ts";
 import { createReload, prepareReload, type ReloadParts } from "./start/reload.ts";
 import { retire } from "./start/retire.ts";
 import type { RunningGateway } from "./start/running-gateway.ts";
+import { RunningMark } from "./start/running-mark.ts";
 import { createShared } from "./start/shared.ts";
 import { statusOf } from "./start/status.ts";
 import { ToldSpool } from "./start/told-spool.ts";
@@ -254,6 +257,20 @@ export async function startGateway(
   const loopDelay = new LoopDelay();
   let ready: readonly string[] = ["checking itself"];
   const readiness = () => [...ready, ...issuer.reasons, ...(supervisor?.reasons() ?? [])];
+  let isReloadRefused = false;
+  const alerts: Alerts = new Alerts({
+    clock,
+    sink,
+    // A worker's conditions are the supervisor's to tell: once, and of all together.
+    settings: () => (worker === undefined ? plan.settings.alerts : { ...plan.settings.alerts, hooks: [] }),
+    sender: () => alertSender(plan.settings),
+    read: alertReading(() => ({ ...shown, isReloadRefused, endedBadly: mark.wasThere })),
+  });
+  const mark = new RunningMark(settings.stateDir);
+  const tellPeople = () => {
+    alerts.configure();
+    mark.set(alerts.isOn);
+  };
   const shown: MetricsParts = {
     clock,
     startedWallMs,
@@ -273,6 +290,7 @@ export async function startGateway(
     spoolBytesMax,
     files,
     loopDelay,
+    alerts,
     readiness,
   };
   const admin = new AdminDoor(
@@ -284,6 +302,7 @@ export async function startGateway(
       cache: adminCache(files, supervisor),
       csp: adminCsp(cspReports, startedWallMs, () => plan.settings),
       maintenance: adminMaintenance(maintenance, clock),
+      alerts: adminAlerts(alerts),
       metrics: createMetrics(shown),
     },
     sink,
@@ -328,6 +347,7 @@ export async function startGateway(
       plan = next;
       growHsts();
       files.cache.configure();
+      tellPeople();
       announce();
       // New names in DOMAIN are ordered now, not at the next look.
       if (worker === undefined) void issuer.look();
@@ -354,6 +374,8 @@ export async function startGateway(
     loopDelay.close();
     unwatchDescriptors();
     const issuerStopped = issuer.stop();
+    mark.set(false);
+    const alertsStopped = alerts.stop();
     ways.stop();
     stapler.stop();
     // Asked before the workers are told to stop.
@@ -375,6 +397,7 @@ export async function startGateway(
     journal?.close();
     await admin.close();
     await issuerStopped;
+    await alertsStopped;
     await draining;
     sink.emit({ type: "stopped", cut });
     return cut;
@@ -388,6 +411,8 @@ export async function startGateway(
     return err(reached);
   }
   ready = [];
+  tellPeople();
+  const reload = createReload(reloading);
 
   return ok({
     httpsPort: https.port,
@@ -412,7 +437,12 @@ export async function startGateway(
     lookAtBus: ways.lookAtBus,
     members: ways.members,
     queue: ways.queue,
-    reload: createReload(reloading),
+    reload: async () => {
+      const problems = await reload();
+      isReloadRefused = problems.length > 0;
+      return problems;
+    },
+    alerts,
     prepareReload: async () => {
       const prepared = await prepareReload(reloading);
       return prepared.ok ? ok(prepared.value.put) : prepared;

@@ -53,7 +53,7 @@ function roomOf(path: string): string {
   return ["exchange", "running", "relay"].includes(alone) ? "gateway" : alone;
 }
 
-const siblings = ["guard", "tls", "upstream", "cache", "reply", "observe"];
+const siblings = ["guard", "tls", "upstream", "cache", "reply", "observe", "alert"];
 const below = ["base", "message", "policy"];
 
 /**
@@ -71,7 +71,7 @@ const rooms: Readonly<
   plan: { values: [...below, ...siblings], types: ["settings"] },
   gateway: { values: [...below, ...siblings, "plan"], types: ["settings"] },
   edge: { values: [...below, ...siblings, "plan", "gateway"], types: ["settings"] },
-  admin: { values: ["base"], types: ["settings", "observe", "guard", "cache", "gateway"] },
+  admin: { values: ["base"], types: ["settings", "observe", "guard", "cache", "gateway", "alert"] },
   demo: { values: [], types: [] },
   report: { values: ["base"], types: [] },
   check: { values: ["base", "message", "policy", "report"], types: ["settings"] },

@@ -4,6 +4,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import * as alertBounds from "../src/alert/alerts.ts";
+import { alertNames } from "../src/alert/conditions.ts";
+import * as alertLookupBounds from "../src/alert/lookup.ts";
+import * as alertOutboxBounds from "../src/alert/outbox.ts";
+import * as alertPostBounds from "../src/alert/post.ts";
+import * as alertPatienceBounds from "../src/alert/retry-after.ts";
+import * as alertTellerBounds from "../src/alert/teller.ts";
 import { packageRoot } from "../src/base/package-root.ts";
 import * as cacheBounds from "../src/cache/cache.ts";
 import * as collapseBounds from "../src/cache/collapse.ts";
@@ -217,6 +224,12 @@ t.test("every bound is in the documentation with its value", async (t) => {
     ["cache/squeeze", squeezeBounds],
     ["reply/encode", encodeBounds],
     ["reply/encoded-stream", encodedStreamBounds],
+    ["alert/alerts", alertBounds],
+    ["alert/teller", alertTellerBounds],
+    ["alert/outbox", alertOutboxBounds],
+    ["alert/post", alertPostBounds],
+    ["alert/retry-after", alertPatienceBounds],
+    ["alert/lookup", alertLookupBounds],
   ];
   const rows = rooms.flatMap(([room, exported]) =>
     Object.entries(exported)
@@ -446,12 +459,23 @@ t.test("every field and event of the log is in the documentation", async (t) => 
     "bus-restored": true,
     maintenance: true,
     "hsts-ramp": true,
+    alert: true,
     draining: true,
     stopped: true,
     warning: true,
     error: true,
   };
   for (const name of Object.keys(events)) t.ok(text.includes(`\`${name}\``), `event ${name}`);
+});
+
+t.test("everything people are told is in the documentation", async (t) => {
+  const text = read("docs/operations.md").split("\n## Alerts")[1]?.split("\n## ")[0] ?? "";
+  for (const name of alertNames) t.ok(text.includes(`| \`${name}\` |`), name);
+  const rules = [...read("docs/prometheus/alerts.yml").matchAll(/- alert: (\w+)/g)].map(
+    ([, name = ""]) => name,
+  );
+  t.ok(rules.length > alertNames.length, "the rules were found");
+  for (const name of rules) t.ok(text.includes(`\`${name}\``), `${name}, told or not`);
 });
 
 t.test("every metric is in the documentation", async (t) => {

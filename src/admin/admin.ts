@@ -5,6 +5,7 @@ import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import type { MetricsText } from "../observe/metrics.ts";
 import type { ListenAddress } from "../settings/settings.ts";
+import { type AdminAlerts, alertsField, answerAlerts } from "./alerts.ts";
 import { type AdminBans, answerBans, bansField } from "./bans.ts";
 import { type AdminCache, answerCache, cacheField } from "./cache.ts";
 import { type AdminCsp, answerCsp, cspField } from "./csp.ts";
@@ -41,6 +42,8 @@ export interface AdminOptions {
   readonly csp?: AdminCsp;
   /** Left out: there is no maintenance to see or change. */
   readonly maintenance?: AdminMaintenance;
+  /** Left out: there is nobody to tell. */
+  readonly alerts?: AdminAlerts;
   /** The text for `/metrics`; left out: there is none. */
   readonly metrics?: () => Promise<MetricsText>;
 }
@@ -58,7 +61,8 @@ export interface Admin {
  * Opens the admin listener (plain HTTP, GET and HEAD): `/healthz` says that the process runs, `/readyz` whether it should
  * get exchanges (503 with reasons), `/status` tells its state, `/metrics` its numbers for Prometheus. Nobody is asked for a password, so the address should be a
  * loopback one; another gives a warning. `/bans` lists and changes bans (admin/bans), `/cache` shows and empties the cache (admin/cache),
- * `/maintenance` closes the site and opens it (admin/maintenance), `/csp` shows what the content security policy met (admin/csp). Requests under a foreign name get 421.
+ * `/maintenance` closes the site and opens it (admin/maintenance), `/csp` shows what the content security policy met (admin/csp), `/alerts` what people were told
+ * (admin/alerts). Requests under a foreign name get 421.
  */
 export function startAdmin(options: AdminOptions): Promise<Result<Admin, Problem>> {
   const { listen } = options;
@@ -136,6 +140,8 @@ const methods: ReadonlyMap<string, string> = new Map([
   ["/cache/clear", "POST"],
   ["/csp", reading],
   ["/csp/clear", "POST"],
+  ["/alerts", reading],
+  ["/alerts/test", "POST"],
   ["/bans", changing],
   ["/maintenance", changing],
 ]);
@@ -186,6 +192,9 @@ function answer(
   }
   if ((path === "/csp" || path === "/csp/clear") && options.csp !== undefined) {
     return answerCsp(options.csp, request.method ?? "", path, request.headers[cspField]);
+  }
+  if ((path === "/alerts" || path === "/alerts/test") && options.alerts !== undefined) {
+    return answerAlerts(options.alerts, request.method ?? "", path, request.headers[alertsField]);
   }
   if (path === "/maintenance" && options.maintenance !== undefined) {
     const field = request.headers[bansField];

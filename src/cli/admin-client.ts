@@ -2,7 +2,7 @@ import { type ClientRequest, request } from "node:http";
 import type { ListenAddress } from "../settings/settings.ts";
 import { whereToAsk } from "./settings.ts";
 
-const timeoutMs = 5_000;
+const timeoutMsDefault = 5_000;
 const answerBytesMax = 64 * 1024 * 1024;
 
 export interface Asked {
@@ -10,6 +10,8 @@ export interface Asked {
   readonly path: string;
   /** What the listener wants to see in `X-Odoo-Gateway` before it changes something. */
   readonly field: string;
+  /** How long the answer may take; left out: 5 s. */
+  readonly timeoutMs?: number;
 }
 
 /** Asks the admin listener of the running gateway; null when there is none, or it said no: the reason was printed. */
@@ -22,10 +24,11 @@ export async function askAdmin(asked: Asked): Promise<string | null> {
   return null;
 }
 
-function ask(
+/** The same of a listener that is known; `text` is the answer, or why there is none. `isThere` false: nobody answers. */
+export function ask(
   listen: ListenAddress,
-  { method, path, field }: Asked,
-): Promise<{ readonly ok: boolean; readonly text: string }> {
+  { method, path, field, timeoutMs = timeoutMsDefault }: Asked,
+): Promise<{ readonly ok: boolean; readonly isThere: boolean; readonly text: string }> {
   const host = listen.host === "" ? "127.0.0.1" : listen.host;
   return new Promise((resolve) => {
     const asking: ClientRequest = request(
@@ -39,12 +42,19 @@ function ask(
         });
         answer.on("end", () => {
           const ok = answer.statusCode === 200;
-          resolve({ ok, text: ok ? text : (fieldOf(text, "error") ?? `status ${answer.statusCode}`) });
+          const why = fieldOf(text, "error") ?? `status ${answer.statusCode}`;
+          resolve({ ok, isThere: true, text: ok ? text : why });
         });
       },
     );
     asking.on("timeout", () => asking.destroy(new Error("no answer in time")));
-    asking.on("error", (error) => resolve({ ok: false, text: noAnswerText(host, listen.port, error) }));
+    asking.on("error", (error: NodeJS.ErrnoException) =>
+      resolve({
+        ok: false,
+        isThere: error.code !== "ECONNREFUSED",
+        text: noAnswerText(host, listen.port, error),
+      }),
+    );
     asking.end();
   });
 }

@@ -17,14 +17,14 @@ Commands:
   cache        how full the running gateway's cache is; cache clear: empty it
   csp          what the content security policy met; csp suggest: what to set
   maintenance  close the site for everybody but some networks, and open it
+  alert        what people were told (ALERT_URL); alert test: does it arrive
   health       exit 0 when the running gateway answers (for HEALTHCHECK)
 
 Settings come from the environment and gateway.yaml; the usual ones:
   DOMAIN=erp.example.com              names to serve, the first is canonical
   ODOO_URL=http://127.0.0.1:8069      where Odoo answers
   TLS_MODE=local|files|acme           own CA, your PEM files, Let's Encrypt
-  HTTPS_LISTEN=:8443 PRESET=standard|strict|staging|nginx-guide
-All of them: docs/options.md. One command's help: odoo-gateway run --help
+All (HTTPS_LISTEN, PRESET, …): docs/options.md. Help: odoo-gateway run --help
 `;
 
 export const runHelp = `odoo-gateway run: serve HTTPS in front of Odoo
@@ -220,4 +220,24 @@ all is well. Whether exchanges should be sent here, with reasons: /readyz on
 the same address.
 
 Exit status: 0 it answers, 1 it does not, or ADMIN_LISTEN is off
+`;
+
+export const alertHelp = `odoo-gateway alert: who is told when something needs a person
+
+Usage: odoo-gateway alert [status]
+       odoo-gateway alert test
+
+ALERT_URL names the addresses that get a short message when Odoo is away, a
+certificate ends, a disk is full … and another when it is over. Their secret
+part is shown nowhere.
+  status  asks the running gateway (ADMIN_LISTEN): what people were told and is
+          not over, what waits, what each address answered last
+  test    sends a test to every address and prints what came back. The running
+          gateway sends it; where none runs, this command does, by the settings
+          it finds here
+
+What is told, and examples for Slack, Teams and ntfy: docs/operations.md.
+
+Exit status: 0 done, every address took the test; 1 not, or ALERT_URL is not
+set; 2 misspelt
 `;

@@ -167,6 +167,7 @@ function banner(running: RunningGateway, settings: Settings, demo: Demo | null):
     ...(settings.odooFilestore === null
       ? []
       : [`  files     ${settings.odooFilestore} (what Odoo names with x_sendfile is sent from here)`]),
+    ...(settings.alerts.hooks.length === 0 ? [] : [`  alerts    ${hooksText(settings)}`]),
   ];
   if (demo !== null) {
     lines.push(
@@ -196,6 +197,11 @@ function odooText({ odoo, odooMore, odooBackup }: Settings): string {
     `http://${member(one.host, one.port).name}`;
   const backups = odooBackup.map((one) => `${text(one)} (backup)`);
   return [...members.map(text), ...backups].join(", ");
+}
+
+/** Where messages to people go, without what is secret of it. */
+function hooksText({ alerts }: Settings): string {
+  return alerts.hooks.map(({ shown, format }) => `${shown} as ${format}`).join(", ");
 }
 
 function adminText(running: RunningGateway, settings: Settings): string {

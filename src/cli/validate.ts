@@ -49,5 +49,7 @@ export function validate(): number {
       `${policiesDirOf(settings)} (${skipped.length} rules are for other settings), ` +
       `serving ${settings.domains.map(({ host }) => host).join(", ")}\n`,
   );
+  for (const { shown, format } of settings.alerts.hooks)
+    process.stdout.write(`people are told at ${shown} as ${format}; odoo-gateway alert test tries it\n`);
   return 0;
 }

@@ -58,8 +58,11 @@ export interface SupervisorSeam {
   reload(commit: () => void): Promise<readonly Problem[]>;
   /** The certificates on disk are others now. */
   certificatesChanged(): void;
-  /** Counters of all workers, those that ended included, and what is under way. */
-  gather(): Promise<{
+  /**
+   * Counters of all workers, those that ended included, and what is under way. `process`: with what each takes of the machine, which costs
+   * a look at every descriptor; left out: yes.
+   */
+  gather(process?: boolean): Promise<{
     readonly counters: readonly CounterSnapshot[];
     readonly workers: readonly AdminWorker[];
     readonly tallies: readonly TallySnapshot[];
@@ -70,6 +73,8 @@ export interface SupervisorSeam {
     readonly busFallback: boolean;
     readonly processes: readonly ProcessFigures[];
   }>;
+  /** Workers that ended without being told to, since the start. */
+  readonly lost: number;
   /** Reasons why nothing is served; empty: at least one worker is ready. */
   reasons(): readonly string[];
   /** Stops every worker as SIGTERM does; answers how many exchanges were cut. */

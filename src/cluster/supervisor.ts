@@ -65,6 +65,7 @@ export class Supervisor implements SupervisorSeam {
   #pastTally: TallySnapshot[] = [];
   #pastQueue: QueueState[] = [];
   #broken = 0;
+  #lost = 0;
   #turn = 0;
   #cut = 0;
   #stopping = false;
@@ -151,12 +152,16 @@ export class Supervisor implements SupervisorSeam {
     return reload;
   }
 
-  async gather(): ReturnType<SupervisorSeam["gather"]> {
+  get lost(): number {
+    return this.#lost;
+  }
+
+  async gather(process = true): ReturnType<SupervisorSeam["gather"]> {
     const asked = [...this.#workers];
     const answering = new Set<WorkerProcess>();
     await Promise.all(
       asked.map(async (worker) => {
-        if ((await worker.ask()) !== null) answering.add(worker);
+        if ((await worker.ask(process)) !== null) answering.add(worker);
       }),
     );
     // Whoever ended meanwhile is among the past ones already: counted twice, totals would fall with the next reading.
@@ -323,6 +328,7 @@ export class Supervisor implements SupervisorSeam {
           this.#ended(worker);
           resolve(null);
           if (wasRetiring || this.#stopping) return;
+          this.#lost += 1;
           if (performance.now() - sinceMs > soundMs) this.#broken = 0;
           this.#replace(worker, how);
         },

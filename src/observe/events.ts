@@ -264,6 +264,15 @@ export type GatewayEvent =
     }
   | { readonly type: "bus-fallback"; readonly bus: string; readonly web: string }
   | { readonly type: "bus-restored"; readonly bus: string }
+  | {
+      /** People are told (docs/operations, alerts). */
+      readonly type: "alert";
+      /** As in docs/prometheus/alerts.yml. */
+      readonly name: string;
+      readonly state: "firing" | "resolved";
+      readonly severity: "critical" | "warning";
+      readonly summary: string;
+    }
   | { readonly type: "draining"; readonly exchanges: number; readonly tunnels: number }
   | { readonly type: "stopped"; readonly cut: number }
   | { readonly type: "warning"; readonly what: string; readonly detail: string }

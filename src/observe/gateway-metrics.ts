@@ -43,6 +43,15 @@ export interface MetricsNow {
   };
   /** One a process that serves. */
   readonly workerStates: readonly ("starting" | "ready" | "retiring")[];
+  /** Of those, how many ended without being told to, since the start. */
+  readonly workersLost: number;
+  /** Messages to people; `firing`: names of what they were told and was not taken back. */
+  readonly alerts: {
+    readonly delivered: number;
+    readonly failed: number;
+    readonly dropped: number;
+    readonly firing: readonly string[];
+  };
   readonly process: ProcessFigures;
 }
 

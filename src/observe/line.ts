@@ -50,6 +50,8 @@ export function levelOf(event: GatewayEvent): LineLevel {
       return "info";
     case "crawler-checked":
       return event.verdict === "false" ? "warn" : event.verdict === "verified" ? "info" : "debug";
+    case "alert":
+      return event.state === "firing" ? "warn" : "info";
     case "login":
       if (event.outcome === "failure") return "warn";
       return event.eachCall && event.outcome === "success" ? "debug" : "info";

@@ -1,6 +1,6 @@
 import type { CounterSnapshot } from "./counters.ts";
 import type { MetricsNow } from "./gateway-metrics.ts";
-import { type MetricFamily, single } from "./metrics.ts";
+import { byWord, type MetricFamily, single } from "./metrics.ts";
 import type { Tally } from "./tally.ts";
 
 const processStates = ["starting", "ready", "retiring"] as const;
@@ -85,6 +85,28 @@ export function ownMetrics(
         }));
       },
     },
+    single(
+      "counter",
+      "odoo_gateway_workers_lost_total",
+      "Worker processes that ended without being told to.",
+      () => now().workersLost,
+    ),
+    {
+      kind: "gauge",
+      name: "odoo_gateway_alerts_firing",
+      help: "1 for each condition people were told of (ALERT_URL) and that is not over.",
+      labels: ["alert"],
+      read: () => now().alerts.firing.map((name) => ({ labels: [name], value: 1 })),
+    },
+    byWord(
+      "odoo_gateway_alert_messages_total",
+      "Messages to ALERT_URL by outcome: delivered, failed (a try that came to nothing), dropped (given up).",
+      "outcome",
+      () => {
+        const { delivered, failed, dropped } = now().alerts;
+        return { delivered, failed, dropped };
+      },
+    ),
     single(
       "gauge",
       "odoo_gateway_resident_memory_bytes",

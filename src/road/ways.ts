@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { EventSink, FailureKind } from "../observe/events.ts";
 import type { Settings, UpstreamAddress } from "../settings/settings.ts";
-import { BusWatch } from "../upstream/bus-watch.ts";
+import { accepts, BusWatch } from "../upstream/bus-watch.ts";
 import type { Way } from "../upstream/delivery.ts";
 import { Filestore } from "../upstream/filestore.ts";
 import { HoldGate } from "../upstream/hold.ts";
@@ -9,6 +9,7 @@ import { type LaneSnapshot, Lanes } from "../upstream/lanes.ts";
 import { LearntBound } from "../upstream/learnt-bound.ts";
 import { member, Pool } from "../upstream/pool.ts";
 import { PoolWatch } from "../upstream/pool-watch.ts";
+import { healthPaths, type ProbeAnswer, probe } from "../upstream/probe.ts";
 import { ReconnectPace } from "../upstream/reconnect-pace.ts";
 import { type ConfiguredMember, type LookupAll, Resolver } from "../upstream/resolver.ts";
 
@@ -67,6 +68,11 @@ export interface Ways {
   readonly busName: string;
   members(): readonly MemberState[];
   queue(): QueueState;
+  /**
+   * Asks the members themselves, on connections of their own, for who tells people that Odoo is away: nobody else finds out while nobody
+   * asks for anything. Changes nothing of what is known of them. Five seconds at most.
+   */
+  look(): Promise<{ readonly web: ProbeAnswer; readonly isBusUp: boolean }>;
   /** Begins to look: not waited for, Odoo may start after us. */
   start(): void;
   stop(): void;
@@ -175,6 +181,13 @@ export function createWays(parts: WaysParts): Ways {
       held: hold.waiting,
       awayMs: hold.awayMs === null ? null : Math.round(hold.awayMs),
     }),
+    async look() {
+      const answers = await Promise.all(pools.web.members.map((one) => probe(one, healthPaths.web)));
+      const web = (["up", "silent"] as const).find((word) => answers.includes(word)) ?? "down";
+      // Where Odoo is away as a whole, its bus is no news.
+      const buses = web === "down" ? [] : await Promise.all(busMembers.map(({ at }) => accepts(at)));
+      return { web, isBusUp: web === "down" || buses.includes(true) };
+    },
     start() {
       for (const one of [resolvers.web, resolvers.bus, watches.web, watches.bus]) one.start();
       void busWatch?.look();

@@ -3,6 +3,7 @@ import { emptyIpSet, type IpSet, parseIpSet } from "../base/ip-set.ts";
 import type { Problem } from "../base/problem.ts";
 import { err, ok, type Result } from "../base/result.ts";
 import { readAcme } from "./acme.ts";
+import { readAlerts } from "./alerts.ts";
 import { apiNetworksOf, readApi } from "./api.ts";
 import { complain, type Read, shown } from "./complaint.ts";
 import { readCors } from "./cors.ts";
@@ -150,6 +151,7 @@ function readSettings(reader: SettingReader, { cwd, readFile }: SettingSources):
     ),
     logFormat: reader.one("LOG_FORMAT", (text) => readChoice(text, ["json", "text", "combined"])),
     logAddresses: reader.one("LOG_ADDRESSES", (text) => readChoice(text, ["full", "network"])),
+    alerts: readAlerts(reader, path, readFile),
     methods: [...new Set(reader.list("METHODS", readMethod))],
     databaseManager: reader.one("DATABASE_MANAGER", (text) => readChoice(text, ["404", "403", "redirect"])),
     databaseSelector: reader.one("DATABASE_SELECTOR", (text) => readChoice(text, ["deny", "allow"])),

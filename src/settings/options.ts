@@ -78,6 +78,8 @@ function typeWords(row: SettingRow): string {
     case "path patterns":
     case "account names":
       return `list of ${row.type}`;
+    case "secret urls":
+      return "list of URLs, secret";
     case "networks":
     case "url":
     case "address":

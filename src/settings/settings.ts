@@ -50,6 +50,26 @@ export interface AcmeSettings {
   readonly dnsHook: string | null;
 }
 
+/** How a message to a person is written (docs/operations, alerts). */
+export const alertFormats = ["json", "slack", "discord", "teams", "ntfy"] as const;
+export type AlertFormat = (typeof alertFormats)[number];
+
+/** One place where messages go. */
+export interface AlertHook {
+  /** Secret: whoever knows it can write there. */
+  readonly url: string;
+  /** What of it may be shown: `https://hooks.slack.com/***`. */
+  readonly shown: string;
+  readonly format: AlertFormat;
+}
+
+export interface AlertSettings {
+  /** Empty: nobody is told. */
+  readonly hooks: readonly AlertHook[];
+  /** How long Odoo has to be away. */
+  readonly afterMs: number;
+}
+
 /** What an entry of `api:` can name: services of RPC, and the routes that are no service. */
 export const apiServices = ["common", "object", "json-1", "json-2", "doc"] as const;
 export type ApiService = (typeof apiServices)[number];
@@ -161,6 +181,8 @@ export interface Settings {
   readonly logFormat: LogFormat;
   /** Addresses in access lines: whole, or their networks. */
   readonly logAddresses: "full" | "network";
+  /** Who is told when something needs a person. */
+  readonly alerts: AlertSettings;
   /** Upper-case, closed list. */
   readonly methods: readonly string[];
   /** What the denied database manager answers: 404, 403, or a redirect to the log-in page. */

@@ -5,7 +5,14 @@ import { parseYaml, type TextPlace, type YamlDocument } from "../base/yaml-posit
 import { shown as quoted } from "./complaint.ts";
 import type { ReadFile } from "./read-file.ts";
 import { isSectionName, type Section, type SectionName, sectionNames } from "./sections.ts";
-import { isListType, isSettingName, type SettingName, settingNames, settingRow } from "./table.ts";
+import {
+  isListType,
+  isSecretType,
+  isSettingName,
+  type SettingName,
+  settingNames,
+  settingRow,
+} from "./table.ts";
 
 /** The texts given for one setting, and where each of them stands. */
 export interface GivenSetting {
@@ -88,7 +95,10 @@ function readEnvironment(
     }
     // `docker run --env-file` keeps them: a folder named `"` would be made. A password may have them.
     if (/^(["']).*\1$/s.test(text) && settingRow(name).type !== "secret") {
-      const thing = `${name} ${quoted(text)} has quotes around its value`;
+      // A path that is an address may be a secret one that was put in the wrong place.
+      const hides = isSecretType(settingRow(name).type) || text.includes("://");
+      const value = hides ? "" : ` ${quoted(text)}`;
+      const thing = `${name}${value} has quotes around its value`;
       problems.push({ place, thing, remedy: "take them out: here they are part of it" });
       settings.delete(name);
       continue;
@@ -154,7 +164,7 @@ function readYamlFile(named: string, cwd: string, readFile: ReadFile, gathered: 
         insideSecret(read.value, mistake.line)
           ? {
               place,
-              thing: "a password or key is not valid YAML",
+              thing: "a password, key or secret address is not valid YAML",
               remedy: "put it in single quotes",
             }
           : { place, thing: mistake.message, remedy: mistake.remedy },
@@ -169,7 +179,7 @@ function readYamlFile(named: string, cwd: string, readFile: ReadFile, gathered: 
 function insideSecret(text: string, line: number): boolean {
   const before = text.split(/\r?\n|\r/).slice(0, line);
   const key = before.findLast((one) => /^["'?]?\s*[A-Za-z]/.test(one)) ?? "";
-  const secret = /pass|pw|secret|hmac/i;
+  const secret = /pass|pw|secret|hmac|alert/i;
   return secret.test(key) || secret.test(before.at(-1) ?? "");
 }
 

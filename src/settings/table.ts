@@ -16,7 +16,8 @@ export type SettingType =
   | "path patterns"
   | "account names"
   | "text"
-  | "secret";
+  | "secret"
+  | "secret urls";
 
 /** One setting, as the documentation and the reader both see it. */
 export interface SettingRow {
@@ -439,6 +440,35 @@ export const settingTable = [
       "Addresses in access lines: whole, or only their network (IPv4 /24, IPv6 /48). Lines of the stream `security` keep them, for bans.",
   },
   {
+    name: "ALERT_URL",
+    type: "secret urls",
+    default: null,
+    defaultWords: "none: nobody is told",
+    meaning:
+      "Where a short message goes when something needs a person, and when it is over: `https://` addresses of Slack, Teams, Discord, Mattermost, ntfy or a program of yours, 8 at most. `http://` inside your own network only. Only the host of an address is ever shown.",
+  },
+  {
+    name: "ALERT_URL_FILE",
+    type: "path",
+    default: null,
+    defaultWords: "none",
+    meaning: "File with these addresses, instead of ALERT_URL (Docker and systemd secrets).",
+  },
+  {
+    name: "ALERT_FORMAT",
+    type: "choice",
+    choices: ["auto", "json", "slack", "discord", "teams", "ntfy"],
+    default: "auto",
+    meaning:
+      "How those messages are written. `auto` looks at the host of each address, and takes `json` where it knows none. `slack` is also for Mattermost, Rocket.Chat, Google Chat and Telegram.",
+  },
+  {
+    name: "ALERT_AFTER",
+    type: "duration",
+    default: "60s",
+    meaning: "How long Odoo has to be away before anybody is told. 1s to 1h.",
+  },
+  {
     name: "METHODS",
     type: "methods",
     default:
@@ -648,6 +678,11 @@ export function isSettingName(text: string): text is SettingName {
   return rowsByName.has(text);
 }
 
+/** May a value of this type stand in no message. */
+export function isSecretType(type: SettingType): boolean {
+  return type === "secret" || type === "secret urls";
+}
+
 /** Does a setting take several values. */
 export function isListType(type: SettingType): boolean {
   switch (type) {
@@ -658,6 +693,7 @@ export function isListType(type: SettingType): boolean {
     case "origins":
     case "path patterns":
     case "account names":
+    case "secret urls":
       return true;
     case "url":
     case "address":

@@ -1,7 +1,9 @@
+import type { AdminAlerts } from "../admin/alerts.ts";
 import type { AdminBans } from "../admin/bans.ts";
 import { type AdminCache, sumCaches } from "../admin/cache.ts";
 import type { AdminCsp } from "../admin/csp.ts";
 import type { AdminMaintenance } from "../admin/maintenance.ts";
+import type { Alerts } from "../alert/alerts.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Ip, ipKey64 } from "../base/ip.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
@@ -110,4 +112,9 @@ export function adminMaintenance(maintenance: Maintenance, clock: Clock): AdminM
       msMax: maintenanceMsMax,
     },
   };
+}
+
+/** What people are told, and a test of where they are told it. */
+export function adminAlerts(alerts: Alerts): AdminAlerts {
+  return { state: () => alerts.state, test: () => alerts.test() };
 }

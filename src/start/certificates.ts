@@ -37,6 +37,8 @@ export interface Certificates {
   /** What is shown now. */
   readonly tls: TlsMaterial;
   readonly issuer: Issuer;
+  /** What was read last had a problem, and what is shown is older. */
+  readonly isRefused: boolean;
   readonly stapler: Stapler;
   /** For `/status`. */
   outlook(): readonly CertificateOutlook[];
@@ -115,6 +117,9 @@ export function createCertificates(parts: CertificatesParts): Certificates {
   return {
     get tls() {
       return tls;
+    },
+    get isRefused() {
+      return refused !== null;
     },
     issuer,
     stapler,

@@ -1,5 +1,6 @@
 import { sumCaches } from "../admin/cache.ts";
 import type { AdminWorker } from "../admin/state.ts";
+import type { Alerts } from "../alert/alerts.ts";
 import { packageRoot } from "../base/package-root.ts";
 import type { SupervisorSeam } from "../cluster/seams.ts";
 import type { BanTable } from "../guard/ban-table.ts";
@@ -27,6 +28,7 @@ export interface MetricsParts extends StatusParts {
   readonly spoolBytesMax: number;
   readonly files: FileCache;
   readonly loopDelay: LoopDelay;
+  readonly alerts: Pick<Alerts, "figures">;
   /** Reasons why it is not ready; empty: it is. */
   readonly readiness: () => readonly string[];
 }
@@ -96,6 +98,8 @@ function metricsNow(parts: MetricsParts): MetricsNow {
     queue: ways.queue(),
     cache: parts.files.figures(),
     workerStates: ["ready"],
+    workersLost: parts.supervisor?.lost ?? 0,
+    alerts: parts.alerts.figures,
     process: processFigures(parts.loopDelay),
   };
 }

@@ -1,3 +1,4 @@
+import type { Alerts } from "../alert/alerts.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import type { CacheFigures, ListenerName } from "../cluster/messages.ts";
@@ -43,6 +44,8 @@ export interface RunningGateway {
   readonly lookAtBus: Ways["lookAtBus"];
   readonly members: Ways["members"];
   readonly queue: Ways["queue"];
+  /** Who is told when something needs a person. */
+  readonly alerts: Alerts;
   /** Reads policies, certificates (and settings) again. Problems: the old plan stays, and they are answered. */
   reload(): Promise<readonly Problem[]>;
   /** The first half of `reload`: what was read and compiled, to be put in place together; or every problem in it. */

@@ -97,7 +97,7 @@ t.test("each help fits a screen of 24 lines and 80 columns", async (t) => {
   const ways = [
     [["--help"], /^Usage: odoo-gateway \[command\]/m],
     [["help"], /^Usage: odoo-gateway \[command\]/m],
-    ...["run", "demo", "validate", "explain", "certs", "csp", "health"].map((name) => [
+    ...["run", "demo", "validate", "explain", "certs", "csp", "alert", "health"].map((name) => [
       [name, "--help"],
       new RegExp(`^Usage: odoo-gateway ${name}`, "m"),
     ]),

@@ -165,6 +165,13 @@ const everyEvent: { readonly [Type in GatewayEvent["type"]]: Extract<GatewayEven
     daysLeft: 9,
   },
   "hsts-ramp": { type: "hsts-ramp", maxAgeSeconds: 300, until: "2027-01-01T00:00:00.000Z" },
+  alert: {
+    type: "alert",
+    name: "OdooGatewayOdooAway",
+    state: "firing",
+    severity: "critical",
+    summary: "Odoo is away",
+  },
   maintenance: {
     type: "maintenance",
     state: "on",
@@ -281,7 +288,7 @@ t.test("LOG_LEVEL holds back what is below it", (t) => {
   for (const format of ["json", "text"] as const) {
     t.equal(seen("debug", format), Object.keys(everyEvent).length);
     t.equal(seen("info", format), Object.keys(everyEvent).length);
-    t.equal(seen("warn", format), 23, "no access lines, all security events");
+    t.equal(seen("warn", format), 24, "no access lines, all security events");
     t.equal(seen("error", format), 3);
     t.equal(seen("silent", format), 0);
   }
@@ -529,7 +536,7 @@ t.test("counters add up and are bounded, and every sink hears every event", (t) 
     bytesOut: 4 * 5120,
     untrustedForwarding: 1,
     unknownHost: 1,
-    warnings: 7,
+    warnings: 8,
     errors: 3,
     byVerdict: { forward: 2, none: 1, deny: 1 },
     byStatus: { "2xx": 1, "1xx": 1, "499": 1, "4xx": 1 },

@@ -55,6 +55,7 @@ export function settingsFor(preset: Preset, change: Partial<Settings> = {}): Set
     trustedProxies: emptyIpSet,
     requireTrustedProxy: false,
     logAddresses: "full",
+    alerts: { hooks: [], afterMs: 60_000 },
     trustedNetworks: emptyIpSet,
     adminNetworks: emptyIpSet,
     adminAccounts: [],

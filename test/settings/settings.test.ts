@@ -116,6 +116,7 @@ t.test("without any setting the gateway serves this machine", async (t) => {
     preset: "standard",
     requireTrustedProxy: false,
     logAddresses: "full",
+    alerts: { hooks: [], afterMs: 60_000 },
     apiNetworks: null,
     adminAccounts: [],
     api: null,
