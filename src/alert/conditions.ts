@@ -106,6 +106,23 @@ export const conditions = {
       "More than 50 bans in an hour: an attack from many addresses, or a proxy in front that is missing in TRUSTED_PROXIES.",
     remedy: "Look at odoo-gateway bans whether your own people are among them; bans remove ends one.",
   },
+  OdooGatewayPaymentsFail: {
+    severity: "critical",
+    title: "Payments fail",
+    over: "Payments have not failed for 15 minutes",
+    meaning: "Customers on their way to pay, or calls of payment providers, got an error of the server.",
+    remedy:
+      "Look at the payment-failed lines of the log, which name the provider, and at Odoo's log at that time; providers show undelivered calls, too.",
+  },
+  OdooGatewaySessionMoved: {
+    severity: "warning",
+    title: "A session looks like one in two hands",
+    over: "No further session for 15 minutes",
+    meaning:
+      "Somebody may use a copied cookie. Nothing was refused, for a person who travels looks almost the same.",
+    remedy:
+      "Look at the session-moved line of the log and at the login line of the same account; ask the person, and let him log out of all devices.",
+  },
   OdooGatewaySpoolFull: {
     severity: "warning",
     title: "The disk of STATE_DIR is nearly full",

@@ -40,6 +40,9 @@ export interface AlertReading {
     readonly loginFailures: number;
     /** But those made by hand. */
     readonly bans: number;
+    /** Payment routes that were answered with 5xx. */
+    readonly paymentErrors: number;
+    readonly sessionsMoved: number;
     readonly logLinesDropped: number;
     readonly workersLost: number;
     readonly errors: number;
@@ -72,6 +75,7 @@ const ofOdoo: ReadonlySet<AlertName> = new Set<AlertName>([
   "OdooGatewaySheds",
   "OdooGatewayMemberDown",
   "OdooGatewayBusDown",
+  "OdooGatewayPaymentsFail",
 ]);
 
 /**
@@ -91,6 +95,8 @@ export class AlertWatch {
     shed: new Growth(5 * minuteMs),
     loginFailures: new Growth(10 * minuteMs),
     bans: new Growth(hourMs),
+    paymentErrors: new Growth(15 * minuteMs),
+    sessionsMoved: new Growth(15 * minuteMs),
     logLinesDropped: new Growth(10 * minuteMs),
     workersLost: new Growth(15 * minuteMs),
     errors: new Growth(15 * minuteMs),
@@ -112,6 +118,8 @@ export class AlertWatch {
       shed: this.#grown.shed.read(nowMs, totals.shed),
       loginFailures: this.#grown.loginFailures.read(nowMs, totals.loginFailures),
       bans: this.#grown.bans.read(nowMs, totals.bans),
+      paymentErrors: this.#grown.paymentErrors.read(nowMs, totals.paymentErrors),
+      sessionsMoved: this.#grown.sessionsMoved.read(nowMs, totals.sessionsMoved),
       logLinesDropped: this.#grown.logLinesDropped.read(nowMs, totals.logLinesDropped),
       workersLost: this.#grown.workersLost.read(nowMs, totals.workersLost),
       errors: this.#grown.errors.read(nowMs, totals.errors),
@@ -144,6 +152,10 @@ export class AlertWatch {
     see("OdooGatewayCertificateFails", failed > 2, 0, `${failed} tries failed`);
     see("OdooGatewayGuessing", grown.loginFailures > 100, 0, `${grown.loginFailures} in 10 minutes`);
     see("OdooGatewayManyBans", grown.bans > 50, 0, `${grown.bans} in an hour`);
+    const payments = grown.paymentErrors;
+    see("OdooGatewayPaymentsFail", payments > 3, 0, `${payments} in 15 minutes`);
+    const moved = grown.sessionsMoved;
+    see("OdooGatewaySessionMoved", moved > 0, 0, moved > 1 ? `${moved} in 15 minutes` : "");
     const isFull = reading.spoolBytes / reading.spoolBytesMax > 0.8;
     const spool = isFull ? "four fifths of SPOOL_MAX are taken" : reading.disk;
     see("OdooGatewaySpoolFull", spool !== "", 5 * minuteMs, spool);

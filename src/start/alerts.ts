@@ -87,6 +87,8 @@ export function alertReading(parts: () => AlertParts): () => Promise<AlertReadin
         shed: sum(counters.shed) - (counters.shed["crawler"] ?? 0),
         loginFailures: counters.logins["failure"] ?? 0,
         bans: sum(counters.bans) - (counters.bans["operator"] ?? 0),
+        paymentErrors: paymentErrors(counters),
+        sessionsMoved: sum(counters.sessionsMoved),
         logLinesDropped: now.logLinesDropped(),
         workersLost: supervisor?.lost ?? 0,
         // These two are told as errors, too, and have conditions of their own.
@@ -128,6 +130,14 @@ function notReady(isCertificateMissing: boolean, supervisor: SupervisorSeam | un
     ...(supervisor?.reasons() ?? []),
   ];
   return reasons.join(", ");
+}
+
+/** By route and status, as they are counted. */
+function paymentErrors({ paymentsFailed }: CounterSnapshot): number {
+  return Object.entries(paymentsFailed).reduce(
+    (total, [words, one]) => (words.endsWith(" 5xx") ? total + one : total),
+    0,
+  );
 }
 
 function sum(table: Readonly<Record<string, number>>): number {

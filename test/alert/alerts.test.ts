@@ -28,6 +28,8 @@ const well: AlertReading = {
     shed: 0,
     loginFailures: 0,
     bans: 0,
+    paymentErrors: 0,
+    sessionsMoved: 0,
     logLinesDropped: 0,
     workersLost: 0,
     errors: 0,

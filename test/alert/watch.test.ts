@@ -14,6 +14,8 @@ const totals = {
   shed: 0,
   loginFailures: 0,
   bans: 0,
+  paymentErrors: 0,
+  sessionsMoved: 0,
   logLinesDropped: 0,
   workersLost: 0,
   errors: 0,
@@ -168,11 +170,13 @@ t.test("server errors and shed requests are told when they last", async (t) => {
 });
 
 t.test(
-  "a wave of wrong passwords, of bans, lost lines, lost workers and bugs are over with their window",
+  "a wave of wrong passwords, of bans, of failed payments, a session in two hands, lost lines, lost workers and bugs are over with their window",
   async (t) => {
     for (const [key, grown, windowMs, name] of [
       ["loginFailures", 101, 10 * minute, "OdooGatewayGuessing"],
       ["bans", 51, hour, "OdooGatewayManyBans"],
+      ["paymentErrors", 4, 15 * minute, "OdooGatewayPaymentsFail"],
+      ["sessionsMoved", 1, 15 * minute, "OdooGatewaySessionMoved"],
       ["logLinesDropped", 1, 10 * minute, "OdooGatewayLogLinesLost"],
       ["workersLost", 1, 15 * minute, "OdooGatewayWorkerLost"],
       ["errors", 1, 15 * minute, "OdooGatewayInternalError"],
